@@ -1,0 +1,196 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/alicebob/miniredis/v2/server"
+	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+)
+
+// fakeSentinel is a Sentinel that knows one master. It has no replicas and no
+// colleagues.
+func fakeSentinel(t *testing.T, master string) string {
+	t.Helper()
+	host, port, _ := net.SplitHostPort(master)
+	m := miniredis.RunT(t)
+	err := m.Server().Register("SENTINEL", func(c *server.Peer, _ string, args []string) {
+		if len(args) > 0 && args[0] == "get-master-addr-by-name" {
+			c.WriteStrings([]string{host, port})
+			return
+		}
+		c.WriteLen(0)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.Addr()
+}
+
+// socketServer is a server that also listens on a unix socket.
+func socketServer(t *testing.T) (path string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "redis") // that of the test may be too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	path = filepath.Join(dir, "socket")
+	redistest.Start(t, "--unixsocket", path)
+	return path
+}
+
+func portOf(t *testing.T, addr string) (port string, attributes []attribute.KeyValue) {
+	t.Helper()
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port, []attribute.KeyValue{attribute.Int("server.port", n)}
+}
+
+// servers are clients that have their server, or do not tell of it.
+var servers = []struct {
+	name, reason string
+	client       func(t *testing.T) (rdb redis.UniversalClient, want []attribute.KeyValue)
+	counts       bool // the reply counts all that have heard
+}{{
+	name:   "tcp",
+	reason: "host and port, as the options have them",
+	client: func(t *testing.T) (redis.UniversalClient, []attribute.KeyValue) {
+		s := redistest.Start(t)
+		_, want := portOf(t, s.Addr())
+		return s.Client(), append(want, attribute.String("server.address", "127.0.0.1"))
+	},
+	counts: true,
+}, {
+	name:   "host name",
+	reason: "what was configured, not what it resolves to",
+	client: func(t *testing.T) (redis.UniversalClient, []attribute.KeyValue) {
+		s := redistest.Start(t)
+		port, want := portOf(t, s.Addr())
+		rdb := redis.NewClient(&redis.Options{Addr: "localhost:" + port, Dialer: dialing(s.Addr())})
+		return rdb, append(want, attribute.String("server.address", "localhost"))
+	},
+	counts: true,
+}, {
+	name:   "IPv6",
+	reason: "without its brackets",
+	client: func(t *testing.T) (redis.UniversalClient, []attribute.KeyValue) {
+		s := redistest.Start(t)
+		port, want := portOf(t, s.Addr())
+		rdb := redis.NewClient(&redis.Options{Addr: "[::1]:" + port, Dialer: dialing(s.Addr())})
+		return rdb, append(want, attribute.String("server.address", "::1"))
+	},
+	counts: true,
+}, {
+	name:   "unix",
+	reason: "a path has no port",
+	client: func(t *testing.T) (redis.UniversalClient, []attribute.KeyValue) {
+		path := socketServer(t)
+		return redis.NewClient(&redis.Options{Network: "unix", Addr: path}), []attribute.KeyValue{attribute.String("server.address", path)}
+	},
+	counts: true,
+}, {
+	name:   "unix by its path",
+	reason: "go-redis takes an absolute path for a socket by itself",
+	client: func(t *testing.T) (redis.UniversalClient, []attribute.KeyValue) {
+		path := socketServer(t)
+		return redis.NewClient(&redis.Options{Addr: path}), []attribute.KeyValue{attribute.String("server.address", path)}
+	},
+	counts: true,
+}, {
+	name:   "Sentinel",
+	reason: "the address is a word of go-redis' own",
+	client: func(t *testing.T) (redis.UniversalClient, []attribute.KeyValue) {
+		s := redistest.Start(t)
+		return redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "main", SentinelAddrs: []string{fakeSentinel(t, s.Addr())}}), nil
+	},
+	counts: true,
+}, {
+	name:   "cluster",
+	reason: "there are several servers, and each counts its own subscribers",
+	client: func(t *testing.T) (redis.UniversalClient, []attribute.KeyValue) {
+		addr := redistest.Start(t).Addr()
+		return redis.NewClusterClient(&redis.ClusterOptions{ClusterSlots: func(context.Context) ([]redis.ClusterSlot, error) {
+			return []redis.ClusterSlot{{Start: 0, End: 16383, Nodes: []redis.ClusterNode{{Addr: addr}}}}, nil
+		}}), nil
+	},
+}, {
+	name:   "ring",
+	reason: "there are several servers",
+	client: func(t *testing.T) (redis.UniversalClient, []attribute.KeyValue) {
+		return redis.NewRing(&redis.RingOptions{Addrs: map[string]string{"shard": redistest.Start(t).Addr()}}), nil
+	},
+}}
+
+func dialing(addr string) func(ctx context.Context, network, _ string) (net.Conn, error) {
+	return func(ctx context.Context, network, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, network, addr)
+	}
+}
+
+func TestServerAddress(t *testing.T) {
+	for _, row := range servers {
+		t.Run(row.name, func(t *testing.T) {
+			ctx, rec := testContext(t), newRecorder(t)
+			rdb, want := row.client(t)
+			t.Cleanup(func() { _ = rdb.Close() })
+			client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec))
+			sub := readySub(t, client.Subscribe(ctx, "reports"))
+			assertSent(t, client.Publish(ctx, "reports", "hello"))
+			for range sub.Messages(ctx) {
+				break
+			}
+			pipe := rdb.Pipeline()
+			client.PublishTo(ctx, pipe, "reports", "hello")
+			if _, err := pipe.Exec(ctx); err != nil {
+				t.Fatal(err)
+			}
+			_, span := client.FromRedis(&redis.Message{Channel: "reports"}).Start(ctx)
+			span.End()
+
+			spans := rec.spans(t, 4)
+			published := want
+			if row.counts {
+				published = append([]attribute.KeyValue{heardBy(1)}, want...)
+			}
+			assertAttributes(t, spans[0], messaging("publish", "reports", published...)...)
+			assertAttributes(t, spans[1], messaging("process", "reports", want...)...)
+			assertAttributes(t, spans[2], messaging("create", "reports", want...)...)
+			assertAttributes(t, spans[3], messaging("process", "reports", want...)...)
+		})
+	}
+}
+
+// One set of options may be used for several clients: the functions without
+// options are.
+func TestServerAddressOfEachClient(t *testing.T) {
+	rec := newRecorder(t)
+	setGlobalTracer(t, rec)
+	ctx, one, other := testContext(t), redistest.Start(t).Client(), redistest.Start(t).Client()
+	for i, rdb := range []*redis.Client{one, other, one, other} {
+		assertSent(t, tracedpubsub.Publish(ctx, rdb, "reports", "hello"))
+		assertAttributes(t, rec.spans(t, i+1)[i], served(rdb, "publish", "reports", heardBy(0))...)
+	}
+	_, span := tracedpubsub.FromRedis(&redis.Message{Channel: "reports"}).Start(ctx)
+	span.End()
+	assertAttributes(t, rec.spans(t, 5)[4], messaging("process", "reports")...)
+}

@@ -1,0 +1,95 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/tracedpubsub/tracedpubsub"
+)
+
+// callsThatWait are the methods that wait until their ctx ends.
+var callsThatWait = []struct {
+	name, reason string
+	wait         func(ctx context.Context, sub *tracedpubsub.PubSub) error
+}{
+	{"Messages", "the loop just ends", func(ctx context.Context, sub *tracedpubsub.PubSub) error {
+		for range sub.Messages(ctx) {
+		}
+		return ctx.Err()
+	}},
+	{"Process", "tells why it ended", func(ctx context.Context, sub *tracedpubsub.PubSub) error {
+		return sub.Process(ctx, func(context.Context, *tracedpubsub.Message) error { return nil })
+	}},
+	{"ReceiveMessage", "leaves the message to the next one", func(ctx context.Context, sub *tracedpubsub.PubSub) error {
+		_, err := sub.ReceiveMessage(ctx)
+		return err
+	}},
+	{"Ready", "the server owes it an answer", func(ctx context.Context, sub *tracedpubsub.PubSub) error {
+		return sub.Ready(ctx)
+	}},
+}
+
+// assertCancels asserts that each call that waits returns when its ctx is
+// canceled, ends or has ended already; unanswered says that Ready waits, too.
+func assertCancels(t *testing.T, sub *tracedpubsub.PubSub, unanswered bool) {
+	t.Helper()
+	for _, tt := range callsThatWait {
+		if tt.name == "Ready" && !unanswered {
+			continue
+		}
+		canceled, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(20*time.Millisecond, cancel) // most likely it waits by then
+		expired, cancelExpired := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancelExpired()
+		for _, end := range []struct {
+			reason string
+			ctx    context.Context
+			want   error
+		}{
+			{"canceled while it waits", canceled, context.Canceled},
+			{"a deadline while it waits", expired, context.DeadlineExceeded},
+			{"canceled before", canceled, context.Canceled},
+		} {
+			returnsPromptly(t, tt.name+" "+end.reason, func() {
+				if err := tt.wait(end.ctx, sub); !errors.Is(err, end.want) {
+					t.Errorf("%s, %s (%s): %v, want %v", tt.name, end.reason, tt.reason, err, end.want)
+				}
+			})
+		}
+	}
+}
+
+func TestCancel(t *testing.T) {
+	server, rdb := startServer(t)
+	s := newSubject(t, server.Addr())
+	sub := s.subscribed(t, "a")
+	assertCancels(t, sub, false)
+	publishRaw(t, rdb, "a", "usable")
+	assertReceives(t, sub, "usable")
+	if reports := s.reports.all(); len(reports) > 0 {
+		t.Errorf("cancelling is no fault, but reported was %v", printed(reports))
+	}
+}
+
+// Ready of a name that the server never says a word about.
+func TestCancelWithoutAnAnswer(t *testing.T) {
+	fake := startFakeRedis(t, func(c *fakeConn, command []string) {
+		if command[0] == "subscribe" && command[1] == "late" {
+			c.message("a", "usable")
+			return
+		}
+		c.answer(command)
+	})
+	sub := newSubject(t, fake.addr()).subscribed(t, "a")
+	assertCancels(t, sub, false)
+	if err := sub.Subscribe(t.Context(), "late"); err != nil {
+		t.Fatal(err)
+	}
+	assertReceives(t, sub, "usable")
+	assertCancels(t, sub, true)
+}

@@ -1,0 +1,94 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/tracedpubsub/tracedpubsub"
+)
+
+func TestCarrierHoldsFields(t *testing.T) {
+	var c tracedpubsub.Carrier
+	if got := c.Get("traceparent"); got != "" || len(c.Keys()) != 0 {
+		t.Errorf("the zero Carrier has %q and %q", got, c.Keys())
+	}
+	for _, f := range [][2]string{{"x-b3-flags", "1"}, {"baggage", "a"}, {"b3", "2"}, {"traceparent", "p"}, {"empty", ""}, {"x-b3-flags", "3"}, {"baggage", "b"}} {
+		c.Set(f[0], f[1])
+	}
+	for _, tt := range []struct{ name, want, reason string }{
+		{"traceparent", "p", "set once"},
+		{"baggage", "b", "the later value replaces the earlier"},
+		{"x-b3-flags", "3", "likewise for other fields"},
+		{"b3", "2", "a field between others"},
+		{"empty", "", "set to nothing"},
+		{"tracestate", "", "never set"},
+		{"absent", "", "never heard of"},
+		{"Traceparent", "", "names are case-sensitive"},
+	} {
+		if got := c.Get(tt.name); got != tt.want {
+			t.Errorf("Get(%q) = %q, want %q: %s", tt.name, got, tt.want, tt.reason)
+		}
+	}
+	if got, want := c.Keys(), []string{"traceparent", "baggage", "x-b3-flags", "b3"}; !slices.Equal(got, want) {
+		t.Errorf("Keys() = %q, want %q: W3C first, then as they were set, and no empty ones", got, want)
+	}
+}
+
+func TestCarrierCopiesAreIndependent(t *testing.T) {
+	var original tracedpubsub.Carrier
+	for _, name := range []string{"traceparent", "a", "b", "c"} {
+		original.Set(name, "original")
+	}
+	one, two := original, original
+	one.Set("traceparent", "one")
+	one.Set("a", "one")
+	one.Set("d", "one")
+	two.Set("b", "two")
+	two.Set("d", "two")
+	for _, tt := range []struct {
+		name    string
+		carrier tracedpubsub.Carrier
+		want    []string // of traceparent, a, b, c, d
+	}{
+		{"original", original, []string{"original", "original", "original", "original", ""}},
+		{"one", one, []string{"one", "one", "original", "original", "one"}},
+		{"two", two, []string{"original", "original", "two", "original", "two"}},
+	} {
+		var got []string
+		for _, name := range []string{"traceparent", "a", "b", "c", "d"} {
+			got = append(got, tt.carrier.Get(name))
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s holds %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestDecodedCarriersAreIndependent: what Decode has filled in is a Carrier like
+// any other.
+func TestDecodedCarriersAreIndependent(t *testing.T) {
+	e := decodeAll(t, `{"tracedpubsub":1,"b3":"b","x-b3-flags":"f","payload":""}`)
+	one, two := e.Carrier, e.Carrier
+	one.Set("b3", "one")
+	one.Set("new", "one")
+	two.Set("new", "two")
+	if e.Carrier.Get("b3") != "b" || e.Carrier.Get("new") != "" || one.Get("new") != "one" || two.Get("b3") != "b" {
+		t.Errorf("decoded %q, one %q, two %q", fieldsIn(&e.Carrier), fieldsIn(&one), fieldsIn(&two))
+	}
+}
+
+// TestAppendToLeavesCarrier: fields are written sorted, but stay as they are.
+func TestAppendToLeavesCarrier(t *testing.T) {
+	e := decodeAll(t, "hi")
+	e.Carrier.Set("z", "1")
+	e.Carrier.Set("a", "2")
+	if got, want := string(e.AppendTo(nil)), `{"tracedpubsub":1,"a":"2","z":"1","payload":"hi"}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got, want := e.Carrier.Keys(), []string{"z", "a"}; !slices.Equal(got, want) {
+		t.Errorf("Keys() = %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,301 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tracedpubsub/tracedpubsub"
+)
+
+// A consumer that gives up while a message comes in leaves it to the next one.
+func TestDeadlinesLoseNothing(t *testing.T) {
+	const n, burst = 3000, 20
+	for _, tt := range consumptions {
+		t.Run(tt.name, func(t *testing.T) {
+			server, rdb := startServer(t)
+			sub := newSubject(t, server.Addr()).subscribed(t, "numbers")
+
+			published := make(chan struct{})
+			go func() {
+				defer close(published)
+				// Between two bursts a deadline passes: deadlines meet messages in every state.
+				tick := time.NewTicker(3 * time.Millisecond)
+				defer tick.Stop()
+				for i := 0; i < n; i += burst {
+					<-tick.C
+					for _, payload := range numbered(i, burst) {
+						if err := rdb.Publish(t.Context(), "numbers", payload).Err(); err != nil {
+							t.Errorf("publish: %v", err)
+							return
+						}
+					}
+				}
+			}()
+			defer func() { <-published }()
+
+			all, expired := testContext(t), 0
+			var got []string
+			for len(got) < n && all.Err() == nil {
+				ctx, cancel := context.WithTimeout(all, 2*time.Millisecond)
+				tt.consume(ctx, sub, func(m *tracedpubsub.Message) bool {
+					got = append(got, m.Payload)
+					return len(got) < n
+				})
+				cancel()
+				expired++
+			}
+			if !slices.Equal(got, numbered(0, n)) {
+				t.Errorf("%s: %d messages, want all of %d in order: %s", tt.reason, len(got), n, firstDifference(got, numbered(0, n)))
+			}
+			if expired < 10 {
+				t.Errorf("only %d deadlines passed: this has tested nothing", expired)
+			}
+		})
+	}
+}
+
+func firstDifference(got, want []string) string {
+	for i := range want {
+		if i >= len(got) || got[i] != want[i] {
+			return "the first difference is at " + strconv.Itoa(i)
+		}
+	}
+	return "there are too many"
+}
+
+// Several loops over one subscription are a pool: each message goes to one.
+func TestWorkerPool(t *testing.T) {
+	const n, workers = 2000, 4
+	for _, tt := range consumptions {
+		t.Run(tt.name, func(t *testing.T) {
+			server, rdb := startServer(t)
+			s := newSubject(t, server.Addr())
+			sub := s.subscribed(t, "jobs")
+			ctx, cancel := context.WithCancel(testContext(t))
+			defer cancel()
+
+			var pool, busy sync.WaitGroup
+			busy.Add(workers)
+			var mu sync.Mutex
+			seen := make(map[string]int)
+			for range workers {
+				pool.Go(func() {
+					first := true
+					tt.consume(ctx, sub, func(m *tracedpubsub.Message) bool {
+						if first { // nobody gets a second job before everybody has one
+							first = false
+							busy.Done()
+							busy.Wait()
+						}
+						mu.Lock()
+						defer mu.Unlock()
+						if seen[m.Payload]++; len(seen) == n {
+							cancel()
+						}
+						return true
+					})
+				})
+			}
+			publishRaw(t, rdb, "jobs", numbered(0, n)...)
+			pool.Wait()
+			for _, job := range numbered(0, n) {
+				if seen[job] != 1 {
+					t.Errorf("job %s was done %d times, want once", job, seen[job])
+				}
+			}
+			s.spans.spans(t, n)
+		})
+	}
+}
+
+// More is published than all buffers on the way hold, before anybody consumes.
+func TestASlowConsumerMissesNothing(t *testing.T) {
+	const n = 300
+	padding := strings.Repeat("x", 100<<10)
+	for _, tt := range consumptions {
+		t.Run(tt.name, func(t *testing.T) {
+			server, rdb := startServer(t, unlimited...)
+			s := newSubject(t, server.Addr())
+			sub := s.subscribed(t, "big")
+			for _, payload := range numbered(0, n) {
+				publishRaw(t, rdb, "big", payload+" "+padding)
+			}
+			clients := rdb.ClientList(t.Context()).Val()
+			if !strings.Contains(clients, "sub=1") || backlog(t, clients) == 0 {
+				t.Fatalf("the server has nothing left to send: this tests nothing\n%s", clients)
+			}
+			var got []string
+			tt.consume(testContext(t), sub, func(m *tracedpubsub.Message) bool {
+				payload, _, _ := strings.Cut(m.Payload, " ")
+				got = append(got, payload)
+				return len(got) < n
+			})
+			if !slices.Equal(got, numbered(0, n)) {
+				t.Errorf("%d messages, want all of %d in order: %s", len(got), n, firstDifference(got, numbered(0, n)))
+			}
+			if reports := s.reports.all(); len(reports) > 0 {
+				t.Errorf("slow is no fault, but reported was %v", printed(reports))
+			}
+		})
+	}
+}
+
+// backlog is how many bytes the server holds for its subscribers, by CLIENT LIST.
+func backlog(t *testing.T, clients string) (bytes int) {
+	t.Helper()
+	for line := range strings.Lines(clients) {
+		if !strings.Contains(line, " sub=1 ") {
+			continue
+		}
+		for field := range strings.FieldsSeq(line) {
+			if value, ok := strings.CutPrefix(field, "omem="); ok {
+				n, err := strconv.Atoi(value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				bytes += n
+			}
+		}
+	}
+	return bytes
+}
+
+func TestWithChannelSize(t *testing.T) {
+	for _, tt := range []struct {
+		name, reason string
+		options      []tracedpubsub.Option
+		want         int
+	}{
+		{"0", "every message is handed from hand to hand", []tracedpubsub.Option{tracedpubsub.WithChannelSize(0)}, 0},
+		{"1", "the smallest buffer", []tracedpubsub.Option{tracedpubsub.WithChannelSize(1)}, 1},
+		{"default", "as in go-redis", nil, 100},
+		{"negative", "is ignored", []tracedpubsub.Option{tracedpubsub.WithChannelSize(-1)}, 100},
+		{"negative after another", "is ignored, and not the default", []tracedpubsub.Option{tracedpubsub.WithChannelSize(3), tracedpubsub.WithChannelSize(-1)}, 3},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			server, rdb := startServer(t)
+			sub := newSubject(t, server.Addr(), tt.options...).subscribed(t, "numbers")
+			publishRaw(t, rdb, "numbers", numbered(0, tt.want+50)...)
+			eventuallyHolds(t, strconv.Itoa(tt.want)+" messages are held ready", func() bool { return len(sub.Channel()) == tt.want })
+			if got := cap(sub.Channel()); got != tt.want {
+				t.Errorf("%s: room for %d messages, want %d", tt.reason, got, tt.want)
+			}
+			assertReceives(t, sub, numbered(0, tt.want+50)...)
+		})
+	}
+}
+
+// What is published right after Subscribe waits, and nothing reads it before
+// somebody asks for it.
+func TestNothingRunsBeforeItIsNeeded(t *testing.T) {
+	for _, tt := range consumptions {
+		t.Run(tt.name, func(t *testing.T) {
+			server, rdb := startServer(t)
+			eventuallyHolds(t, "earlier tests have left nothing", func() bool { return len(libraryGoroutines()) == 0 })
+			sub := newSubject(t, server.Addr()).subscribe(t, "early")
+			waitForListeners(t, rdb, "early", 1) // the subscription was sent, without anybody asking
+			publishRaw(t, rdb, "early", numbered(0, 10)...)
+			if running := libraryGoroutines(); len(running) > 0 {
+				t.Errorf("nobody has asked for a message, but there runs\n%s", strings.Join(running, "\n\n"))
+			}
+			var got []string
+			tt.consume(testContext(t), sub, func(m *tracedpubsub.Message) bool {
+				got = append(got, m.Payload)
+				return len(got) < 10
+			})
+			if !slices.Equal(got, numbered(0, 10)) {
+				t.Errorf("%s: got %v, want what was published before it", tt.reason, got)
+			}
+		})
+	}
+}
+
+func TestChannelIsAlwaysTheSame(t *testing.T) {
+	server, rdb := startServer(t)
+	sub := newSubject(t, server.Addr()).subscribe(t, "a")
+	first := sub.Channel()
+	mustBeReady(t, sub)
+	publishRaw(t, rdb, "a", "1", "2")
+	assertReceives(t, sub, "1")
+	if sub.Channel() != first {
+		t.Error("a second call returned another channel")
+	}
+	if m := <-first; m.Payload != "2" {
+		t.Errorf("got %q, want 2", m.Payload)
+	}
+	_ = sub.Close()
+	if sub.Channel() != first {
+		t.Error("after Close it is another channel")
+	}
+	if m, ok := <-first; ok {
+		t.Errorf("the channel of a closed subscription still gave %v", m)
+	}
+}
+
+// The ways to consume take turns while messages keep coming.
+func TestSwitchingLosesNothing(t *testing.T) {
+	const n, turn = 2000, 7
+	server, rdb := startServer(t)
+	sub := newSubject(t, server.Addr(), tracedpubsub.WithChannelSize(5)).subscribed(t, "numbers")
+	var publishing sync.WaitGroup
+	defer publishing.Wait()
+	publishing.Go(func() {
+		for i := 0; i < n; i += 50 {
+			publishRaw(t, rdb, "numbers", numbered(i, 50)...)
+		}
+	})
+	ctx := testContext(t)
+	var got []string
+	for i := 0; len(got) < n && ctx.Err() == nil; i++ {
+		taken := 0
+		consumptions[i%len(consumptions)].consume(ctx, sub, func(m *tracedpubsub.Message) bool {
+			got = append(got, m.Payload)
+			taken++
+			return taken < turn && len(got) < n
+		})
+	}
+	if !slices.Equal(got, numbered(0, n)) {
+		t.Errorf("%d messages, want all of %d in order: %s", len(got), n, firstDifference(got, numbered(0, n)))
+	}
+}
+
+// In a loop that is left at a message, that message is the last one handed over.
+func TestBreakKeepsTheRest(t *testing.T) {
+	server, rdb := startServer(t)
+	s := newSubject(t, server.Addr())
+	sub := s.subscribed(t, "numbers")
+	publishRaw(t, rdb, "numbers", numbered(0, 3)...)
+	for range sub.Messages(testContext(t)) {
+		break
+	}
+	s.spans.spans(t, 1)
+	assertReceives(t, sub, "1", "2")
+}
+
+// A panic in the body leaves a subscription that can be used.
+func TestAPanicLeavesTheSubscriptionUsable(t *testing.T) {
+	for _, tt := range consumptions[:2] { // those that call the body
+		t.Run(tt.name, func(t *testing.T) {
+			server, rdb := startServer(t)
+			sub := newSubject(t, server.Addr()).subscribed(t, "a")
+			publishRaw(t, rdb, "a", "bad", "good")
+			func() {
+				defer func() {
+					if v := recover(); v != "boom" {
+						t.Errorf("recovered %v, want what was raised", v)
+					}
+				}()
+				tt.consume(testContext(t), sub, func(*tracedpubsub.Message) bool { panic("boom") })
+			}()
+			assertReceives(t, sub, "good")
+		})
+	}
+}

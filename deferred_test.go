@@ -1,0 +1,165 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tracedpubsub/tracedpubsub"
+)
+
+// gate is a hook that holds back all commands until it is opened.
+type gate struct {
+	opened chan struct{}
+	open   sync.Once
+	mu     sync.Mutex
+	late   bool // nobody has opened it in time
+}
+
+func newGate(t *testing.T, rdb *redis.Client) *gate {
+	t.Helper()
+	g := &gate{opened: make(chan struct{})}
+	t.Cleanup(g.Open)
+	rdb.AddHook(g)
+	return g
+}
+
+func (g *gate) Open() { g.open.Do(func() { close(g.opened) }) }
+
+func (g *gate) wait() {
+	select {
+	case <-g.opened:
+	case <-time.After(patience):
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.late = true
+	}
+}
+
+func (g *gate) wasLate() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.late
+}
+
+func (g *gate) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (g *gate) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		g.wait()
+		return next(ctx, cmd)
+	}
+}
+
+func (g *gate) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		g.wait()
+		return next(ctx, cmds)
+	}
+}
+
+// To read a deferred command is to wait for its batch: the library must not.
+func TestPublishDoesNotWaitForTheBatch(t *testing.T) {
+	rows := []struct {
+		name, reason string
+		options      *redis.AutoPipelineOptions
+	}{
+		{"half-duplex", "batches go out one by one", nil},
+		{"full-duplex", "commands go out on a connection that is held", &redis.AutoPipelineOptions{FullDuplex: true}},
+		{"unordered", "batches go out side by side", &redis.AutoPipelineOptions{Unordered: true, MaxConcurrentBatches: 4}},
+	}
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		for _, row := range rows {
+			t.Run(row.name, func(t *testing.T) {
+				ctx, rec := testContext(t), newRecorder(t)
+				raw := readyRaw(t, rdb.Subscribe(ctx, row.name))
+				own := redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
+				t.Cleanup(func() { _ = own.Close() })
+				gate := newGate(t, own)
+				ap, err := own.AsyncAutoPipelineWithOptions(row.options)
+				if err != nil {
+					t.Fatal(err)
+				}
+				client := tracedpubsub.Wrap(own, tracedpubsub.WithTracerProvider(rec))
+
+				const n = 50
+				var cmds []*redis.IntCmd
+				for i := range n {
+					cmds = append(cmds, client.PublishTo(ctx, ap, row.name, i))
+				}
+				for _, s := range rec.spans(t, n) {
+					assertName(t, s, "create "+row.name)
+					assertAttributes(t, s, served(own, "create", row.name)...)
+					assertSucceeded(t, s)
+				}
+				if row.options == nil || !row.options.FullDuplex { // there a hook cannot hold back what is written
+					assertNothingSent(t, rdb, raw, row.name)
+				}
+				if gate.wasLate() {
+					t.Fatalf("Publish has waited for the batch: %s", row.reason)
+				}
+				gate.Open()
+				for i, cmd := range cmds {
+					if got, err := cmd.Result(); got != 1 || err != nil {
+						t.Errorf("command %d has %d, %v, want 1", i, got, err)
+					}
+				}
+				for range n {
+					nextRaw(t, raw)
+				}
+				rec.spans(t, n) // and no other for the batch
+			})
+		}
+	})
+}
+
+// IsBlocking is asked of publishers of any type.
+type asynchronous struct {
+	tracedpubsub.Publisher
+	blocking bool
+}
+
+func (a asynchronous) IsBlocking() bool { return a.blocking }
+
+func TestIsBlocking(t *testing.T) {
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		for name, row := range map[string]struct {
+			publisher tracedpubsub.Publisher
+			want      string
+		}{
+			"says no":  {asynchronous{rdb, false}, "create"},
+			"says yes": {asynchronous{rdb, true}, "publish"},
+			"no such":  {struct{ tracedpubsub.Publisher }{rdb}, "publish"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				ctx, rec := testContext(t), newRecorder(t)
+				client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec))
+				assertSent(t, client.PublishTo(ctx, row.publisher, name, "hello"))
+				assertName(t, rec.spans(t, 1)[0], row.want+" "+name)
+				assertAttributes(t, rec.spans(t, 1)[0], served(rdb, row.want, name)...)
+			})
+		}
+	})
+}
+
+// A batch that fails later is not on the create spans, which have ended; its
+// error is where go-redis has it.
+func TestBatchThatFailsLater(t *testing.T) {
+	ctx, rec := testContext(t), newRecorder(t)
+	rdb := deadClient(t)
+	client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec))
+	pipe := rdb.Pipeline()
+	cmd := client.PublishTo(ctx, pipe, "reports", "hello")
+	if _, err := pipe.Exec(ctx); err == nil || cmd.Err() == nil {
+		t.Errorf("Exec returned %v, the command has %v, want that nobody answers", err, cmd.Err())
+	}
+	span := rec.spans(t, 1)[0]
+	assertAttributes(t, span, served(rdb, "create", "reports")...)
+	assertSucceeded(t, span)
+}

@@ -1,0 +1,194 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// SubscriptionError tells that a subscription has, or had, trouble. The error
+// handler gets it; it works with errors.Is and errors.As.
+//
+// An outage is reported when an attempt to end it fails, and once more when it is
+// over. Messages that were published while the subscription was deaf are lost:
+// Redis Pub/Sub delivers at most once. The same trouble is reported at most once
+// a second.
+type SubscriptionError struct {
+	// Op is what failed: "receive" for a connection that was lost, "connect" for
+	// one that could not be made, or the command that the server refused:
+	// "subscribe", "psubscribe", "ssubscribe" or one of their opposites.
+	Op string
+	// Names are the channels or patterns that are affected, sorted.
+	Names []string
+	// Deaf is for how long nothing can have been heard on Names: from the last
+	// sign of life until now.
+	Deaf time.Duration
+	// Count is how many times this has happened since it was last reported: 1 or
+	// more.
+	Count int
+	// Err is the cause.
+	Err error
+}
+
+// Error tells all but the count of a single occurrence; of many names, the first.
+func (e *SubscriptionError) Error() string {
+	const few = 3
+	names := strings.Join(e.Names[:min(few, len(e.Names))], ", ")
+	if more := len(e.Names) - few; more > 0 {
+		names += fmt.Sprintf(" and %d more", more)
+	}
+	text := fmt.Sprintf("tracedpubsub: %s %s: %v", e.Op, names, e.Err)
+	if e.Deaf > 0 {
+		text += fmt.Sprintf(" (deaf for %v)", e.Deaf.Round(time.Millisecond))
+	}
+	if e.Count > 1 {
+		text += fmt.Sprintf(" (%d times)", e.Count)
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (e *SubscriptionError) Unwrap() error { return e.Err }
+
+// errClosed is what the methods of a closed PubSub return.
+var errClosed = fmt.Errorf("tracedpubsub: subscription: %w", redis.ErrClosed)
+
+var (
+	errNotConnected = errors.New("tracedpubsub: not connected")
+	errNoName       = errors.New("a Ring needs a name to find its shard by")
+	errSilent       = errors.New("the server has not answered for too long")
+	errMoved        = errors.New("another server has taken over")
+	errRemoved      = errors.New("the server is no part of the cluster any more")
+	errRetired      = errors.New("nothing left to subscribe to")
+)
+
+// trouble is what keeps names from being heard.
+type trouble struct {
+	op    string // "": nothing, they just have not been confirmed yet
+	err   error
+	since time.Time // of the last sign of life
+}
+
+func (t trouble) report(names []string) *SubscriptionError {
+	first := repeats{}
+	first.add(t, names)
+	return first.error()
+}
+
+// reporter hands troubles to the error handler, each at most once in an
+// interval.
+type reporter struct {
+	handle func(error)
+
+	mu     sync.Mutex
+	recent map[string]*repeats // by what is the same about a failure
+	closed bool
+}
+
+const reportInterval = time.Second
+
+// repeats is a failure that was reported not long ago, and how often it has
+// happened since.
+type repeats struct {
+	timer *time.Timer // ends the interval
+	last  trouble
+	since time.Time
+	names map[string]struct{}
+	count int
+}
+
+func (r *reporter) report(t trouble, names []string) {
+	key := t.op + " " + cause(t.err)
+	r.mu.Lock()
+	if known := r.recent[key]; known != nil {
+		known.add(t, names)
+		r.mu.Unlock()
+		return
+	}
+	if !r.closed {
+		if r.recent == nil {
+			r.recent = make(map[string]*repeats)
+		}
+		r.recent[key] = &repeats{timer: time.AfterFunc(reportInterval, func() { r.flush(key) })}
+	}
+	r.mu.Unlock()
+	r.handle(t.report(names))
+}
+
+// cause is what errors of the same failure have in common: those of connections
+// differ in their ports.
+func cause(err error) string {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err.Error()
+		}
+		err = inner
+	}
+}
+
+func (p *repeats) add(t trouble, names []string) {
+	if p.count == 0 || t.since.Before(p.since) {
+		p.since = t.since
+	}
+	if p.names == nil {
+		p.names = make(map[string]struct{}, len(names))
+	}
+	for _, name := range names {
+		p.names[name] = struct{}{}
+	}
+	p.last = t
+	p.count++
+}
+
+func (p *repeats) error() *SubscriptionError {
+	e := &SubscriptionError{Op: p.last.op, Names: slices.Sorted(maps.Keys(p.names)), Count: p.count, Err: p.last.err}
+	if !p.since.IsZero() {
+		e.Deaf = time.Since(p.since)
+	}
+	return e
+}
+
+// flush reports what has come together in an interval, and begins another; if
+// nothing has, the failure is forgotten.
+func (r *reporter) flush(key string) {
+	r.mu.Lock()
+	p := r.recent[key]
+	if p == nil || r.closed {
+		r.mu.Unlock()
+		return
+	}
+	if p.count == 0 {
+		delete(r.recent, key)
+		r.mu.Unlock()
+		return
+	}
+	r.recent[key] = &repeats{timer: time.AfterFunc(reportInterval, func() { r.flush(key) })}
+	r.mu.Unlock()
+	r.handle(p.error())
+}
+
+// close reports at once what was waiting for the end of an interval.
+func (r *reporter) close() {
+	r.mu.Lock()
+	r.closed = true
+	recent := r.recent
+	r.recent = nil
+	r.mu.Unlock()
+	for _, key := range slices.Sorted(maps.Keys(recent)) {
+		p := recent[key]
+		p.timer.Stop()
+		if p.count > 0 {
+			r.handle(p.error())
+		}
+	}
+}

@@ -1,0 +1,188 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+)
+
+// deadClient is a client of an address on which nobody listens.
+func deadClient(t *testing.T) *redis.Client {
+	t.Helper()
+	server := redistest.Start(t)
+	server.Kill()
+	return patientless(t, &redis.Options{Addr: server.Addr()})
+}
+
+// patientless is a client that tries once.
+func patientless(t *testing.T, opt *redis.Options) *redis.Client {
+	t.Helper()
+	opt.MaxRetries, opt.DialerRetries = -1, 1
+	rdb := redis.NewClient(opt)
+	t.Cleanup(func() { _ = rdb.Close() })
+	return rdb
+}
+
+// hangUp returns an address where all connections end as soon as they begin.
+func hangUp(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		<-done
+	})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close()
+		}
+	}()
+	return listener.Addr().String()
+}
+
+// Failures that a server or a network causes; those that it does not take one for
+// are in TestErrorTypes.
+func TestPublishFails(t *testing.T) {
+	rows := []struct {
+		name, reason string
+		client       func(t *testing.T) *redis.Client
+		ctx          func(t *testing.T, ctx context.Context) context.Context
+		errorType    string
+	}{{
+		name:   "NOPERM",
+		reason: "the server answers, and its first word tells most",
+		client: func(t *testing.T) *redis.Client {
+			server := redistest.Start(t)
+			err := server.Client().ACLSetUser(testContext(t), "limited", "on", ">secret", "+@all", "resetchannels", "&allowed").Err()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return patientless(t, &redis.Options{Addr: server.Addr(), Username: "limited", Password: "secret"})
+		},
+		errorType: "NOPERM",
+	}, {
+		name:   "NOAUTH",
+		reason: "the server answers before it looks at the command",
+		client: func(t *testing.T) *redis.Client {
+			return patientless(t, &redis.Options{Addr: redistest.Start(t, "--requirepass", "secret").Addr()})
+		},
+		errorType: "NOAUTH",
+	}, {
+		name:      "dead address",
+		reason:    "nobody answers",
+		client:    deadClient,
+		errorType: "connection",
+	}, {
+		name:      "hung up",
+		reason:    "the server takes the connection and ends it",
+		client:    func(t *testing.T) *redis.Client { return patientless(t, &redis.Options{Addr: hangUp(t)}) },
+		errorType: "connection",
+	}, {
+		name:   "closed client",
+		reason: "there will be no connection any more",
+		client: func(t *testing.T) *redis.Client {
+			rdb := redistest.Start(t).Client()
+			if err := rdb.Close(); err != nil {
+				t.Fatal(err)
+			}
+			return rdb
+		},
+		errorType: "connection",
+	}, {
+		name:   "canceled",
+		reason: "the caller does not want it any more",
+		client: func(t *testing.T) *redis.Client { return redistest.Start(t).Client() },
+		ctx: func(_ *testing.T, ctx context.Context) context.Context {
+			ctx, cancel := context.WithCancel(ctx)
+			cancel()
+			return ctx
+		},
+		errorType: "canceled",
+	}, {
+		name:   "deadline",
+		reason: "the caller's time is up",
+		client: func(t *testing.T) *redis.Client { return redistest.Start(t).Client() },
+		ctx: func(t *testing.T, ctx context.Context) context.Context {
+			ctx, cancel := context.WithDeadline(ctx, time.Now().Add(-time.Second))
+			t.Cleanup(cancel)
+			return ctx
+		},
+		errorType: "timeout",
+	}, {
+		name:   "server that hangs",
+		reason: "the client's own time is up",
+		client: func(t *testing.T) *redis.Client {
+			server := redistest.Start(t)
+			rdb := patientless(t, &redis.Options{Addr: server.Addr(), ReadTimeout: 50 * time.Millisecond})
+			if err := rdb.Ping(testContext(t)).Err(); err != nil {
+				t.Fatal(err)
+			}
+			server.Pause()
+			return rdb
+		},
+		errorType: "timeout",
+	}, {
+		name:   "pool timeout",
+		reason: "all connections are in use",
+		client: func(t *testing.T) *redis.Client {
+			rdb := patientless(t, &redis.Options{Addr: redistest.Start(t).Addr(), PoolSize: 1, PoolTimeout: time.Millisecond})
+			conn := rdb.Conn()
+			t.Cleanup(func() { _ = conn.Close() })
+			if err := conn.Ping(testContext(t)).Err(); err != nil {
+				t.Fatal(err)
+			}
+			return rdb
+		},
+		errorType: "timeout",
+	}}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			ctx, rec := testContext(t), newRecorder(t)
+			rdb := row.client(t)
+			client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec))
+			if row.ctx != nil {
+				ctx = row.ctx(t, ctx)
+			}
+			err := client.Publish(ctx, "reports", "hello").Err()
+			if err == nil {
+				t.Fatalf("Publish has worked: %s", row.reason)
+			}
+			span := rec.spans(t, 1)[0]
+			assertFailed(t, span, row.errorType)
+			assertAttributes(t, span, served(rdb, "publish", "reports", attribute.String("error.type", row.errorType))...)
+			if got := span.Status().Description; got != err.Error() {
+				t.Errorf("the status says %q, want %q", got, err)
+			}
+		})
+	}
+}
+
+// What the caller gets is go-redis' own error, to be asked with errors.Is.
+func TestPublishReturnsTheErrorOfGoRedis(t *testing.T) {
+	rdb := redistest.Start(t).Client()
+	if err := rdb.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := tracedpubsub.Publish(testContext(t), rdb, "reports", "hello").Err(); !errors.Is(err, redis.ErrClosed) {
+		t.Errorf("Publish on a closed client has %v, want %v", err, redis.ErrClosed)
+	}
+}

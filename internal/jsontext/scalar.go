@@ -1,0 +1,68 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package jsontext
+
+// skipScalar skips a number, true, false or null.
+func skipScalar(text []byte, pos int) int {
+	if pos >= len(text) {
+		return Broken
+	}
+	switch text[pos] {
+	case 't':
+		return skipLiteral(text, pos, "true")
+	case 'f':
+		return skipLiteral(text, pos, "false")
+	case 'n':
+		return skipLiteral(text, pos, "null")
+	default:
+		return skipNumber(text, pos)
+	}
+}
+
+func skipLiteral(text []byte, pos int, literal string) int {
+	end := pos + len(literal)
+	if end > len(text) || string(text[pos:end]) != literal {
+		return Broken
+	}
+	return end
+}
+
+func skipNumber(text []byte, pos int) int {
+	if text[pos] == '-' {
+		pos++
+	}
+	switch {
+	case pos < len(text) && text[pos] == '0':
+		pos++
+	default:
+		if pos = skipDigits(text, pos); pos == Broken {
+			return Broken
+		}
+	}
+	if pos < len(text) && text[pos] == '.' {
+		if pos = skipDigits(text, pos+1); pos == Broken {
+			return Broken
+		}
+	}
+	if pos < len(text) && text[pos]|0x20 == 'e' {
+		pos++
+		if pos < len(text) && (text[pos] == '+' || text[pos] == '-') {
+			pos++
+		}
+		return skipDigits(text, pos)
+	}
+	return pos
+}
+
+// skipDigits skips one digit or more.
+func skipDigits(text []byte, pos int) int {
+	start := pos
+	for pos < len(text) && text[pos]-'0' <= 9 {
+		pos++
+	}
+	if pos == start {
+		return Broken
+	}
+	return pos
+}

@@ -1,0 +1,195 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package jsontext
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// SkipString skips a string, from its opening quote to behind the closing one,
+// and says whether there are escapes in it. Their grammar is checked, but not
+// whether surrogates come in pairs: see [UnquotedLen].
+func SkipString(text []byte, pos int) (end int, escaped bool) {
+	if pos >= len(text) || text[pos] != '"' {
+		return Broken, false
+	}
+	pos++
+	// Most strings are names: short, plain and ASCII.
+	for at := pos; at+8 <= len(text) && at < pos+24; at += 8 {
+		word := binary.LittleEndian.Uint64(text[at:])
+		found := notPlain(word)
+		if upTo := found ^ (found - 1); word&upTo&highBits != 0 { // all of the word if nothing was found
+			break
+		}
+		if found != 0 {
+			if at += bits.TrailingZeros64(found) / 8; text[at] == '"' {
+				return at + 1, false
+			}
+			break
+		}
+	}
+	return skipLongString(text, pos)
+}
+
+// skipLongString does the same for strings of any kind, from behind the quote.
+func skipLongString(text []byte, pos int) (end int, escaped bool) {
+	start, allASCII := pos, true
+	for {
+		var ascii bool
+		pos, ascii = skipPlain(text, pos)
+		allASCII = allASCII && ascii
+		if pos == len(text) {
+			return Broken, escaped
+		}
+		switch text[pos] {
+		case '"':
+			if !allASCII && !utf8.Valid(text[start:pos]) {
+				return Broken, escaped
+			}
+			return pos + 1, escaped
+		case '\\':
+			escaped = true
+			if pos = skipEscape(text, pos); pos == Broken {
+				return Broken, escaped
+			}
+		default: // a control character
+			return Broken, escaped
+		}
+	}
+}
+
+// UnquotedLen returns how many bytes the string has that quoted stands for.
+// quoted is what SkipString has skipped, without the quotes. ok is false if it
+// has a lone surrogate, for which no bytes exist.
+func UnquotedLen(quoted []byte) (n int, ok bool) {
+	for pos := 0; pos < len(quoted); {
+		if quoted[pos] != '\\' {
+			// Whatever stands for itself was checked before.
+			next := indexBackslash(quoted, pos)
+			n += next - pos
+			pos = next
+			continue
+		}
+		var r rune
+		if r, pos = unescape(quoted, pos); r == loneSurrogate {
+			return 0, false
+		}
+		n += utf8.RuneLen(r)
+	}
+	return n, true
+}
+
+// AppendUnquoted appends the string that quoted stands for. It must be one that
+// UnquotedLen accepts.
+func AppendUnquoted(b, quoted []byte) []byte {
+	for pos := 0; pos < len(quoted); {
+		if quoted[pos] != '\\' {
+			next := indexBackslash(quoted, pos)
+			b = append(b, quoted[pos:next]...)
+			pos = next
+			continue
+		}
+		var r rune
+		r, pos = unescape(quoted, pos)
+		b = utf8.AppendRune(b, r)
+	}
+	return b
+}
+
+// EqualUnquoted says whether quoted stands for s.
+func EqualUnquoted(quoted []byte, s string) bool {
+	for pos := 0; pos < len(quoted); {
+		if s == "" {
+			return false
+		}
+		if quoted[pos] != '\\' {
+			if quoted[pos] != s[0] {
+				return false
+			}
+			pos, s = pos+1, s[1:]
+			continue
+		}
+		var r rune
+		r, pos = unescape(quoted, pos)
+		first, size := utf8.DecodeRuneInString(s)
+		if r != first || size != utf8.RuneLen(r) { // the size tells an encoded U+FFFD from an invalid byte
+			return false
+		}
+		s = s[size:]
+	}
+	return s == ""
+}
+
+// loneSurrogate is what unescape returns for one; no rune has this value.
+const loneSurrogate = -1
+
+// skipEscape skips the escape that begins at pos.
+func skipEscape(text []byte, pos int) int {
+	if pos+1 >= len(text) {
+		return Broken
+	}
+	switch text[pos+1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return pos + 2
+	case 'u':
+		if _, ok := hex4(text, pos+2); ok {
+			return pos + 6
+		}
+	}
+	return Broken
+}
+
+// unescape returns the character that the escape at pos stands for, and the
+// position behind it. The grammar has been checked.
+func unescape(quoted []byte, pos int) (r rune, end int) {
+	switch c := quoted[pos+1]; c {
+	case 'b':
+		return '\b', pos + 2
+	case 'f':
+		return '\f', pos + 2
+	case 'n':
+		return '\n', pos + 2
+	case 'r':
+		return '\r', pos + 2
+	case 't':
+		return '\t', pos + 2
+	case 'u':
+	default: // quote, backslash, slash
+		return rune(c), pos + 2
+	}
+	r, _ = hex4(quoted, pos+2)
+	pos += 6
+	if !utf16.IsSurrogate(r) {
+		return r, pos
+	}
+	if pos+1 < len(quoted) && quoted[pos] == '\\' && quoted[pos+1] == 'u' {
+		low, _ := hex4(quoted, pos+2)
+		if pair := utf16.DecodeRune(r, low); pair != utf8.RuneError {
+			return pair, pos + 6
+		}
+	}
+	return loneSurrogate, pos
+}
+
+// hex4 reads the four hexadecimal digits at pos.
+func hex4(text []byte, pos int) (r rune, ok bool) {
+	if pos+4 > len(text) {
+		return 0, false
+	}
+	for _, c := range text[pos : pos+4] {
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c|0x20 && c|0x20 <= 'f':
+			c = (c | 0x20) - 'a' + 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+	}
+	return r, true
+}

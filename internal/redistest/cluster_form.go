@@ -1,0 +1,41 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package redistest
+
+import (
+	"context"
+	"errors"
+)
+
+// form makes a cluster of nodes that know nothing of each other, with the
+// commands that an operator gives. It does not wait until all is well.
+func (c *Cluster) form() {
+	c.t.Helper()
+	for i, n := range c.nodes {
+		// Nodes that start out equal would first have to find out who goes first.
+		c.do(n, []any{"cluster", "set-config-epoch", i + 1})
+		if i < masters {
+			c.do(n, []any{"cluster", "addslotsrange", i * slots / masters, (i+1)*slots/masters - 1})
+		}
+	}
+	// One introduction would do, and the rest is gossip; it takes its time.
+	for i, n := range c.nodes {
+		for _, other := range c.nodes[i+1:] {
+			c.do(n, []any{"cluster", "meet", "127.0.0.1", other.port})
+		}
+	}
+	for i, master := range c.nodes[:masters] {
+		replica := c.nodes[masters+i]
+		waitFor(c.t, "make a node a replica", func(ctx context.Context) error {
+			v, err := replica.view(ctx)
+			if err != nil {
+				return err
+			}
+			if _, known := v[master.id]; !known {
+				return errors.New("it does not know its master yet")
+			}
+			return replica.admin.ClusterReplicate(ctx, master.id).Err()
+		})
+	}
+}

@@ -1,0 +1,91 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package redistest
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// leakTimeout is how long goroutines may take to end after the last test:
+// whoever closes something rarely waits for all that it ends.
+const leakTimeout = 10 * time.Second
+
+// Main runs the tests and returns the exit code for TestMain. If all tests pass
+// but goroutines are left that were not there before the first one, and that do
+// not end by themselves in time, it prints their stacks and returns 1. An open
+// subscription shows up here; an idle client does not, it has no goroutine.
+//
+//	func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
+func Main(m *testing.M) int {
+	before := goroutines()
+	code := m.Run()
+	if code != 0 || fuzzing() {
+		return code // a test that failed may leave something: it is reported as it is
+	}
+	if leaked := leaked(before, leakTimeout); len(leaked) > 0 {
+		fmt.Fprintf(os.Stderr, "FAIL: goroutines left %v after the last test: %d\n\n%s\n",
+			leakTimeout, len(leaked), strings.Join(leaked, "\n\n"))
+		return 1
+	}
+	return 0
+}
+
+// fuzzing reports whether this process looks for new inputs. It has goroutines
+// of package testing then, and one of its workers is not asked how it ends. The
+// inputs that are known run as ordinary tests, and are checked there.
+func fuzzing() bool {
+	f := flag.Lookup("test.fuzz")
+	return f != nil && f.Value.String() != ""
+}
+
+// leaked returns the stacks of the goroutines that are not in before. It waits
+// for them to end, up to timeout.
+func leaked(before map[string]string, timeout time.Duration) []string {
+	deadline := time.NewTimer(timeout)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var stacks []string
+		for id, stack := range goroutines() {
+			if _, ok := before[id]; !ok {
+				stacks = append(stacks, stack)
+			}
+		}
+		if len(stacks) == 0 {
+			return nil
+		}
+		select {
+		case <-tick.C: // nothing tells that a goroutine has ended: look again
+		case <-deadline.C:
+			slices.Sort(stacks)
+			return stacks
+		}
+	}
+}
+
+// goroutines returns the stack of each goroutine that runs now, by its number.
+// Those of the runtime itself are not among them.
+func goroutines() map[string]string {
+	buf := make([]byte, 64<<10)
+	n := runtime.Stack(buf, true)
+	for n == len(buf) {
+		buf = make([]byte, 2*len(buf))
+		n = runtime.Stack(buf, true)
+	}
+	all := make(map[string]string)
+	for stack := range bytes.SplitSeq(bytes.TrimSpace(buf[:n]), []byte("\n\n")) {
+		id := bytes.Fields(stack)[1] // "goroutine 7 [running]: …"
+		all[string(id)] = string(stack)
+	}
+	return all
+}

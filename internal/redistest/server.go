@@ -1,0 +1,198 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package redistest gives a test a Redis server of its own, one that it may
+// kill, restart and freeze, or a cluster of such servers, in which slots and
+// masters move as well. A proxy in front of them adds the faults of a network.
+// And it gives a test binary a check that no test left a goroutine behind.
+package redistest
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// startTimeout is how long a server may take until it accepts connections: far
+// more than it needs, for a machine that is busy with other tests.
+const startTimeout = 30 * time.Second
+
+// Ports are taken from below the range that kernels use for outgoing
+// connections. So nobody is given the port of a server that is down for the
+// moment, and a client that keeps dialing it cannot end up connected to itself.
+const firstPort, lastPort = 10000, 22000
+
+// errPortTaken says that another process listens on the port already.
+var errPortTaken = errors.New("port is taken")
+
+// Server is a redis-server process on the loopback interface. It keeps no data
+// on disk: a restarted server is empty. Its methods fail the test when they
+// cannot do what they say. They are for one goroutine at a time.
+type Server struct {
+	t    testing.TB
+	path string
+	dir  string
+	port int
+	args []string
+
+	process *exec.Cmd
+	log     *serverLog
+	exited  chan struct{} // closed when the process is gone and has been waited for
+	paused  bool
+}
+
+// Start starts a server and returns when it accepts connections. The server
+// ends with the test, in whatever state it is then; if the test failed, the
+// server's log is in the test's output.
+//
+// Arguments are those of redis-server, such as "--maxclients", "10". They must
+// leave the log on standard output and no terser than the default: the server
+// says there that it is ready.
+//
+// Without a redis-server in PATH the test is skipped, and where the environment
+// variable CI is set, it fails.
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	return startOnFreePort(t, func() int { return randomPort(firstPort) }, args)
+}
+
+// startOnFreePort starts a server on the first free one of the ports that are
+// proposed.
+func startOnFreePort(t testing.TB, propose func() int, args []string) *Server {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		const missing = "this test needs redis-server in PATH; " +
+			"to install it: apt-get install redis-server, or brew install redis"
+		if os.Getenv("CI") != "" {
+			t.Fatal(missing)
+		}
+		t.Skip(missing)
+	}
+
+	s := &Server{t: t, path: path, dir: t.TempDir(), args: args}
+	t.Cleanup(s.cleanUp)
+	for range 10 {
+		s.port = propose()
+		if err = s.start(); !errors.Is(err, errPortTaken) {
+			break
+		}
+	}
+	if err != nil {
+		t.Fatalf("start redis-server: %v", err)
+	}
+	return s
+}
+
+func randomPort(from int) int { return from + rand.IntN(lastPort-from) }
+
+// Addr returns the server's address, host and port. It stays the same when the
+// server is restarted.
+func (s *Server) Addr() string {
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port))
+}
+
+// Client returns a new client of the server, closed when the test ends.
+func (s *Server) Client() *redis.Client {
+	client := redis.NewClient(&redis.Options{Addr: s.Addr()})
+	// A test may have closed it already, so that an error says nothing.
+	s.t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// Kill ends the server as a crash would, and returns when it is gone. A server
+// that is gone already stays so.
+func (s *Server) Kill() {
+	s.t.Helper()
+	if err := s.kill(); err != nil {
+		s.t.Fatalf("kill redis-server: %v", err)
+	}
+}
+
+// Restart kills the server, unless it is gone already, and starts it again at
+// the same address, with the same arguments and without its data. It returns
+// when the server accepts connections. A node of a cluster knows who it is and
+// who the others are, as in nodes.conf; [Cluster.WaitUntilHealthy] waits for it
+// to be one of them again.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.Kill()
+	if err := s.start(); err != nil {
+		s.t.Fatalf("restart redis-server on %s: %v", s.Addr(), err)
+	}
+}
+
+// start starts the process on s.port and waits until it accepts connections.
+func (s *Server) start() error {
+	args := []string{
+		"--bind", "127.0.0.1", "--port", strconv.Itoa(s.port), "--dir", s.dir,
+		"--save", "", "--appendonly", "no", "--daemonize", "no",
+	}
+	log := newServerLog()
+	process := exec.Command(s.path, slices.Concat(args, s.args)...)
+	process.Stdout, process.Stderr = log, log
+	process.SysProcAttr = dieWithParent()
+	if err := process.Start(); err != nil {
+		return err
+	}
+	exited := make(chan struct{})
+	go func() {
+		defer close(exited)
+		_ = process.Wait() // how it ended stands in the log, if it was not killed
+	}()
+	s.process, s.log, s.exited, s.paused = process, log, exited, false
+
+	timeout := time.NewTimer(startTimeout)
+	defer timeout.Stop()
+	select {
+	case <-log.ready:
+		return nil
+	case <-exited:
+		if log.portTaken() {
+			return errPortTaken
+		}
+		return fmt.Errorf("it ended at once: %s", log)
+	case <-timeout.C:
+		return fmt.Errorf("not ready after %v: %s", startTimeout, log)
+	}
+}
+
+// running reports whether the process is there, be it paused.
+func (s *Server) running() bool {
+	select {
+	case <-s.exited:
+		return false
+	default:
+		return true
+	}
+}
+
+func (s *Server) kill() error {
+	err := s.process.Process.Kill() // ends a paused process as well
+	if err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	<-s.exited
+	return nil
+}
+
+func (s *Server) cleanUp() {
+	if s.process == nil {
+		return // it was not even started
+	}
+	if err := s.kill(); err != nil {
+		s.t.Errorf("kill redis-server: %v", err)
+	}
+	if s.t.Failed() {
+		s.t.Logf("log of redis-server on %s:\n%s", s.Addr(), s.log)
+	}
+}

@@ -1,0 +1,142 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+)
+
+// Message is a message as it was published, with the context of its producer.
+//
+// The zero Message, and one made of the exported fields, can be used in tests:
+// [Message.Start] begins a new root for it.
+type Message struct {
+	// Channel is the channel that the message was published to.
+	Channel string
+	// Pattern is the pattern that matched, in a pattern subscription.
+	Pattern string
+	// Payload is what the publisher passed, byte for byte, with its envelope
+	// removed. A message without an envelope, or with one that cannot be read,
+	// is here as it came.
+	Payload string
+	// PayloadSlice is the payload of a message whose payload is an array, as in
+	// redis.Message. Payload is empty then.
+	PayloadSlice []string
+	// Err is nil or says why Payload is the message as it came, or why there is
+	// no producer: [ErrMalformedEnvelope], [ErrUnsupportedVersion] or
+	// [ErrCarrierTooLarge].
+	Err error
+
+	carrier  Carrier
+	cfg      *config // nil in a Message that did not come from Redis
+	server   []attribute.KeyValue
+	template string // asked for once, when the message comes in
+	filtered bool   // by WithFilter: no span
+}
+
+// FromRedis takes apart a message that a receive loop of go-redis' own has
+// received. Of the options, those that are about reading count. Use
+// [Client.FromRedis] where the messages are many: it reads its options once.
+func FromRedis(m *redis.Message, opts ...Option) *Message {
+	if len(opts) == 0 {
+		return defaultConfig.open(m, nil)
+	}
+	return newConfig(opts...).open(m, nil)
+}
+
+// FromRedis is the function [FromRedis] with the options of c, for messages that
+// the client that c wraps has received.
+func (c *Client) FromRedis(m *redis.Message) *Message {
+	return c.cfg.open(m, c.cfg.server(c.rdb))
+}
+
+// open takes m apart. A nil m is an empty message.
+func (c *config) open(m *redis.Message, server []attribute.KeyValue) *Message {
+	msg := &Message{cfg: c, server: server}
+	if m == nil {
+		return msg
+	}
+	msg.Channel, msg.Pattern = m.Channel, m.Pattern
+	msg.Payload, msg.PayloadSlice = m.Payload, m.PayloadSlice
+	if !c.traces(m.Channel) {
+		msg.filtered = true
+		return msg
+	}
+	if msg.template = c.templateOf(m.Channel); msg.template == "" {
+		msg.template = m.Pattern
+	}
+	if m.PayloadSlice == nil {
+		_, fields := c.propagation()
+		msg.Payload, msg.Err = decode(m.Payload, fields, &msg.carrier)
+	}
+	return msg
+}
+
+// Extract returns ctx with the span context and the baggage of the producer, for
+// those who want to start spans of their own. It starts no span. If the message
+// has no valid span context, that of ctx stays.
+//
+// With [WithPublicEndpoint], the baggage of the producer is left out.
+func (m *Message) Extract(ctx context.Context) context.Context {
+	return m.config().extract(ctx, &m.carrier)
+}
+
+// Start starts the consumer span of m and returns a context that holds it, and
+// the baggage of the producer. The caller ends the span when the message is
+// dealt with. The loops of [PubSub.Messages] and [PubSub.Process] do both by
+// themselves.
+//
+// The span is a child of the producer's span (see [WithRelation] and
+// [WithPublicEndpoint] for when it is not). A valid span in ctx becomes a link.
+// A message without a valid span context of a producer begins a new trace. For a
+// channel that is left out by [WithFilter], ctx comes back as it is, with a span
+// that does nothing.
+func (m *Message) Start(ctx context.Context, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
+	if m.filtered {
+		return ctx, noop.Span{}
+	}
+	c := m.config()
+	start := spanStart{
+		operation: processing,
+		channel:   m.Channel,
+		template:  m.template,
+		server:    m.server,
+		envelope:  envelopeState(m.Err),
+		options:   opts,
+	}
+	ambient := trace.SpanContextFromContext(ctx)
+	ctx, producer := c.producer(ctx, &m.carrier)
+	child := producer.IsValid() && c.relation == RelationChild && !c.publicEndpoint
+	start.root = !child
+	// A link to the parent itself would say the same twice.
+	if ambient.IsValid() && !(child && sameSpan(ambient, producer)) {
+		start.links = append(start.links, trace.Link{SpanContext: ambient})
+	}
+	if producer.IsValid() && !child && !sameSpan(ambient, producer) {
+		start.links = append(start.links, trace.Link{SpanContext: producer})
+	}
+	return c.startSpan(ctx, &start)
+}
+
+// String is for logs: the channel and the payload, as redis.Message has it.
+func (m *Message) String() string {
+	return fmt.Sprintf("Message<%s: %s>", m.Channel, m.Payload)
+}
+
+func (m *Message) config() *config {
+	if m.cfg == nil {
+		return defaultConfig
+	}
+	return m.cfg
+}
+
+func sameSpan(a, b trace.SpanContext) bool {
+	return a.TraceID() == b.TraceID() && a.SpanID() == b.SpanID()
+}

@@ -1,0 +1,99 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"slices"
+	"sync/atomic"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// oddReplies are what no Redis sends between messages.
+var oddReplies = []struct {
+	name, reason, reply string
+	resp3               bool
+}{
+	{"a number where the kind is", "go-redis panics", "*1\r\n:1\r\n", false},
+	{"an empty array", "go-redis panics: there is no kind", "*0\r\n", false},
+	{"a nil array", "neither a reply nor an error of the server", "*-1\r\n", false},
+	{"a nil string", "neither a reply nor an error of the server", "$-1\r\n", false},
+	{"a number", "is no push", ":1\r\n", false},
+	{"a message of a number", "go-redis knows no such payload", "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n:1\r\n", false},
+	{"a message of an array of numbers", "go-redis panics", "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n*1\r\n:1\r\n", false},
+	{"a message without a payload", "go-redis panics", "*2\r\n$7\r\nmessage\r\n$1\r\na\r\n", false},
+	{"a message on a number", "go-redis panics", "*3\r\n$7\r\nmessage\r\n:1\r\n$1\r\nx\r\n", false},
+	{"a short pattern message", "go-redis panics", "*3\r\n$8\r\npmessage\r\n$1\r\na\r\n$1\r\na\r\n", false},
+	{"a count that is a string", "go-redis panics", "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n$1\r\n1\r\n", false},
+	{"a confirmation without a count", "go-redis panics", "*2\r\n$9\r\nsubscribe\r\n$1\r\na\r\n", false},
+	{"a pong of a number", "go-redis panics", "*2\r\n$4\r\npong\r\n:1\r\n", false},
+	{"a confirmation of what nobody asked for", "then it is not known any more which answer is for what", "*3\r\n$9\r\nsubscribe\r\n$1\r\nz\r\n:2\r\n", false},
+	{"the end of a subscription", "nobody has ended it, and Redis will send nothing any more", "*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n", false},
+	{"an unknown kind", "go-redis refuses it", "*2\r\n$7\r\nunknown\r\n$1\r\na\r\n", false},
+	{"an error that nobody asked for", "no command of ours is wrong", "-ERR out of the blue\r\n", false},
+	{"a failover", "go-redis gives up the connection by itself", "-READONLY You can't write against a read only replica.\r\n", false},
+	{"no protocol at all", "somebody else listens on the port", "HTTP/1.1 400 Bad Request\r\n\r\n", false},
+	{"half a reply", "and then the end", "*3\r\n$7\r\nmess", false},
+	{"a map", "in RESP3 there are more kinds of replies", "%1\r\n+a\r\n:1\r\n", true},
+	{"a map with keys of arrays", "no key of a map in Go", "%1\r\n*1\r\n:1\r\n:1\r\n", true},
+	{"a push of a number", "has no kind", ">1\r\n:1\r\n", true},
+	{"an empty push", "has none either", ">0\r\n", true},
+	{"an unknown push", "to be ignored by the protocol's rules", ">2\r\n+unknown\r\n+a\r\n", true},
+}
+
+// What comes after an odd reply is a message again: on the same connection if
+// that is still in order, or else on another one.
+func TestOddReplies(t *testing.T) {
+	for _, when := range []struct {
+		name, reason string
+		confirm      bool
+	}{
+		{"between messages", "the subscription was fine until then", true},
+		{"instead of a confirmation", "the subscription has never been", false},
+	} {
+		for _, tt := range oddReplies {
+			if tt.resp3 && !when.confirm {
+				continue // go-redis ignores most of them, and goes on waiting, as it should
+			}
+			t.Run(when.name+"/"+tt.name, func(t *testing.T) {
+				var subscribed atomic.Bool
+				fake := startFakeRedis(t, func(c *fakeConn, command []string) {
+					switch {
+					case command[0] != "subscribe":
+						c.answer(command)
+						return
+					case subscribed.Swap(true):
+						c.answer(command)
+						c.message("a", "in order")
+						return
+					case when.confirm:
+						c.answer(command)
+					}
+					c.send(tt.reply)
+					switch {
+					case tt.name == "half a reply":
+						_ = c.Close()
+					case tt.resp3:
+						c.message("a", "in order") // what is ignored does no harm
+					}
+				})
+				protocol := 2
+				if tt.resp3 {
+					protocol = 3
+				}
+				s := subjectOf(t, &redis.Options{Addr: fake.addr(), Protocol: protocol})
+				sub := s.subscribe(t, "a")
+				assertReceives(t, sub, "in order")
+				if tt.resp3 && fake.connections() == 1 {
+					return
+				}
+				got := s.reports.wait(t, tt.name+": "+tt.reason+"; "+when.reason, func(got []trouble) bool { return len(got) > 0 })
+				if !slices.Equal(got[0].Names, []string{"a"}) || got[0].Err == nil {
+					t.Errorf("reported was %v, want a cause and the name", printed(got))
+				}
+			})
+		}
+	}
+}

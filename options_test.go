@@ -1,0 +1,289 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+
+	"github.com/tracedpubsub/tracedpubsub"
+)
+
+func TestDestinationTemplate(t *testing.T) {
+	rows := []struct {
+		name, reason string
+		template     string
+		pattern      bool
+		want         string // of the consumer; "": the channel, and no template
+		published    string // of the producer, likewise
+	}{
+		{"given", "it takes the place of the channel in names", "user.{id}", false, "user.{id}", "user.{id}"},
+		{"empty", "an empty result means none", "", false, "", ""},
+		{"given, with a pattern", "what the user says is better", "user.{id}", true, "user.{id}", "user.{id}"},
+		{"empty, with a pattern", "the pattern stands in", "", true, "pattern", ""},
+	}
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		for _, row := range rows {
+			t.Run(row.name, func(t *testing.T) {
+				ctx, rec := testContext(t), newRecorder(t)
+				channel, pattern := row.name+".7", row.name+".?"
+				client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithDestinationTemplate(func(got string) string {
+					if got != channel {
+						t.Errorf("asked for the template of %q, want %q", got, channel)
+					}
+					return row.template
+				}))
+				var sub *tracedpubsub.PubSub
+				if row.pattern {
+					sub = readySub(t, client.PSubscribe(ctx, pattern))
+				} else {
+					sub = readySub(t, client.Subscribe(ctx, channel))
+				}
+				assertSent(t, client.Publish(ctx, channel, "hello"))
+				for range sub.Messages(ctx) {
+					break
+				}
+				pipe := rdb.Pipeline()
+				client.PublishTo(ctx, pipe, channel, "hello")
+				pipe.Discard()
+
+				if row.want == "pattern" {
+					row.want = pattern
+				}
+				spans := rec.spans(t, 3)
+				for i, s := range []struct {
+					operation, template string
+					extra               []attribute.KeyValue
+				}{
+					{"publish", row.published, []attribute.KeyValue{heardBy(1)}},
+					{"process", row.want, nil},
+					{"create", row.published, nil},
+				} {
+					if s.template == "" {
+						assertName(t, spans[i], s.operation+" "+channel)
+					} else {
+						assertName(t, spans[i], s.operation+" "+s.template)
+						s.extra = append(s.extra, templated(s.template))
+					}
+					assertAttributes(t, spans[i], served(rdb, s.operation, channel, s.extra...)...)
+				}
+			})
+		}
+	})
+}
+
+func TestAttributes(t *testing.T) {
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := testContext(t), newRecorder(t)
+		room := make([]attribute.KeyValue, 1, 20)
+		room[0] = attribute.String("team", "reports")
+		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec),
+			tracedpubsub.WithAttributes(room...),
+			tracedpubsub.WithAttributes(),
+			tracedpubsub.WithAttributes(attribute.Int("shard", 7), attribute.String("messaging.system", "mine"),
+				attribute.Int("server.port", 1), attribute.String("messaging.destination.name", "mine"),
+				attribute.String("messaging.operation.name", "mine"), attribute.String("messaging.operation.type", "mine"),
+				attribute.String("server.address", "mine"), attribute.Int("tracedpubsub.receivers", 77)))
+		room[0] = attribute.String("team", "somebody else")
+		sub := readySub(t, client.Subscribe(ctx, "reports"))
+		mine := []attribute.KeyValue{attribute.String("team", "reports"), attribute.Int("shard", 7)}
+		for i := range 3 {
+			assertSent(t, client.Publish(ctx, "reports", "hello"))
+			for range sub.Messages(ctx) {
+				break
+			}
+			spans := rec.spans(t, 2*(i+1))
+			assertAttributes(t, spans[2*i], served(rdb, "publish", "reports", append(mine, heardBy(1))...)...)
+			// What this package does not set on a consumer span is the user's.
+			assertAttributes(t, spans[2*i+1], served(rdb, "process", "reports", append(mine, heardBy(77))...)...)
+		}
+		for i, kv := range room[:cap(room)][1:] {
+			if kv.Valid() {
+				t.Errorf("%v was written behind the caller's slice, at %d", kv, i+1)
+			}
+		}
+	})
+}
+
+// Clients with the same first options do not share what comes after.
+func TestOptionsAreNotShared(t *testing.T) {
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := testContext(t), newRecorder(t)
+		common := tracedpubsub.WithAttributes(attribute.String("team", "reports"))
+		var clients []*tracedpubsub.Client
+		for i := range 3 {
+			clients = append(clients, tracedpubsub.Wrap(rdb, common, tracedpubsub.WithAttributes(attribute.Int("client", i)), tracedpubsub.WithTracerProvider(rec)))
+		}
+		for i, c := range clients {
+			assertSent(t, c.Publish(ctx, "reports", "hello"))
+			assertAttributes(t, rec.spans(t, i+1)[i], served(rdb, "publish", "reports", heardBy(0), attribute.String("team", "reports"), attribute.Int("client", i))...)
+		}
+	})
+}
+
+func TestNilOptions(t *testing.T) {
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := testContext(t), newRecorder(t)
+		var told errorLog
+		client := tracedpubsub.Wrap(rdb,
+			tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithTracerProvider(nil),
+			tracedpubsub.WithPropagators(slashes{}), tracedpubsub.WithPropagators(nil),
+			tracedpubsub.WithDestinationTemplate(func(string) string { return "user.{id}" }), tracedpubsub.WithDestinationTemplate(nil),
+			tracedpubsub.WithFilter(func(channel string) bool { return channel != "plain" }), tracedpubsub.WithFilter(nil),
+			tracedpubsub.WithEnvelopeFilter(func(channel string) bool { return channel != "bare" }), tracedpubsub.WithEnvelopeFilter(nil),
+			told.option(), tracedpubsub.WithErrorHandler(nil),
+			tracedpubsub.WithAttributes(), tracedpubsub.WithChannelSize(-1), nil)
+		raw := readyRaw(t, rdb.PSubscribe(ctx, "*"))
+		for channel, want := range map[string]string{"plain": "hello", "bare": "hello", "user.7": `{"tracedpubsub":1,"x-trace":"`} {
+			assertSent(t, client.Publish(ctx, channel, "hello"))
+			if got := nextRaw(t, raw).Payload; !strings.HasPrefix(got, want) {
+				t.Errorf("on %s is %s, want %s…", channel, got, want)
+			}
+		}
+		for _, s := range rec.spans(t, 2) {
+			assertName(t, s, "publish user.{id}")
+		}
+		told.assertNone(t)
+
+		m := tracedpubsub.FromRedis(nextOf(t, ctx, rdb, raw), nil, nil)
+		if m.Payload != "hello" {
+			t.Errorf("FromRedis with nil options gives %q, want hello", m.Payload)
+		}
+	})
+}
+
+// nextOf publishes a message without options and returns it as it comes.
+func nextOf(t *testing.T, ctx context.Context, rdb *redis.Client, raw *redis.PubSub) *redis.Message {
+	t.Helper()
+	assertSent(t, tracedpubsub.Publish(ctx, rdb, "reports", "hello"))
+	return nextRaw(t, raw)
+}
+
+// greedy is a propagator that also writes a field where the payload has its
+// place, and one that is no UTF-8.
+type greedy struct{ propagation.TraceContext }
+
+func (g greedy) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
+	g.TraceContext.Inject(ctx, carrier)
+	carrier.Set("payload", "mine")
+}
+
+func (g greedy) Fields() []string { return append(g.TraceContext.Fields(), "payload") }
+
+func TestFieldThatIsLeftOut(t *testing.T) {
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		for _, handler := range []string{"quiet", "panicking"} {
+			t.Run(handler, func(t *testing.T) {
+				ctx, rec := testContext(t), newRecorder(t)
+				var told errorLog
+				client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithPropagators(greedy{}),
+					tracedpubsub.WithErrorHandler(func(err error) {
+						told.handle(err)
+						if handler == "panicking" {
+							panic(errHandler)
+						}
+					}))
+				sub := readySub(t, client.Subscribe(ctx, handler))
+				assertSent(t, client.Publish(ctx, handler, "hello"))
+				if all := told.all(); len(all) != 1 || !strings.Contains(all[0].Error(), `"payload"`) || !strings.HasPrefix(all[0].Error(), "tracedpubsub: ") {
+					t.Errorf("the error handler was told %v, want that the field %q was left out", all, "payload")
+				}
+				for _, m := range sub.Messages(ctx) {
+					if m.Payload != "hello" || m.Err != nil {
+						t.Errorf("got %q, %v, want hello", m.Payload, m.Err)
+					}
+					break
+				}
+				spans := rec.spans(t, 2)
+				assertSucceeded(t, spans[0])
+				assertParent(t, spans[1], spans[0])
+			})
+		}
+	})
+}
+
+// A carrier that no reader would take is not sent; the payload is.
+func TestCarrierTooLargeToSend(t *testing.T) {
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := testContext(t), newRecorder(t)
+		var told errorLog
+		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithPropagators(fat{}), told.option())
+		raw := readyRaw(t, rdb.Subscribe(ctx, "reports"))
+		assertSent(t, client.Publish(ctx, "reports", "hello"))
+		if got, want := nextRaw(t, raw).Payload, `{"tracedpubsub":1,"payload":"hello"}`; got != want {
+			t.Errorf("on the wire is %.200q, want %q", got, want)
+		}
+		told.assertOne(t, tracedpubsub.ErrCarrierTooLarge)
+		assertSucceeded(t, rec.spans(t, 1)[0])
+	})
+}
+
+// fat is a propagator that writes more than an envelope takes.
+type fat struct{ propagation.TraceContext }
+
+func (f fat) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
+	f.TraceContext.Inject(ctx, carrier)
+	carrier.Set("tracestate", strings.Repeat("x", 16_384))
+}
+
+// One Client serves many goroutines: what it uses again for the next span is not
+// in the hands of another.
+func TestClientIsSafeForConcurrentUse(t *testing.T) {
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		const workers, each = 8, 25
+		ctx, rec := testContext(t), newRecorder(t)
+		mine := attribute.String("team", "reports")
+		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithAttributes(mine),
+			tracedpubsub.WithDestinationTemplate(func(channel string) string {
+				n, _ := strconv.Atoi(channel)
+				return strings.Repeat("t", n%3) // sometimes none
+			}))
+		failed := make(chan error, workers*each)
+		var wg sync.WaitGroup
+		for i := range workers {
+			wg.Go(func() {
+				for j := range each {
+					channel := strconv.Itoa(i*each + j)
+					m := client.FromRedis(&redis.Message{Channel: channel, Payload: foreignEnvelope})
+					ctx, span := m.Start(ctx)
+					failed <- client.Publish(ctx, channel, "hello").Err()
+					span.End()
+				}
+			})
+		}
+		wg.Wait()
+		close(failed)
+		if err := errors.Join(collect(failed)...); err != nil {
+			t.Error(err)
+		}
+		for _, s := range rec.spans(t, 2*workers*each) {
+			channel, _ := attributeOf(s, "messaging.destination.name")
+			operation, _ := attributeOf(s, "messaging.operation.name")
+			extra := []attribute.KeyValue{mine}
+			n, _ := strconv.Atoi(channel.AsString())
+			if n%3 > 0 {
+				extra = append(extra, templated(strings.Repeat("t", n%3)))
+			}
+			if operation.AsString() == "publish" {
+				extra = append(extra, heardBy(0))
+			}
+			assertAttributes(t, s, served(rdb, operation.AsString(), channel.AsString(), extra...)...)
+		}
+	})
+}
+
+func collect(errs <-chan error) (all []error) {
+	for err := range errs {
+		all = append(all, err)
+	}
+	return all
+}

@@ -1,0 +1,230 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Publisher is what publishes: a *redis.Client, *redis.ClusterClient,
+// *redis.Ring, *redis.Conn, *redis.Tx, *redis.AutoPipeliner, a
+// redis.UniversalClient or a redis.Pipeliner.
+type Publisher interface {
+	Publish(ctx context.Context, channel string, message any) *redis.IntCmd
+}
+
+// ShardPublisher is what publishes to sharded channels; the same types do.
+type ShardPublisher interface {
+	SPublish(ctx context.Context, channel string, message any) *redis.IntCmd
+}
+
+// Publish publishes payload on channel within a producer span, in an envelope
+// that carries the context of that span. It takes every payload that rdb.Publish
+// takes and returns what it returns; a payload that go-redis refuses is handed
+// on to it, so that its own error is on the command.
+//
+// Where the reply is deferred (rdb is a redis.Pipeliner, or an asynchronous
+// *redis.AutoPipeliner), the span tells of the creation of the message alone,
+// and Publish does not wait for the reply.
+//
+// It uses the global providers; see [Wrap] for options.
+func Publish(ctx context.Context, rdb Publisher, channel string, payload any) *redis.IntCmd {
+	if c, ok := rdb.(*Client); ok {
+		return c.Publish(ctx, channel, payload)
+	}
+	return defaultConfig.publish(ctx, &publication{rdb, rdb, publishing, viaPublish}, channel, payload)
+}
+
+// SPublish is [Publish] for a sharded channel.
+func SPublish(ctx context.Context, rdb ShardPublisher, channel string, payload any) *redis.IntCmd {
+	if c, ok := rdb.(*Client); ok {
+		return c.SPublish(ctx, channel, payload)
+	}
+	return defaultConfig.publish(ctx, &publication{rdb, rdb, spublishing, viaSPublish}, channel, payload)
+}
+
+// Client publishes and subscribes with options. It adds nothing to the client
+// that it wraps and owns nothing: it needs no Close, and one client may be
+// wrapped several times, with other options for other channels. It is safe for
+// concurrent use.
+type Client struct {
+	rdb redis.UniversalClient
+	cfg *config
+}
+
+// Wrap returns a Client that publishes and subscribes through rdb, with opts.
+func Wrap(rdb redis.UniversalClient, opts ...Option) *Client {
+	return &Client{rdb, newConfig(opts...)}
+}
+
+// Unwrap returns the client that was wrapped, for everything else.
+func (c *Client) Unwrap() redis.UniversalClient { return c.rdb }
+
+// Publish is the function [Publish] with the options of c.
+func (c *Client) Publish(ctx context.Context, channel string, payload any) *redis.IntCmd {
+	return c.PublishTo(ctx, c.rdb, channel, payload)
+}
+
+// SPublish is the function [SPublish] with the options of c.
+func (c *Client) SPublish(ctx context.Context, channel string, payload any) *redis.IntCmd {
+	return c.SPublishTo(ctx, c.rdb, channel, payload)
+}
+
+// PublishTo publishes through p, which is a pipeline, transaction or connection
+// of the client that c wraps.
+func (c *Client) PublishTo(ctx context.Context, p Publisher, channel string, payload any) *redis.IntCmd {
+	if other, ok := p.(*Client); ok {
+		p = other.rdb
+	}
+	return c.cfg.publish(ctx, &publication{p, c.rdb, publishing, viaPublish}, channel, payload)
+}
+
+// SPublishTo is [Client.PublishTo] for a sharded channel.
+func (c *Client) SPublishTo(ctx context.Context, p ShardPublisher, channel string, payload any) *redis.IntCmd {
+	if other, ok := p.(*Client); ok {
+		p = other.rdb
+	}
+	return c.cfg.publish(ctx, &publication{p, c.rdb, spublishing, viaSPublish}, channel, payload)
+}
+
+// publication says through what a message is published, and how.
+type publication struct {
+	rdb       any // a Publisher or a ShardPublisher, as send needs it
+	client    any // whose server it is
+	operation *operation
+	send      func(ctx context.Context, rdb any, channel string, message any) *redis.IntCmd
+}
+
+func viaPublish(ctx context.Context, rdb any, channel string, message any) *redis.IntCmd {
+	return rdb.(Publisher).Publish(ctx, channel, message)
+}
+
+func viaSPublish(ctx context.Context, rdb any, channel string, message any) *redis.IntCmd {
+	return rdb.(ShardPublisher).SPublish(ctx, channel, message)
+}
+
+func (c *config) publish(ctx context.Context, p *publication, channel string, payload any) *redis.IntCmd {
+	if !c.traces(channel) {
+		return p.send(ctx, p.rdb, channel, payload)
+	}
+	deferred := isDeferred(p.rdb)
+	start := spanStart{
+		operation: p.operation,
+		channel:   channel,
+		template:  c.templateOf(channel),
+		server:    c.server(p.client),
+	}
+	if deferred {
+		start.operation = creating
+	}
+	ctx, span := c.startSpan(ctx, &start)
+	returned := false
+	defer func() {
+		if !returned {
+			failPanic(span, "panic in Publish")
+		}
+		span.End()
+	}()
+
+	message, err := c.message(ctx, channel, payload)
+	cmd := p.send(ctx, p.rdb, channel, message)
+	if !deferred {
+		err = cmd.Err()
+	}
+	if err != nil {
+		fail(span, publishErrorType(err), err.Error())
+	} else if !deferred {
+		recordReceivers(span, p.rdb, cmd)
+	}
+	returned = true
+	return cmd
+}
+
+// isDeferred says whether rdb queues a command and returns before it has its
+// reply. To read such a command would mean to wait for the batch.
+func isDeferred(rdb any) bool {
+	switch p := rdb.(type) {
+	case *redis.Client, *redis.ClusterClient, *redis.Ring:
+		return false
+	case redis.Pipeliner:
+		return true
+	case interface{ IsBlocking() bool }:
+		return !p.IsBlocking()
+	}
+	return false
+}
+
+// recordReceivers records how many clients got the message. In a cluster the
+// reply counts the clients of one node, and would mislead.
+func recordReceivers(span trace.Span, rdb any, cmd *redis.IntCmd) {
+	if _, ok := rdb.(*redis.Client); ok && span.IsRecording() {
+		span.SetAttributes(receiversKey.Int64(cmd.Val()))
+	}
+}
+
+// message is what goes to go-redis for payload: an envelope, or something that
+// go-redis refuses with the error that is returned beside it.
+func (c *config) message(ctx context.Context, channel string, payload any) (any, error) {
+	if !c.envelopes(channel) {
+		return payload, nil
+	}
+	e := encoders.Get().(*encoder)
+	defer e.free()
+	message, err := e.encode(ctx, c, payload)
+	switch {
+	case err == nil:
+		return string(message), nil
+	case errors.Is(err, errUnsupportedPayload):
+		return payload, err
+	default:
+		return failedMarshal{errors.Unwrap(err)}, err
+	}
+}
+
+// failedMarshal stands for a payload that could not be marshalled: go-redis gets
+// the same error, and the payload is not asked a second time, when it might
+// answer and go out bare.
+type failedMarshal struct{ err error }
+
+func (f failedMarshal) MarshalBinary() ([]byte, error) { return nil, f.err }
+
+// encoder is the memory in which an envelope is written. What it returns is to
+// be copied: go-redis keeps commands, and the encoder is used again.
+type encoder struct {
+	carrier Carrier
+	payload []byte // for payloads that have to be formatted
+	message []byte
+}
+
+var encoders = sync.Pool{New: func() any { return &encoder{payload: make([]byte, 0, 64)} }}
+
+// keptEncoder is the largest message whose memory is kept, in bytes.
+const keptEncoder = 128 << 10
+
+func (e *encoder) encode(ctx context.Context, c *config, payload any) ([]byte, error) {
+	body, err := payloadBytes(e.payload[:0], payload)
+	if err != nil {
+		return nil, err
+	}
+	p, _ := c.propagation()
+	e.carrier.inject(ctx, p)
+	message, left := appendEnvelope(e.message[:0], &e.carrier, body)
+	if left != nil {
+		c.handle(left)
+	}
+	e.message = message
+	return message, nil
+}
+
+func (e *encoder) free() {
+	e.carrier = Carrier{}
+	if cap(e.message) <= keptEncoder {
+		encoders.Put(e)
+	}
+}

@@ -1,0 +1,269 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/tracedpubsub/tracedpubsub"
+)
+
+// A second reader of the wire format, which knows nothing of the first: as plain
+// as possible, with regular expressions for R0 and encoding/json for the rest.
+
+type reading struct {
+	rule    string
+	payload string
+	carrier map[string]string
+	err     error
+}
+
+// readPlainly takes a message apart. It cannot tell about what is more than
+// 10,000 levels deep, where encoding/json stops: see tooDeepToTell.
+func readPlainly(message string, fields []string) reading {
+	claims := strings.HasPrefix(message, `{"tracedpubsub":`)
+	if payload, members, ok := readR0(message); ok {
+		carrier := carrierMembers(members, fields)
+		if carrier.repeated == 0 && carrier.illFormed == 0 {
+			return carrier.limited("R0", payload, nil)
+		}
+	}
+	members, ok := readObject(message)
+	if !ok {
+		if claims {
+			return reading{"R2", message, nil, tracedpubsub.ErrMalformedEnvelope}
+		}
+		return reading{"R5", message, nil, nil}
+	}
+	carrier := carrierMembers(members, fields)
+	marker := named(members, "tracedpubsub")
+	if len(marker) == 1 && marker[0] == "1" && carrier.repeated == 0 && carrier.illFormed == 0 {
+		texts, encoded := named(members, "payload"), named(members, "payload_base64")
+		if len(texts)+len(encoded) == 1 {
+			if payload, ok := readPayload(texts, encoded); ok {
+				return carrier.limited("R1", payload, nil)
+			}
+		}
+	}
+	if len(marker) == 1 && marker[0] != "1" && regexp.MustCompile(`^[1-9][0-9]*$`).MatchString(marker[0]) {
+		return carrier.limited("R3", message, tracedpubsub.ErrUnsupportedVersion)
+	}
+	if claims {
+		return reading{"R2", message, nil, tracedpubsub.ErrMalformedEnvelope}
+	}
+	if carrier.once > 0 {
+		return carrier.limited("R4", message, nil)
+	}
+	return reading{"R5", message, nil, nil}
+}
+
+const (
+	anyString = `"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"`
+	anyNumber = `(?:0|[1-9][0-9]{0,17})`
+)
+
+var (
+	stringMember = regexp.MustCompile(`^,(` + anyString + `):(` + anyString + `)`)
+	sizedTail    = regexp.MustCompile(`^(?:,"ts":` + anyNumber + `)?(?:,"src":` + anyString + `)?(?:,"seq":` + anyNumber + `)?,"size":(` + anyNumber + `),"payload":`)
+	reserved     = []string{"tracedpubsub", "size", "payload", "payload_base64", "ts", "src", "seq"}
+)
+
+type jsonMember struct{ name, value string }
+
+func readR0(message string) (payload string, members []jsonMember, ok bool) {
+	rest, ok := strings.CutPrefix(message, `{"tracedpubsub":1`)
+	for ok {
+		if tail := sizedTail.FindStringSubmatch(rest); tail != nil {
+			rest = rest[len(tail[0]):]
+			front := message[:len(message)-len(rest)]
+			size, err := strconv.ParseInt(tail[1], 10, 64)
+			if err != nil || !utf8.ValidString(front) || size+1 != int64(len(rest)) {
+				return "", nil, false
+			}
+			if !regexp.MustCompile(`(?s)^[{\[].*\}$`).MatchString(rest) || size == 0 {
+				return "", nil, false
+			}
+			return rest[:size], members, true
+		}
+		m := stringMember.FindStringSubmatch(rest)
+		if m == nil || slices.Contains(reserved, unquoteLoosely(m[1])) {
+			return "", nil, false
+		}
+		members = append(members, jsonMember{unquoteLoosely(m[1]), m[2]})
+		rest = rest[len(m[0]):]
+	}
+	return "", nil, false
+}
+
+// readObject returns the members of a JSON object, with the texts of their
+// values.
+func readObject(message string) (members []jsonMember, ok bool) {
+	// Whatever passes this, the decoder below takes apart without an error; but it
+	// would also take what is not UTF-8.
+	if !utf8.ValidString(message) || !json.Valid([]byte(message)) {
+		return nil, false
+	}
+	d := json.NewDecoder(strings.NewReader(message))
+	if start, _ := d.Token(); start != json.Delim('{') {
+		return nil, false
+	}
+	for d.More() {
+		name, _ := d.Token()
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			panic("json.Valid and json.Decoder disagree: " + err.Error())
+		}
+		members = append(members, jsonMember{name.(string), string(value)})
+	}
+	return members, true
+}
+
+func named(members []jsonMember, name string) (values []string) {
+	for _, m := range members {
+		if m.name == name {
+			values = append(values, m.value)
+		}
+	}
+	return values
+}
+
+func readPayload(texts, encoded []string) (payload string, ok bool) {
+	switch {
+	case len(texts) == 1 && texts[0][0] != '"':
+		return texts[0], true
+	case len(texts) == 1:
+		return unquoteLoosely(texts[0]), wellFormed(texts[0])
+	case encoded[0][0] != '"' || !wellFormed(encoded[0]):
+		return "", false
+	}
+	text := unquoteLoosely(encoded[0])
+	// Strictness by the way back: there is but one base64 of any bytes.
+	b, err := base64.StdEncoding.DecodeString(text)
+	return string(b), err == nil && base64.StdEncoding.EncodeToString(b) == text
+}
+
+type carrierReading struct {
+	fields                    map[string]string // those that occur once
+	repeated, illFormed, once int
+}
+
+func carrierMembers(members []jsonMember, fields []string) carrierReading {
+	values := make(map[string][]string)
+	for _, m := range members {
+		if m.value[0] == '"' && slices.Contains(fields, m.name) && !slices.Contains(reserved, m.name) {
+			values[m.name] = append(values[m.name], m.value)
+		}
+	}
+	c := carrierReading{fields: make(map[string]string)}
+	for name, v := range values {
+		for _, value := range v {
+			if !wellFormed(value) {
+				c.illFormed++
+			}
+		}
+		switch {
+		case len(v) > 1:
+			c.repeated++
+		case wellFormed(v[0]):
+			c.fields[name] = unquoteLoosely(v[0])
+			c.once++
+		}
+	}
+	return c
+}
+
+func (c carrierReading) limited(rule, payload string, err error) reading {
+	size := 0
+	for name, value := range c.fields {
+		size += len(name) + len(value)
+	}
+	if size > 16384 {
+		if err == nil {
+			err = tracedpubsub.ErrCarrierTooLarge
+		}
+		return reading{rule, payload, nil, err}
+	}
+	return reading{rule, payload, c.fields, err}
+}
+
+// unquoteLoosely decodes a JSON string as encoding/json does: lone surrogates
+// become U+FFFD.
+func unquoteLoosely(text string) string {
+	var s string
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		panic(err)
+	}
+	return s
+}
+
+var (
+	anyEscapes  = regexp.MustCompile(`(?:\\u[0-9a-fA-F]{4})+|\\[^u]`)
+	unitEscapes = regexp.MustCompile(`\\u([0-9a-fA-F]{4})`)
+)
+
+// wellFormed says whether the surrogates in a JSON string come in pairs.
+func wellFormed(text string) bool {
+	for _, run := range anyEscapes.FindAllString(text, -1) {
+		var units []uint16
+		for _, u := range unitEscapes.FindAllStringSubmatch(run, -1) {
+			unit, _ := strconv.ParseUint(u[1], 16, 16)
+			units = append(units, uint16(unit))
+		}
+		if !slices.Contains(units, utf8.RuneError) && slices.Contains(utf16.Decode(units), utf8.RuneError) {
+			return false
+		}
+		if !slices.Equal(utf16.Encode(utf16.Decode(units)), units) {
+			return false
+		}
+	}
+	return true
+}
+
+// tooDeepToTell says whether message may be deeper than encoding/json goes.
+func tooDeepToTell(message string) bool {
+	return strings.Count(message, "[")+strings.Count(message, "{") > 9_000
+}
+
+func TestPlainReaderReadsVectors(t *testing.T) {
+	for _, v := range readVectors(t).Decode {
+		t.Run(v.Name, func(t *testing.T) {
+			if tooDeepToTell(string(v.Message)) {
+				t.Logf("not for this reader: more than 10,000 levels")
+				return
+			}
+			got := readPlainly(string(v.Message), everyField)
+			if got.rule != v.Rule || got.payload != string(v.Payload) || !maps.Equal(got.carrier, v.Carrier) || got.err != v.err() {
+				t.Errorf("%s: got %s %.300q %.300q %v,\nwant %s %.300q %.300q %v", v.Reason,
+					got.rule, got.payload, got.carrier, got.err, v.Rule, v.Payload, v.Carrier, v.err())
+			}
+		})
+	}
+}
+
+// assertReadsLike asserts that Decode and the plain reader agree.
+func assertReadsLike(t *testing.T, message string) reading {
+	t.Helper()
+	want := readPlainly(message, everyField)
+	e, err := tracedpubsub.Decode(message, tracedpubsub.WithPropagators(everyField))
+	if err != want.err {
+		t.Errorf("%s: error %v, the plain reader has %v", want.rule, err, want.err)
+	}
+	if e.Payload != want.payload {
+		t.Errorf("%s: payload %q, the plain reader has %q", want.rule, e.Payload, want.payload)
+	}
+	maps.DeleteFunc(want.carrier, func(_, value string) bool { return value == "" }) // Keys has no empty ones
+	if got := fieldsIn(&e.Carrier); !maps.Equal(got, want.carrier) {
+		t.Errorf("%s: carrier %q, the plain reader has %q", want.rule, got, want.carrier)
+	}
+	return want
+}

@@ -1,0 +1,260 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/baggage"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tracedpubsub/tracedpubsub"
+)
+
+const (
+	child = tracedpubsub.RelationChild
+	link  = tracedpubsub.RelationLink
+)
+
+// related is what a consumer span is to be.
+type related struct {
+	child         bool // of the producer
+	linksProducer bool
+	baggage       string // in the loop; the producer sends "from=producer"
+}
+
+var relations = []struct {
+	name, reason string
+	options      []tracedpubsub.Option
+	want         related
+}{{
+	name:   "default",
+	reason: "one publish and its consumers are one trace, without a link that says it again",
+	want:   related{child: true, baggage: "from=producer"},
+}, {
+	name:    "child",
+	reason:  "the default by its name",
+	options: []tracedpubsub.Option{tracedpubsub.WithRelation(child)},
+	want:    related{child: true, baggage: "from=producer"},
+}, {
+	name:    "link",
+	reason:  "a trace of its own for each consumer; the publisher is trusted, so the baggage stays",
+	options: []tracedpubsub.Option{tracedpubsub.WithRelation(link)},
+	want:    related{linksProducer: true, baggage: "from=producer"},
+}, {
+	name:    "public endpoint",
+	reason:  "a stranger decides neither on the trace nor on the baggage",
+	options: []tracedpubsub.Option{tracedpubsub.WithPublicEndpoint()},
+	want:    related{linksProducer: true},
+}, {
+	name:    "public endpoint and child",
+	reason:  "what is not trusted is no parent, whatever else is said",
+	options: []tracedpubsub.Option{tracedpubsub.WithPublicEndpoint(), tracedpubsub.WithRelation(child)},
+	want:    related{linksProducer: true},
+}, {
+	name:    "public endpoint and link",
+	reason:  "one link is enough",
+	options: []tracedpubsub.Option{tracedpubsub.WithRelation(link), tracedpubsub.WithPublicEndpoint()},
+	want:    related{linksProducer: true},
+}, {
+	name:    "link, then child",
+	reason:  "the later option counts",
+	options: []tracedpubsub.Option{tracedpubsub.WithRelation(link), tracedpubsub.WithRelation(child)},
+	want:    related{child: true, baggage: "from=producer"},
+}, {
+	name:    "unknown",
+	reason:  "a relation that does not exist is ignored",
+	options: []tracedpubsub.Option{tracedpubsub.WithRelation(link), tracedpubsub.WithRelation(7)},
+	want:    related{linksProducer: true, baggage: "from=producer"},
+}}
+
+func TestRelations(t *testing.T) {
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		for _, row := range relations {
+			for _, ambient := range []string{"", "with an ambient span"} {
+				t.Run(row.name+"/"+ambient, func(t *testing.T) {
+					ctx := testContext(t)
+					var links []trace.SpanContext
+					if ambient != "" {
+						var sc trace.SpanContext
+						ctx, sc = withCaller(t, ctx)
+						links = append(links, sc)
+					}
+					consumeRelated(t, ctx, rdb, row.name+ambient, row.want, links, row.options...)
+				})
+			}
+		}
+	})
+}
+
+func consumeRelated(t *testing.T, ctx context.Context, rdb *redis.Client, channel string, want related, links []trace.SpanContext, options ...tracedpubsub.Option) {
+	t.Helper()
+	producers, consumers := newRecorder(t), newRecorder(t)
+	from := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(producers))
+	to := tracedpubsub.Wrap(rdb, append(slices.Clip(options), tracedpubsub.WithTracerProvider(consumers))...)
+	sub := readySub(t, to.Subscribe(ctx, channel))
+	assertSent(t, from.Publish(withBaggage(t, testContext(t), "from=producer"), channel, "hello"))
+	producer := producers.spans(t, 1)[0]
+
+	for inside, m := range sub.Messages(ctx) {
+		assertBaggage(t, inside, want.baggage)
+		assertExtract(t, m, producer, want.baggage)
+		break
+	}
+	consumer := consumers.spans(t, 1)[0]
+	if want.child {
+		assertParent(t, consumer, producer)
+	} else {
+		assertRoot(t, consumer)
+		assertOwnTrace(t, consumer, append(links, producer.SpanContext())...)
+	}
+	if want.linksProducer {
+		links = append(links, producer.SpanContext())
+	}
+	assertLinks(t, consumer, links...)
+}
+
+// assertExtract asserts that Extract gives the producer, remote, and the baggage.
+func assertExtract(t *testing.T, m *tracedpubsub.Message, producer sdktrace.ReadOnlySpan, baggage string) {
+	t.Helper()
+	ctx := m.Extract(context.Background())
+	got, want := trace.SpanContextFromContext(ctx), producer.SpanContext()
+	if got.TraceID() != want.TraceID() || got.SpanID() != want.SpanID() || !got.IsRemote() {
+		t.Errorf("Extract gives %v, remote %v, want the producer %v", got.SpanID(), got.IsRemote(), want.SpanID())
+	}
+	assertBaggage(t, ctx, baggage)
+}
+
+// assertOwnTrace asserts that s is in none of the traces of others.
+func assertOwnTrace(t *testing.T, s sdktrace.ReadOnlySpan, others ...trace.SpanContext) {
+	t.Helper()
+	for _, other := range others {
+		if s.SpanContext().TraceID() == other.TraceID() {
+			t.Errorf("%q is in the trace %v, want one of its own", s.Name(), other.TraceID())
+		}
+	}
+}
+
+// Without a producer there is nothing to be a child of; an ambient span is a
+// link even so, and not the parent: a loop lives long.
+func TestMessageWithoutProducer(t *testing.T) {
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		for _, row := range relations {
+			t.Run(row.name, func(t *testing.T) {
+				ctx, consumers := testContext(t), newRecorder(t)
+				sub := readySub(t, tracedpubsub.Wrap(rdb, append(slices.Clip(row.options), tracedpubsub.WithTracerProvider(consumers))...).Subscribe(ctx, row.name))
+				for range 2 {
+					assertSent(t, rdb.Publish(ctx, row.name, "hello"))
+				}
+				for range sub.Messages(ctx) {
+					break
+				}
+				ambientCtx, ambient := withCaller(t, withBaggage(t, ctx, "mine=1"))
+				for ctx := range sub.Messages(ambientCtx) {
+					assertBaggage(t, ctx, "mine=1")
+					break
+				}
+				spans := consumers.spans(t, 2)
+				for _, s := range spans {
+					assertRoot(t, s)
+					assertOwnTrace(t, s, ambient)
+				}
+				assertLinks(t, spans[0])
+				assertLinks(t, spans[1], ambient)
+			})
+		}
+	})
+}
+
+// An application may have put the producer's context into ctx itself.
+func TestAmbientSpanIsTheProducer(t *testing.T) {
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		for _, row := range relations {
+			t.Run(row.name, func(t *testing.T) {
+				ctx, producers, consumers := testContext(t), newRecorder(t), newRecorder(t)
+				to := tracedpubsub.Wrap(rdb, append(slices.Clip(row.options), tracedpubsub.WithTracerProvider(consumers))...)
+				sub := readySub(t, to.Subscribe(ctx, row.name))
+				assertSent(t, tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(producers)).Publish(ctx, row.name, "hello"))
+				producer := producers.spans(t, 1)[0]
+				m := nextMessage(t, sub)
+				_, span := m.Start(m.Extract(ctx))
+				span.End()
+				consumer := consumers.spans(t, 1)[0]
+				if row.want.child {
+					assertParent(t, consumer, producer)
+					assertLinks(t, consumer)
+				} else {
+					assertRoot(t, consumer)
+					assertLinks(t, consumer, producer.SpanContext())
+				}
+			})
+		}
+	})
+}
+
+// A new root decides on its sampling itself: a publisher can neither switch it on
+// nor off.
+func TestSamplingDecision(t *testing.T) {
+	rows := []struct {
+		name, reason string
+		options      []tracedpubsub.Option
+		root         sdktrace.Sampler
+		flags        trace.TraceFlags // of the producer
+		sampled      bool
+	}{
+		{"child of a sampled span", "it follows its parent", nil, sdktrace.NeverSample(), trace.FlagsSampled, true},
+		{"child of an unsampled span", "it follows its parent", nil, sdktrace.AlwaysSample(), 0, false},
+		{"link to an unsampled span", "a new root", []tracedpubsub.Option{tracedpubsub.WithRelation(link)}, sdktrace.AlwaysSample(), 0, true},
+		{"public, publisher says no", "a stranger cannot hide", []tracedpubsub.Option{tracedpubsub.WithPublicEndpoint()}, sdktrace.AlwaysSample(), 0, true},
+		{"public, publisher says yes", "a stranger cannot make costs", []tracedpubsub.Option{tracedpubsub.WithPublicEndpoint()}, sdktrace.NeverSample(), trace.FlagsSampled, false},
+	}
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		for _, row := range rows {
+			t.Run(row.name, func(t *testing.T) {
+				ctx := testContext(t)
+				consumers := newRecorder(t, sdktrace.WithSampler(sdktrace.ParentBased(row.root)))
+				sub := readySub(t, tracedpubsub.Wrap(rdb, append(slices.Clip(row.options), tracedpubsub.WithTracerProvider(consumers))...).Subscribe(ctx, row.name))
+				sent := trace.ContextWithRemoteSpanContext(ctx, spanOf(t, row.flags, ""))
+				message, err := tracedpubsub.Encode(sent, "hello")
+				if err != nil {
+					t.Fatal(err)
+				}
+				assertSent(t, rdb.Publish(ctx, row.name, message))
+				for ctx := range sub.Messages(ctx) {
+					if got := trace.SpanContextFromContext(ctx).IsSampled(); got != row.sampled {
+						t.Errorf("sampled is %v, want %v: %s", got, row.sampled, row.reason)
+					}
+					break
+				}
+				if row.sampled {
+					consumers.spans(t, 1)
+				} else {
+					consumers.spans(t, 0)
+				}
+			})
+		}
+	})
+}
+
+// The consumer's own baggage is its own, whoever publishes.
+func TestPublicEndpointKeepsOwnBaggage(t *testing.T) {
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx := testContext(t)
+		sub := readySub(t, tracedpubsub.Wrap(rdb, tracedpubsub.WithPublicEndpoint()).Subscribe(ctx, "reports"))
+		assertSent(t, tracedpubsub.Publish(withBaggage(t, ctx, "role=admin"), rdb, "reports", "hello"))
+		mine := withBaggage(t, ctx, "role=guest")
+		for ctx, m := range sub.Messages(mine) {
+			assertBaggage(t, ctx, "role=guest")
+			assertBaggage(t, m.Extract(mine), "role=guest")
+			if got := baggage.FromContext(m.Extract(context.Background())).Len(); got != 0 {
+				t.Errorf("%d members of a stranger's baggage are left", got)
+			}
+			break
+		}
+	})
+}
