@@ -1,0 +1,34 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+// logger prints every message of best-channel-ever.
+type logger struct {
+	redis *bus
+	out   io.Writer
+}
+
+// run prints until ctx ends. It calls ready once it is subscribed.
+func (l *logger) run(ctx context.Context, ready func()) error {
+	sub, err := l.redis.Subscribe(ctx, pubChannel)
+	if err != nil {
+		return err
+	}
+	defer sub.Close()
+	ready()
+	for ctx, msg := range sub.Messages(ctx) {
+		// The context carries the consumer span: a log line can say of what trace it is.
+		id := trace.SpanContextFromContext(ctx).TraceID()
+		fmt.Fprintf(l.out, "logger: %s: %#q trace=%s\n", msg.Channel, msg.Payload, id)
+	}
+	return nil
+}

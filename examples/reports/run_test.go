@@ -1,0 +1,218 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"net"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+)
+
+// wholeTrace is the trace of one report: each span behind its parents.
+func wholeTrace(publish string) []string {
+	const (
+		order   = "order a report of client"
+		post    = order + " > HTTP POST of client"
+		request = post + " > POST /reports of api"
+		get     = order + " > HTTP GET of client"
+	)
+	published := request + " > " + publish + " reports of api"
+	want := []string{order, post, request, published, get, get + " > GET /reports/{id} of api"}
+	for _, part := range []string{"summary", "chart", "table", "pdf"} {
+		process := published + " > process reports of worker-" + part
+		want = append(want, process,
+			process+" > make "+part+" of worker-"+part,
+			process+" > store "+part+" of worker-"+part)
+	}
+	slices.Sort(want)
+	return want
+}
+
+var spanRow = regexp.MustCompile(`^([│├└ ]*)(\S.*?) {2,}(\S+) {2,}(internal|client|server|producer|consumer) {2,}\d+\.\d{1,3} m?s +\d+\.\d{1,3} m?s  +[█▌▐]+$`)
+
+// printedTrace reads the tree that was printed: each span behind its parents,
+// sorted.
+func printedTrace(text string) []string {
+	var paths, parents []string
+	for line := range strings.Lines(text) {
+		m := spanRow.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
+		if m == nil {
+			continue
+		}
+		depth := width(m[1]) / 2
+		parents = append(parents[:min(depth, len(parents))], m[2]+" of "+m[3])
+		paths = append(paths, strings.Join(parents, " > "))
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+func TestOneReport(t *testing.T) {
+	for _, tt := range []struct {
+		name    string // and what it stands for
+		args    func(t *testing.T) []string
+		publish string
+	}{
+		{"nothing installed", func(*testing.T) []string { return nil }, "publish"},
+		{"a Redis server", func(t *testing.T) []string {
+			return []string{"-redis", redistest.Start(t).Addr()}
+		}, "publish"},
+		{"the address in the environment", func(t *testing.T) []string {
+			t.Setenv("REDIS_ADDR", miniredis.RunT(t).Addr())
+			return nil
+		}, "publish"},
+		{"a cluster, whose channels are sharded", func(t *testing.T) []string {
+			addr := clusterOfOne(t)
+			return []string{"-redis", addr + "," + addr}
+		}, "spublish"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := startProgram(t, tt.args(t)...)
+			if code := p.wait(); code != exitDone {
+				t.Errorf("exit code = %d, want %d", code, exitDone)
+			}
+			if got, want := printedTrace(p.stdout.String()), wholeTrace(tt.publish); !slices.Equal(got, want) {
+				t.Errorf("the printed tree has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+			}
+			if got := p.stderr.String(); got != "" {
+				t.Errorf("standard error = %q, want nothing", got)
+			}
+			if got := p.stdout.String(); strings.Contains(got, "\x1b") {
+				t.Error("colors, and this is no terminal")
+			}
+		})
+	}
+}
+
+// clusterOfOne starts a cluster that consists of one node.
+func clusterOfOne(t *testing.T) (addr string) {
+	t.Helper()
+	server := redistest.Start(t, "--cluster-enabled", "yes")
+	rdb := server.Client()
+	if err := rdb.Do(t.Context(), "CLUSTER", "ADDSLOTSRANGE", 0, 16383).Err(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the cluster is up", func() bool {
+		return strings.Contains(rdb.ClusterInfo(t.Context()).Val(), "cluster_state:ok")
+	})
+	return server.Addr()
+}
+
+// eventually polls for what nothing tells of.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	timeout := time.After(enough)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-tick.C:
+		case <-timeout:
+			t.Fatalf("after %v: not so: %s", enough, what)
+		}
+	}
+}
+
+// A tree that is not whole is printed all the same, and the program says what
+// is missing.
+func TestOneReportWithoutAWorker(t *testing.T) {
+	p := startProgram(t, "-part", "summary,chart,pdf", "-timeout", "100ms")
+	if code := p.wait(); code != exitFailed {
+		t.Errorf("exit code = %d, want %d", code, exitFailed)
+	}
+	const want = `reports: missing in the trace: "process reports" (worker-table)` + "\n"
+	if got := p.stderr.String(); got != want {
+		t.Errorf("standard error = %q, want %q", got, want)
+	}
+	if got := len(printedTrace(p.stdout.String())); got != len(wholeTrace("publish"))-3 {
+		t.Errorf("%d spans are printed, want all but the three of one worker", got)
+	}
+}
+
+func TestOneReportInterrupted(t *testing.T) {
+	server := miniredis.RunT(t)
+	p := startProgram(t, "-redis", server.Addr(), "-part", "summary", "-timeout", "1m")
+	eventually(t, "the report is ordered, and the client waits", func() bool { return len(server.Keys()) > 0 })
+	p.interrupt()
+	if code := p.wait(); code != exitFailed {
+		t.Errorf("exit code = %d, want %d: there is no whole trace", code, exitFailed)
+	}
+	if got := p.stderr.String(); got != "reports: interrupted\n" {
+		t.Errorf("standard error = %q", got)
+	}
+	eventually(t, "all connections to Redis are closed", func() bool { return server.CurrentConnectionCount() == 0 })
+}
+
+func TestFailures(t *testing.T) {
+	taken := listen(t)
+	silent := listen(t) // the kernel accepts connections, and nobody ever answers
+	for _, tt := range []struct {
+		name string
+		args []string
+		code int
+		want string // of standard error, which is one line
+	}{
+		{"a port in use", []string{"-serve", "-addr", taken}, exitFailed, "address already in use"},
+		{"a port in use, for one report", []string{"-addr", taken}, exitFailed, "address already in use"},
+		{"nobody listens", []string{"-redis", nobody}, exitFailed, "no answer from Redis at 127.0.0.1:"},
+		{"nobody listens, api", []string{"api", "-addr", "127.0.0.1:0", "-redis", nobody}, exitFailed, "connection refused"},
+		{"nobody listens, worker", []string{"worker", "-redis", nobody}, exitFailed, "connection refused"},
+		{"no node of a cluster", []string{"-redis", nobody + "," + nobody}, exitFailed, "connection refused"},
+		{"nobody answers", []string{"-redis", silent}, exitFailed, "no answer from Redis at " + silent},
+		{"no such flag", []string{"-color"}, exitUsage, "-color"},
+		{"a flag of another role", []string{"worker", "-addr", ":1"}, exitUsage, "-addr"},
+		{"no such role", []string{"client"}, exitUsage, `no role "client"`},
+		{"no such part", []string{"-part", "summary,cover"}, exitUsage, `no part "cover"`},
+		{"a part twice", []string{"-part", "pdf,pdf"}, exitUsage, "twice"},
+		{"an empty address", []string{"-redis", "127.0.0.1:6379,"}, exitUsage, "empty"},
+		{"a role without its Redis", []string{"worker"}, exitUsage, "-redis 127.0.0.1:6379"},
+		{"an argument too many", []string{"-serve", "api"}, exitUsage, `"api"`},
+		{"no URL", []string{"-otlp=ftp://localhost"}, exitUsage, "http://localhost:4318"},
+		{"a URL after a space", []string{"-otlp", "http://localhost:4318"}, exitUsage, "-otlp=URL"},
+		{"no time at all", []string{"-timeout", "0s"}, exitUsage, "-timeout"},
+		{"a time that the API would refuse", []string{"-timeout", "2m"}, exitUsage, "-timeout"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel() // some of them wait
+			p := startProgram(t, tt.args...)
+			if code := p.wait(); code != tt.code {
+				t.Errorf("exit code = %d, want %d", code, tt.code)
+			}
+			got := p.stderr.String()
+			if !strings.HasPrefix(got, "reports: ") || !strings.Contains(got, tt.want) || strings.Count(got, "\n") != 1 {
+				t.Errorf("standard error = %q, want one line with %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, args := range [][]string{{"-help"}, {"-h"}, {"worker", "-help"}} {
+		p := startProgram(t, args...)
+		if code := p.wait(); code != exitDone || p.stdout.String() != usage || p.stderr.String() != "" {
+			t.Errorf("%q: exit code %d, standard output %q, standard error %q", args, code, p.stdout, p.stderr)
+		}
+	}
+}
+
+// listen returns an address on which somebody listens until the test ends.
+func listen(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l.Addr().String()
+}
+
+// nobody is an address on which nobody listens.
+const nobody = "127.0.0.1:1"
