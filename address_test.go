@@ -42,7 +42,7 @@ func fakeSentinel(t *testing.T, master string) string {
 // socketServer is a server that also listens on a unix socket.
 func socketServer(t *testing.T) (path string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "redis") // that of the test may be too long for a socket
+	dir, err := os.MkdirTemp("", "redis") //nolint:usetesting // that of the test may be too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ package tracedpubsub_test
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -117,7 +118,7 @@ func producerOnTheWire(t *testing.T, m *redis.Message) trace.SpanContext {
 	if err != nil {
 		t.Fatalf("decode %s: %v", m.Payload, err)
 	}
-	return trace.SpanContextFromContext(propagation.TraceContext{}.Extract(context.Background(), &e.Carrier))
+	return trace.SpanContextFromContext(propagation.TraceContext{}.Extract(t.Context(), &e.Carrier))
 }
 
 func TestNoopProvider(t *testing.T) {
@@ -263,7 +264,7 @@ func TestCallersContextReachesTheBody(t *testing.T) {
 						t.Errorf("the context in the loop has ended too early: %v", ctx.Err())
 					}
 					cancel()
-					if ctx.Err() != context.Canceled {
+					if !errors.Is(ctx.Err(), context.Canceled) {
 						t.Errorf("the context in the loop says %v when the caller's is canceled", ctx.Err())
 					}
 				})

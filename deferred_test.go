@@ -39,6 +39,7 @@ func (g *gate) wait() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.late = true
+		g.Open() // one wait is enough
 	}
 }
 

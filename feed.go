@@ -221,28 +221,20 @@ func (f *feed) run(stopped chan<- struct{}) {
 
 // connected returns a connection as soon as there is any name to ask for.
 func (f *feed) connected() (*connection, error) {
-	// A call of add that began before the reading did may be connecting.
-	f.writing.Lock()
-	f.writing.Unlock() //nolint:staticcheck // SA2001: waiting for it is the purpose
 	if f.shard != nil {
 		f.shard.settle(f.pubsub.ctx, f, false)
 	}
-	f.status.mu.Lock()
-	initial := f.initial
-	f.initial = nil
-	for initial == nil && f.idle() && !f.status.closed {
-		if f.shard != nil {
-			f.running = false
-			f.status.mu.Unlock()
-			return nil, errRetired
-		}
-		changed := f.status.changed
-		f.status.mu.Unlock()
-		<-changed
-		f.status.mu.Lock()
+	if !f.awaitWish() {
+		return nil, errRetired
 	}
-	conn, closed := f.conn, f.status.closed
+	// A call of add that began before the reading did may be connecting, and holds
+	// f.writing.
+	f.writing.Lock()
+	f.status.mu.Lock()
+	conn, closed, initial := f.conn, f.status.closed, f.initial
+	f.initial = nil
 	f.status.mu.Unlock()
+	f.writing.Unlock()
 	switch {
 	case closed:
 		return nil, errClosed
@@ -260,6 +252,24 @@ func (f *feed) connected() (*connection, error) {
 	f.writing.Lock()
 	defer f.writing.Unlock()
 	return conn, f.adopt(conn)
+}
+
+// awaitWish waits until there is something to do. A feed that is one of several
+// does not wait: it is started again when there is.
+func (f *feed) awaitWish() bool {
+	f.status.mu.Lock()
+	defer f.status.mu.Unlock()
+	for f.idle() && f.initial == nil && !f.status.closed {
+		if f.shard != nil {
+			f.running = false
+			return false
+		}
+		changed := f.status.changed
+		f.status.mu.Unlock()
+		<-changed
+		f.status.mu.Lock()
+	}
+	return true
 }
 
 // backoff is how long to wait before the next connection.

@@ -46,7 +46,7 @@ func TestFilter(t *testing.T) {
 				if got := trace.SpanContextFromContext(inside); !got.Equal(ambient) {
 					t.Errorf("in the loop is the span %v, want the caller's %v", got.SpanID(), ambient.SpanID())
 				}
-				if got := trace.SpanContextFromContext(m.Extract(context.Background())); got.IsValid() {
+				if got := trace.SpanContextFromContext(m.Extract(t.Context())); got.IsValid() {
 					t.Errorf("Extract gives %v, want nothing", got)
 				}
 				break

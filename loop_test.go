@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -190,7 +191,7 @@ func TestSpanForEachMessage(t *testing.T) {
 		}
 		handled := 0
 		for _, m := range sub.Messages(ctx) {
-			if want := fmt.Sprint(handled); m.Payload != want {
+			if want := strconv.Itoa(handled); m.Payload != want {
 				t.Fatalf("message %s came in the place of %s", m.Payload, want)
 			}
 			if ended := len(consumers.sofar()); ended != handled {
@@ -238,7 +239,7 @@ func TestHandlerErrors(t *testing.T) {
 			}
 			return row.err
 		})
-		if err != context.Canceled {
+		if !errors.Is(err, context.Canceled) {
 			t.Errorf("Process returned %v, want %v", err, context.Canceled)
 		}
 		spans := consumers.spans(t, len(rows))

@@ -13,7 +13,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/tracedpubsub/tracedpubsub"
 )
@@ -86,14 +85,16 @@ func TestAttributes(t *testing.T) {
 		ctx, rec := testContext(t), newRecorder(t)
 		room := make([]attribute.KeyValue, 1, 20)
 		room[0] = attribute.String("team", "reports")
+		first := tracedpubsub.WithAttributes(room...)
+		room[0] = attribute.String("team", "somebody else")
 		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec),
-			tracedpubsub.WithAttributes(room...),
+			first,
 			tracedpubsub.WithAttributes(),
 			tracedpubsub.WithAttributes(attribute.Int("shard", 7), attribute.String("messaging.system", "mine"),
 				attribute.Int("server.port", 1), attribute.String("messaging.destination.name", "mine"),
 				attribute.String("messaging.operation.name", "mine"), attribute.String("messaging.operation.type", "mine"),
 				attribute.String("server.address", "mine"), attribute.Int("tracedpubsub.receivers", 77)))
-		room[0] = attribute.String("team", "somebody else")
+		room[0] = attribute.String("team", "yet another")
 		sub := readySub(t, client.Subscribe(ctx, "reports"))
 		mine := []attribute.KeyValue{attribute.String("team", "reports"), attribute.Int("shard", 7)}
 		for i := range 3 {
@@ -166,73 +167,6 @@ func nextOf(t *testing.T, ctx context.Context, rdb *redis.Client, raw *redis.Pub
 	t.Helper()
 	assertSent(t, tracedpubsub.Publish(ctx, rdb, "reports", "hello"))
 	return nextRaw(t, raw)
-}
-
-// greedy is a propagator that also writes a field where the payload has its
-// place, and one that is no UTF-8.
-type greedy struct{ propagation.TraceContext }
-
-func (g greedy) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
-	g.TraceContext.Inject(ctx, carrier)
-	carrier.Set("payload", "mine")
-}
-
-func (g greedy) Fields() []string { return append(g.TraceContext.Fields(), "payload") }
-
-func TestFieldThatIsLeftOut(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		for _, handler := range []string{"quiet", "panicking"} {
-			t.Run(handler, func(t *testing.T) {
-				ctx, rec := testContext(t), newRecorder(t)
-				var told errorLog
-				client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithPropagators(greedy{}),
-					tracedpubsub.WithErrorHandler(func(err error) {
-						told.handle(err)
-						if handler == "panicking" {
-							panic(errHandler)
-						}
-					}))
-				sub := readySub(t, client.Subscribe(ctx, handler))
-				assertSent(t, client.Publish(ctx, handler, "hello"))
-				if all := told.all(); len(all) != 1 || !strings.Contains(all[0].Error(), `"payload"`) || !strings.HasPrefix(all[0].Error(), "tracedpubsub: ") {
-					t.Errorf("the error handler was told %v, want that the field %q was left out", all, "payload")
-				}
-				for _, m := range sub.Messages(ctx) {
-					if m.Payload != "hello" || m.Err != nil {
-						t.Errorf("got %q, %v, want hello", m.Payload, m.Err)
-					}
-					break
-				}
-				spans := rec.spans(t, 2)
-				assertSucceeded(t, spans[0])
-				assertParent(t, spans[1], spans[0])
-			})
-		}
-	})
-}
-
-// A carrier that no reader would take is not sent; the payload is.
-func TestCarrierTooLargeToSend(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec := testContext(t), newRecorder(t)
-		var told errorLog
-		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithPropagators(fat{}), told.option())
-		raw := readyRaw(t, rdb.Subscribe(ctx, "reports"))
-		assertSent(t, client.Publish(ctx, "reports", "hello"))
-		if got, want := nextRaw(t, raw).Payload, `{"tracedpubsub":1,"payload":"hello"}`; got != want {
-			t.Errorf("on the wire is %.200q, want %q", got, want)
-		}
-		told.assertOne(t, tracedpubsub.ErrCarrierTooLarge)
-		assertSucceeded(t, rec.spans(t, 1)[0])
-	})
-}
-
-// fat is a propagator that writes more than an envelope takes.
-type fat struct{ propagation.TraceContext }
-
-func (f fat) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
-	f.TraceContext.Inject(ctx, carrier)
-	carrier.Set("tracestate", strings.Repeat("x", 16_384))
 }
 
 // One Client serves many goroutines: what it uses again for the next span is not

@@ -5,6 +5,7 @@ package tracedpubsub_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -92,7 +93,7 @@ var waysToConsume = []wayToConsume{{
 			cancel()
 			return nil
 		})
-		if err != context.Canceled {
+		if !errors.Is(err, context.Canceled) {
 			t.Errorf("Process returned %v, want %v", err, context.Canceled)
 		}
 	},
@@ -140,7 +141,7 @@ func within(ctx context.Context, m *tracedpubsub.Message, handle handler) {
 func TestRoundTrip(t *testing.T) {
 	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, s := range waysToSubscribe {
-			if s.noMiniredis != "" && strings.HasSuffix(t.Name(), "/miniredis") {
+			if s.noMiniredis != "" && onMiniredis(t) {
 				t.Run(s.name, func(t *testing.T) { assertUnsupported(t, rdb, s) })
 				continue
 			}
@@ -152,6 +153,9 @@ func TestRoundTrip(t *testing.T) {
 		}
 	})
 }
+
+// onMiniredis says which of its servers onEachServer has given the test.
+func onMiniredis(t *testing.T) bool { return strings.HasSuffix(t.Name(), "/miniredis") }
 
 // assertUnsupported asserts that the server refuses both ends. Should it begin to
 // know them, the row has to say so.
@@ -250,5 +254,8 @@ func assertScope(t *testing.T, s sdktrace.ReadOnlySpan) {
 	}
 	if scope.Version != tracedpubsub.Version || scope.Version == "" {
 		t.Errorf("version of the scope of %q is %q, want %q", s.Name(), scope.Version, tracedpubsub.Version)
+	}
+	if !strings.HasSuffix(scope.SchemaURL, "/1.43.0") {
+		t.Errorf("schema of the scope of %q is %q, want that of the conventions v1.43.0", s.Name(), scope.SchemaURL)
 	}
 }

@@ -103,28 +103,6 @@ func (r *recorder) spans(t *testing.T, n int) []sdktrace.ReadOnlySpan {
 	}
 }
 
-// span is spans for the one span called name, of however many have ended by
-// then; the test waits for it.
-func (r *recorder) span(t *testing.T, name string) sdktrace.ReadOnlySpan {
-	t.Helper()
-	late := time.After(patience)
-	for {
-		r.mu.Lock()
-		ended, changed := slices.Clone(r.ended), r.changed
-		r.mu.Unlock()
-		for _, s := range ended {
-			if s.Name() == name {
-				return s
-			}
-		}
-		select {
-		case <-changed:
-		case <-late:
-			t.Fatalf("no span %q ended: %v", name, names(ended))
-		}
-	}
-}
-
 func names(spans []sdktrace.ReadOnlySpan) []string {
 	var names []string
 	for _, s := range spans {

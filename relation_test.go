@@ -76,11 +76,11 @@ var relations = []struct {
 func TestRelations(t *testing.T) {
 	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, row := range relations {
-			for _, ambient := range []string{"", "with an ambient span"} {
+			for _, ambient := range []string{"alone", "with an ambient span"} {
 				t.Run(row.name+"/"+ambient, func(t *testing.T) {
 					ctx := testContext(t)
 					var links []trace.SpanContext
-					if ambient != "" {
+					if ambient != "alone" {
 						var sc trace.SpanContext
 						ctx, sc = withCaller(t, ctx)
 						links = append(links, sc)
@@ -122,7 +122,7 @@ func consumeRelated(t *testing.T, ctx context.Context, rdb *redis.Client, channe
 // assertExtract asserts that Extract gives the producer, remote, and the baggage.
 func assertExtract(t *testing.T, m *tracedpubsub.Message, producer sdktrace.ReadOnlySpan, baggage string) {
 	t.Helper()
-	ctx := m.Extract(context.Background())
+	ctx := m.Extract(t.Context())
 	got, want := trace.SpanContextFromContext(ctx), producer.SpanContext()
 	if got.TraceID() != want.TraceID() || got.SpanID() != want.SpanID() || !got.IsRemote() {
 		t.Errorf("Extract gives %v, remote %v, want the producer %v", got.SpanID(), got.IsRemote(), want.SpanID())
@@ -140,33 +140,57 @@ func assertOwnTrace(t *testing.T, s sdktrace.ReadOnlySpan, others ...trace.SpanC
 	}
 }
 
+// withoutProducer are messages that tell of no producer.
+var withoutProducer = []struct {
+	name, reason string
+	message      string
+	baggage      string
+}{
+	{"text", "no carrier at all", "hello", ""},
+	{"envelope", "an envelope without a context", `{"tracedpubsub":1,"payload":"hello"}`, ""},
+	{"baggage", "baggage alone is no producer", `{"tracedpubsub":1,"baggage":"from=producer","payload":"hello"}`, "from=producer"},
+	{"bad traceparent", "a span context that is not valid is none", `{"tracedpubsub":1,"traceparent":"00-0-0-01","payload":"hello"}`, ""},
+}
+
 // Without a producer there is nothing to be a child of; an ambient span is a
 // link even so, and not the parent: a loop lives long.
 func TestMessageWithoutProducer(t *testing.T) {
 	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		for _, row := range relations {
-			t.Run(row.name, func(t *testing.T) {
-				ctx, consumers := testContext(t), newRecorder(t)
-				sub := readySub(t, tracedpubsub.Wrap(rdb, append(slices.Clip(row.options), tracedpubsub.WithTracerProvider(consumers))...).Subscribe(ctx, row.name))
-				for range 2 {
-					assertSent(t, rdb.Publish(ctx, row.name, "hello"))
-				}
-				for range sub.Messages(ctx) {
-					break
-				}
-				ambientCtx, ambient := withCaller(t, withBaggage(t, ctx, "mine=1"))
-				for ctx := range sub.Messages(ambientCtx) {
-					assertBaggage(t, ctx, "mine=1")
-					break
-				}
-				spans := consumers.spans(t, 2)
-				for _, s := range spans {
-					assertRoot(t, s)
-					assertOwnTrace(t, s, ambient)
-				}
-				assertLinks(t, spans[0])
-				assertLinks(t, spans[1], ambient)
-			})
+		for _, relation := range relations {
+			for _, row := range withoutProducer {
+				t.Run(relation.name+"/"+row.name, func(t *testing.T) {
+					ctx, consumers, channel := testContext(t), newRecorder(t), relation.name+"/"+row.name
+					to := tracedpubsub.Wrap(rdb, append(slices.Clip(relation.options), tracedpubsub.WithTracerProvider(consumers))...)
+					sub := readySub(t, to.Subscribe(ctx, channel))
+					for range 2 {
+						assertSent(t, rdb.Publish(ctx, channel, row.message))
+					}
+					want := "mine=1"
+					if row.baggage != "" && relation.want.baggage != "" { // which says whether the publisher is trusted
+						want = row.baggage
+					}
+					for range sub.Messages(ctx) {
+						break
+					}
+					ambientCtx, ambient := withCaller(t, withBaggage(t, ctx, "mine=1"))
+					for ctx, m := range sub.Messages(ambientCtx) {
+						assertBaggage(t, ctx, want)
+						extracted := m.Extract(ambientCtx)
+						assertBaggage(t, extracted, want)
+						if got := trace.SpanContextFromContext(extracted); !got.Equal(ambient) {
+							t.Errorf("Extract gives %v, want the caller's span %v: %s", got.SpanID(), ambient.SpanID(), row.reason)
+						}
+						break
+					}
+					spans := consumers.spans(t, 2)
+					for _, s := range spans {
+						assertRoot(t, s)
+						assertOwnTrace(t, s, ambient)
+					}
+					assertLinks(t, spans[0])
+					assertLinks(t, spans[1], ambient)
+				})
+			}
 		}
 	})
 }
@@ -251,7 +275,7 @@ func TestPublicEndpointKeepsOwnBaggage(t *testing.T) {
 		for ctx, m := range sub.Messages(mine) {
 			assertBaggage(t, ctx, "role=guest")
 			assertBaggage(t, m.Extract(mine), "role=guest")
-			if got := baggage.FromContext(m.Extract(context.Background())).Len(); got != 0 {
+			if got := baggage.FromContext(m.Extract(t.Context())).Len(); got != 0 {
 				t.Errorf("%d members of a stranger's baggage are left", got)
 			}
 			break
