@@ -188,13 +188,11 @@ func (m *Message) process(ctx context.Context, handle func(context.Context, *Mes
 	returned := false
 	defer func() {
 		if !returned {
-			v := recover() // nil if the handler ends its goroutine, as t.FailNow does
-			failPanic(span, fmt.Sprint(v))
-			span.End()
+			v := recover()
+			failPanic(span, panicText(v))
 			if v != nil {
-				panic(v)
+				defer panic(v)
 			}
-			return
 		}
 		span.End()
 	}()
@@ -202,6 +200,15 @@ func (m *Message) process(ctx context.Context, handle func(context.Context, *Mes
 		fail(span, semconv.ErrorType(err), err.Error())
 	}
 	returned = true
+}
+
+// panicText describes what recover has returned for a handler that did not
+// return: nil if it ended its goroutine, as t.FailNow does.
+func panicText(v any) string {
+	if v == nil {
+		return "the handler ended its goroutine"
+	}
+	return fmt.Sprint(v)
 }
 
 // Channel returns the channel on which the messages come, for select loops.

@@ -222,7 +222,7 @@ func isConnectionError(err error) bool {
 	var number syscall.Errno
 	return errors.As(err, &op) || errors.As(err, &number) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, net.ErrClosed) || errors.Is(err, redis.ErrClosed)
+		errors.Is(err, io.ErrClosedPipe) || errors.Is(err, net.ErrClosed) || errors.Is(err, redis.ErrClosed)
 }
 
 func envelopeState(err error) string {
