@@ -7,6 +7,7 @@ package redistest
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"reflect"
@@ -29,6 +30,7 @@ func TestCluster(t *testing.T) {
 		{"channels", testChannels},
 		{"client", testClient},
 		{"migrate a slot", testMigrateSlotOf},
+		{"a slot that its owner forgot", testForgottenSlot},
 		{"failover", testFailover},
 		{"kill a master", testKillMasterOf},
 		{"pause a master", testPauseMaster},
@@ -132,6 +134,15 @@ func testMigrateSlotOf(t *testing.T, c *Cluster) {
 		sub.ask("SSUBSCRIBE "+moves, movedTo(t, to, moves))
 	}
 	dialRaw(t, to.Addr()).ask("SSUBSCRIBE "+moves, "ssubscribe "+moves+" 1")
+}
+
+func testForgottenSlot(t *testing.T, c *Cluster) {
+	owner := c.Masters()[0]
+	channel := c.ChannelOn(owner, "forgotten")
+	dialRaw(t, owner.Addr()).ask(fmt.Sprintf("CLUSTER DELSLOTS %d", c.slotOf(channel)), "OK")
+	dialRaw(t, owner.Addr()).ask("SSUBSCRIBE "+channel, "CLUSTERDOWN Hash slot not served")
+	c.WaitUntilHealthy()
+	dialRaw(t, owner.Addr()).ask("SSUBSCRIBE "+channel, "ssubscribe "+channel+" 1")
 }
 
 func testFailover(t *testing.T, c *Cluster) {

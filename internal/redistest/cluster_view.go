@@ -113,7 +113,13 @@ func (c *Cluster) view() view {
 // restarted, paused or resumed one by one.
 func (c *Cluster) WaitUntilHealthy() {
 	c.t.Helper()
-	waitFor(c.t, "cluster", c.ailment)
+	waitFor(c.t, "cluster", func(ctx context.Context) error {
+		err := c.ailment(ctx)
+		if err == nil {
+			return nil
+		}
+		return errors.Join(err, c.repair(ctx))
+	})
 }
 
 // ailment says what there is to wait for, or nil.
@@ -176,7 +182,7 @@ func (c *Cluster) viewIfHealthy(ctx context.Context, n *node, answering []*node)
 		}
 	}
 	if owned != slots {
-		return nil, fmt.Errorf("only %d slots have an owner that runs", owned)
+		return nil, fmt.Errorf("%d slots have an owner that runs, of %d:\n%s", owned, slots, nodes.Val())
 	}
 	for id := range maps.Keys(v) {
 		if !slices.ContainsFunc(c.nodes, func(n *node) bool { return n.id == id }) {

@@ -41,6 +41,8 @@ type Proxy struct {
 	conns    map[*connection]bool
 	accepted int
 	faults   faults
+	version  int           // of the faults, counted up at each change of them
+	obeyed   *sync.Cond    // signaled when a pipe has looked at them, and when it has obeyed
 	changed  chan struct{} // closed, and replaced, when anything here changes
 }
 
@@ -65,6 +67,7 @@ func NewProxy(t testing.TB, target string) *Proxy {
 func startProxy(t testing.TB, addr, target string) (*Proxy, error) {
 	p := &Proxy{t: t, addr: addr, target: target,
 		conns: make(map[*connection]bool), changed: make(chan struct{})}
+	p.obeyed = sync.NewCond(&p.mu)
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	t.Cleanup(p.cleanUp)
 	p.mu.Lock()

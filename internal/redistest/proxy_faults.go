@@ -94,10 +94,12 @@ func (p *Proxy) Heal() {
 func (p *Proxy) change(change func(*faults)) {
 	p.mu.Lock()
 	change(&p.faults)
+	p.version++
+	version := p.version
 	p.notify()
 	p.mu.Unlock()
 	for _, c := range p.present() {
-		c.interrupt()
+		c.interrupt(version)
 	}
 }
 
