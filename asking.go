@@ -7,6 +7,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 )
 
 // connect opens a connection and asks for all wishes on it.
@@ -22,7 +23,7 @@ func (f *feed) connect(ctx context.Context) (*connection, error) {
 	}
 	f.status.mu.Unlock()
 	if len(asks) == 0 {
-		return nil, errNotConnected // somebody has just removed the last name
+		return nil, errNoWish // somebody has just removed the last one
 	}
 	conn := newConnection(ctx, home)
 	for _, cmd := range asks {
@@ -124,6 +125,7 @@ func (f *feed) send(conn *connection, cmd *command) error {
 func (f *feed) note(conn *connection, cmd *command) {
 	f.status.mu.Lock()
 	defer f.status.mu.Unlock()
+	cmd.sent = time.Now()
 	conn.pending = append(conn.pending, cmd)
 	if !cmd.subscribes() {
 		return

@@ -29,11 +29,18 @@ type connection struct {
 	came, resumed atomic.Int64
 	paused        atomic.Bool
 
-	// heard is when the server was last heard. What is read while the reading is
-	// behind may have been waiting in the socket since then. Both are for the
-	// goroutine that reads.
-	heard  time.Duration
-	behind bool
+	// heard is when the last command was sent that the server has answered:
+	// whatever it had sent by then has been read. For a message nobody can tell:
+	// it may have been waiting in the socket. It is for the goroutine that reads.
+	heard time.Time
+	// told is heard as it was at the last message, which came later than that. A
+	// node that is no part of the cluster any more answers, and tells nothing.
+	told time.Time
+	// member is when it was last asked whether home is a part of the cluster, and
+	// it was. Guarded by status.mu.
+	member time.Time
+	// unheard says that a message was read, so that heard could be later.
+	unheard atomic.Bool
 
 	again   chan struct{} // tells the watch to ask again soon
 	closing sync.Once
@@ -51,7 +58,6 @@ func newConnection(ctx context.Context, home Subscriber) *connection {
 		again:     make(chan struct{}, 1),
 		recovered: make(map[*trouble][]string),
 		opened:    time.Now(),
-		behind:    true, // nobody knows when the reading will begin
 		closed:    make(chan struct{}),
 		gone:      make(chan struct{}),
 	}
@@ -66,6 +72,7 @@ type command struct {
 	names    []string
 	answered int
 	payload  []string // of a ping
+	sent     time.Time
 }
 
 const (
@@ -119,30 +126,31 @@ func (c *connection) receive() (reply any, err error) {
 			err = panicError("go-redis, at an unexpected reply", v)
 		}
 	}()
-	var began time.Duration
-	if c.behind {
-		began = time.Since(c.opened)
-	}
 	reply, err = c.ps.ReceiveTimeout(hungUp, 0)
 	if err == nil {
-		now := time.Since(c.opened)
-		c.came.Store(int64(now))
-		if c.behind && now-began > caughtUp {
-			c.behind = false
-		}
-		if !c.behind {
-			c.heard = now
-		}
+		c.came.Store(int64(time.Since(c.opened)))
 	}
 	return reply, err
 }
 
-// caughtUp is for how long a read has to wait to show that nothing was left in
-// the socket.
-const caughtUp = 20 * time.Millisecond
-
 // lastHeard is when the server was last heard, or the connection opened.
-func (c *connection) lastHeard() time.Time { return c.opened.Add(c.heard) }
+func (c *connection) lastHeard() time.Time {
+	if c.heard.IsZero() {
+		return c.opened
+	}
+	return c.heard
+}
+
+// lastTold is when the server certainly was a part of the cluster still.
+func (c *connection) lastTold() time.Time {
+	last := c.opened
+	for _, at := range []time.Time{c.told, c.member} {
+		if at.After(last) {
+			last = at
+		}
+	}
+	return last
+}
 
 // silence is for how long a read has waited for the server; 0 if none does.
 func (c *connection) silence() time.Duration {
@@ -153,10 +161,7 @@ func (c *connection) silence() time.Duration {
 }
 
 // pause and resume enclose the time in which a consumer lets the server wait.
-func (c *connection) pause() {
-	c.paused.Store(true)
-	c.behind = true
-}
+func (c *connection) pause() { c.paused.Store(true) }
 
 func (c *connection) resume() {
 	c.resumed.Store(int64(time.Since(c.opened)))
@@ -195,6 +200,16 @@ func (c *connection) head() *command {
 func (c *connection) pop() {
 	c.pending[0] = nil
 	c.pending = c.pending[1:]
+}
+
+// pinging says whether a ping is not answered.
+func (c *connection) pinging() bool {
+	for _, cmd := range c.pending {
+		if cmd.op == opPing {
+			return true
+		}
+	}
+	return false
 }
 
 // subscribing says whether a name is asked for and not answered.

@@ -4,8 +4,134 @@
 package tracedpubsub
 
 import (
+	"context"
+	"fmt"
+	"iter"
+
 	"github.com/redis/go-redis/v9"
+
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
+
+// Messages returns a loop over the messages. Each is processed in a consumer
+// span, which is in the context that comes with it and ends with the loop body,
+// also if that breaks, returns or panics. See [Message.Start] for the span.
+//
+// The loop ends when ctx does, or the subscription is closed; messages that were
+// read and not handed over stay for the next consumer.
+func (p *PubSub) Messages(ctx context.Context) iter.Seq2[context.Context, *Message] {
+	return func(yield func(context.Context, *Message) bool) {
+		for {
+			m, err := p.ReceiveMessage(ctx)
+			if err != nil || !m.within(ctx, yield) {
+				return
+			}
+		}
+	}
+}
+
+// within calls body in the consumer span of m.
+func (m *Message) within(ctx context.Context, body func(context.Context, *Message) bool) bool {
+	ctx, span := m.Start(ctx)
+	returned := false
+	defer func() {
+		if !returned {
+			failPanic(span, "panic in the loop body")
+		}
+		span.End()
+	}()
+	more := body(ctx, m)
+	returned = true
+	return more
+}
+
+// Process calls handle for each message, as the body of a loop over
+// [PubSub.Messages] would be. An error that handle returns is recorded on the
+// consumer span, and the loop goes on. A panic is recorded on the span and
+// raised again. Process returns ctx.Err() when ctx ends, or nil when the
+// subscription is closed.
+func (p *PubSub) Process(ctx context.Context, handle func(context.Context, *Message) error) error {
+	for {
+		m, err := p.ReceiveMessage(ctx)
+		switch {
+		case err == errClosed:
+			return nil
+		case err != nil:
+			return err
+		}
+		m.process(ctx, handle)
+	}
+}
+
+func (m *Message) process(ctx context.Context, handle func(context.Context, *Message) error) {
+	ctx, span := m.Start(ctx)
+	returned := false
+	defer func() {
+		if !returned {
+			v := recover()
+			failPanic(span, panicText(v))
+			if v != nil {
+				defer panic(v)
+			}
+		}
+		span.End()
+	}()
+	if err := handle(ctx, m); err != nil {
+		fail(span, semconv.ErrorType(err), err.Error())
+	}
+	returned = true
+}
+
+// panicText describes what recover has returned for a handler that did not
+// return: nil if it ended its goroutine, as t.FailNow does.
+func panicText(v any) string {
+	if v == nil {
+		return "the handler ended its goroutine"
+	}
+	return fmt.Sprint(v)
+}
+
+// Channel returns the channel on which the messages come, for select loops.
+// Start the consumer span with [Message.Start]. It is always the same channel,
+// and is closed with the subscription: a nil message with ok false. A message that nobody takes is not
+// dropped: the subscription stops reading.
+func (p *PubSub) Channel() <-chan *Message {
+	p.read()
+	return p.messages
+}
+
+// ReceiveMessage waits for one message. Start the consumer span with
+// [Message.Start]. A ctx that ends while it waits loses no message: the next
+// consumer gets it. On a closed subscription it returns an error that is
+// redis.ErrClosed.
+func (p *PubSub) ReceiveMessage(ctx context.Context) (*Message, error) {
+	p.read()
+	select {
+	case <-p.done:
+		return nil, errClosed
+	default:
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	select {
+	case m, ok := <-p.messages:
+		if !ok {
+			return nil, errClosed
+		}
+		return m, nil
+	default:
+	}
+	select {
+	case m, ok := <-p.messages:
+		if !ok {
+			return nil, errClosed
+		}
+		return m, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
 
 // deliver hands m over, and waits for as long as no consumer takes it; conn is
 // paused then. It says whether the subscription is still open.

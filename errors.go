@@ -30,16 +30,21 @@ type SubscriptionError struct {
 	// Names are the channels or patterns that are affected, sorted.
 	Names []string
 	// Deaf is for how long nothing can have been heard on Names: from the last
-	// sign of life until now.
+	// sign of life until now, or until they were heard again. It is the sum where
+	// one report stands for several outages of a name that are over, and that of
+	// the name with the largest.
 	Deaf time.Duration
 	// Count is how many times this has happened since it was last reported: 1 or
 	// more.
 	Count int
 	// Err is the cause.
 	Err error
+
+	over bool // Names are heard again
 }
 
-// Error tells all but the count of a single occurrence; of many names, the first.
+// Error tells what the fields do, and whether Names are heard again; of many
+// names, the first.
 func (e *SubscriptionError) Error() string {
 	const few = 3
 	names := strings.Join(e.Names[:min(few, len(e.Names))], ", ")
@@ -47,8 +52,10 @@ func (e *SubscriptionError) Error() string {
 		names += fmt.Sprintf(" and %d more", more)
 	}
 	text := fmt.Sprintf("tracedpubsub: %s %s: %v", e.Op, names, e.Err)
-	if e.Deaf > 0 {
-		text += fmt.Sprintf(" (deaf for %v)", e.Deaf.Round(time.Millisecond))
+	if deaf := e.Deaf.Round(time.Millisecond); e.over {
+		text += fmt.Sprintf(" (heard again after %v)", deaf)
+	} else if e.Deaf > 0 {
+		text += fmt.Sprintf(" (deaf for %v)", deaf)
 	}
 	if e.Count > 1 {
 		text += fmt.Sprintf(" (%d times)", e.Count)
@@ -69,6 +76,7 @@ var (
 	errMoved        = errors.New("another server has taken over")
 	errRemoved      = errors.New("the server is no part of the cluster any more")
 	errRetired      = errors.New("nothing left to subscribe to")
+	errNoWish       = errors.New("nothing to subscribe to")
 )
 
 // trouble is what keeps names from being heard.
@@ -100,14 +108,33 @@ const reportInterval = time.Second
 // happened since.
 type repeats struct {
 	timer *time.Timer // ends the interval
+	over  bool        // they are outages that have ended
 	last  trouble
-	since time.Time
-	names map[string]struct{}
+	since time.Time                // the first of them began
+	names map[string]time.Duration // for how long they were not heard, all in all
 	count int
 }
 
+// report reports that names are not heard.
 func (r *reporter) report(t trouble, names []string) {
-	key := t.op + " " + cause(t.err)
+	r.add(t, names, false)
+}
+
+// recovered reports that names are heard again. What is to be said of their not
+// being heard has come too late.
+func (r *reporter) recovered(t trouble, names []string) {
+	r.mu.Lock()
+	for _, p := range r.recent {
+		if !p.over {
+			p.forget(names)
+		}
+	}
+	r.mu.Unlock()
+	r.add(t, names, true)
+}
+
+func (r *reporter) add(t trouble, names []string, over bool) {
+	key := fmt.Sprint(over, " ", t.op, " ", cause(t.err))
 	r.mu.Lock()
 	if known := r.recent[key]; known != nil {
 		known.add(t, names)
@@ -118,15 +145,25 @@ func (r *reporter) report(t trouble, names []string) {
 		if r.recent == nil {
 			r.recent = make(map[string]*repeats)
 		}
-		r.recent[key] = &repeats{timer: time.AfterFunc(reportInterval, func() { r.flush(key) })}
+		r.recent[key] = r.begin(key, over)
 	}
 	r.mu.Unlock()
-	r.handle(t.report(names))
+	first := repeats{over: over}
+	first.add(t, names)
+	r.handle(first.error())
+}
+
+// begin begins an interval. r.mu is held.
+func (r *reporter) begin(key string, over bool) *repeats {
+	return &repeats{over: over, timer: time.AfterFunc(reportInterval, func() { r.flush(key) })}
 }
 
 // cause is what errors of the same failure have in common: those of connections
-// differ in their ports.
+// differ in their ports, those of a slot that has moved in its number.
 func cause(err error) string {
+	if _, moved := redis.IsMovedError(err); moved {
+		return "MOVED"
+	}
 	for {
 		inner := errors.Unwrap(err)
 		if inner == nil {
@@ -141,18 +178,32 @@ func (p *repeats) add(t trouble, names []string) {
 		p.since = t.since
 	}
 	if p.names == nil {
-		p.names = make(map[string]struct{}, len(names))
+		p.names = make(map[string]time.Duration, len(names))
 	}
 	for _, name := range names {
-		p.names[name] = struct{}{}
+		p.names[name] += time.Since(t.since)
 	}
 	p.last = t
 	p.count++
 }
 
+func (p *repeats) forget(names []string) {
+	for _, name := range names {
+		delete(p.names, name)
+	}
+	if len(p.names) == 0 {
+		p.count = 0
+	}
+}
+
 func (p *repeats) error() *SubscriptionError {
-	e := &SubscriptionError{Op: p.last.op, Names: slices.Sorted(maps.Keys(p.names)), Count: p.count, Err: p.last.err}
-	if !p.since.IsZero() {
+	e := &SubscriptionError{Op: p.last.op, Names: slices.Sorted(maps.Keys(p.names)), Count: p.count, Err: p.last.err, over: p.over}
+	switch {
+	case p.over:
+		for _, deaf := range p.names {
+			e.Deaf = max(e.Deaf, deaf)
+		}
+	case !p.since.IsZero():
 		e.Deaf = time.Since(p.since)
 	}
 	return e
@@ -172,7 +223,7 @@ func (r *reporter) flush(key string) {
 		r.mu.Unlock()
 		return
 	}
-	r.recent[key] = &repeats{timer: time.AfterFunc(reportInterval, func() { r.flush(key) })}
+	r.recent[key] = r.begin(key, p.over)
 	r.mu.Unlock()
 	r.handle(p.error())
 }

@@ -99,7 +99,10 @@ func ExamplePubSub_Channel() {
 	tracedpubsub.Publish(ctx, rdb, "reports", "hello")
 
 	select {
-	case msg := <-sub.Channel():
+	case msg, ok := <-sub.Channel():
+		if !ok {
+			return // the subscription was closed
+		}
 		ctx, span := msg.Start(ctx)
 		handle(ctx, msg.Payload)
 		span.End()

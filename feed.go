@@ -6,7 +6,6 @@ package tracedpubsub
 import (
 	"context"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -47,6 +46,7 @@ type feed struct {
 
 	running bool
 	stopped chan struct{} // closed when the goroutine that reads has ended
+	retired bool          // one of several, and not one of them any more
 }
 
 // wish is a name that is to be subscribed to.
@@ -88,8 +88,11 @@ func (f *feed) add(ctx context.Context, to kind, names []string) error {
 	case started:
 		return nil // the reading goroutine connects
 	}
-	if conn, err = f.connect(ctx); err == nil {
+	switch conn, err = f.connect(ctx); err {
+	case nil:
 		return f.adopt(conn)
+	case errNoWish:
+		return nil
 	}
 	f.status.mu.Lock()
 	defer f.status.mu.Unlock()
@@ -101,8 +104,11 @@ func (f *feed) add(ctx context.Context, to kind, names []string) error {
 func (f *feed) want(to kind, names []string) (fresh []string, conn *connection, started bool, err error) {
 	f.status.mu.Lock()
 	defer f.status.mu.Unlock()
-	if f.status.closed {
+	switch {
+	case f.status.closed:
 		return nil, nil, false, errClosed
+	case f.retired:
+		return nil, nil, false, errRetired
 	}
 	unasked := &trouble{since: time.Now()}
 	for _, name := range names {
@@ -173,14 +179,20 @@ func (f *feed) ping(payload []string) error {
 	return f.send(conn, &command{op: opPing, payload: payload})
 }
 
-// all returns the names of all kinds, sorted. status.mu is held.
+// all returns the names of all kinds. status.mu is held.
 func (f *feed) all() []string {
 	var names []string
 	for _, wishes := range f.wishes {
 		names = slices.AppendSeq(names, maps.Keys(wishes))
 	}
-	slices.Sort(names)
 	return names
+}
+
+// unused says that the feed wants nothing, and has no connection.
+func (f *feed) unused() bool {
+	f.status.mu.Lock()
+	defer f.status.mu.Unlock()
+	return f.conn == nil && f.idle()
 }
 
 // idle says that the feed wants nothing. status.mu is held.
@@ -191,107 +203,4 @@ func (f *feed) idle() bool {
 		}
 	}
 	return true
-}
-
-// run reads, from one connection after the other, until the subscription is
-// closed, or a feed that is one of several wants nothing any more.
-func (f *feed) run(stopped chan<- struct{}) {
-	defer close(stopped)
-	var wait backoff
-	for {
-		conn, err := f.connected()
-		if err == errRetired {
-			return
-		}
-		if err == nil {
-			began := time.Now()
-			if err := f.read(conn); err != errRetired {
-				f.lost(conn, err)
-			}
-			wait.lived(time.Since(began))
-		}
-		select {
-		case <-f.pubsub.ctx.Done():
-			f.pubsub.errors.close()
-			return
-		case <-time.After(wait.next()):
-		}
-	}
-}
-
-// connected returns a connection as soon as there is any name to ask for.
-func (f *feed) connected() (*connection, error) {
-	if f.shard != nil {
-		f.shard.settle(f.pubsub.ctx, f, false)
-	}
-	if !f.awaitWish() {
-		return nil, errRetired
-	}
-	// A call of add that began before the reading did may be connecting, and holds
-	// f.writing.
-	f.writing.Lock()
-	f.status.mu.Lock()
-	conn, closed, initial := f.conn, f.status.closed, f.initial
-	f.initial = nil
-	f.status.mu.Unlock()
-	f.writing.Unlock()
-	switch {
-	case closed:
-		return nil, errClosed
-	case conn != nil:
-		return conn, nil
-	case initial != nil:
-		f.unreachable(initial.op, initial.err)
-		return nil, initial.err
-	}
-	conn, err := f.connect(f.pubsub.ctx)
-	if err != nil {
-		f.unreachable(opConnect, err)
-		return nil, err
-	}
-	f.writing.Lock()
-	defer f.writing.Unlock()
-	return conn, f.adopt(conn)
-}
-
-// awaitWish waits until there is something to do. A feed that is one of several
-// does not wait: it is started again when there is.
-func (f *feed) awaitWish() bool {
-	f.status.mu.Lock()
-	defer f.status.mu.Unlock()
-	for f.idle() && f.initial == nil && !f.status.closed {
-		if f.shard != nil {
-			f.running = false
-			return false
-		}
-		changed := f.status.changed
-		f.status.mu.Unlock()
-		<-changed
-		f.status.mu.Lock()
-	}
-	return true
-}
-
-// backoff is how long to wait before the next connection.
-type backoff struct{ failures int }
-
-const (
-	shortestWait = 10 * time.Millisecond
-	longestWait  = time.Second
-	// A connection that lived for this long was a good one.
-	goodConnection = time.Second
-)
-
-func (b *backoff) lived(d time.Duration) {
-	if d >= goodConnection {
-		b.failures = 0
-	}
-}
-
-// next grows with each failure. The jitter keeps subscribers apart that have
-// lost the same server.
-func (b *backoff) next() time.Duration {
-	wait := min(shortestWait<<min(b.failures, 10), longestWait)
-	b.failures++
-	return wait/2 + rand.N(wait/2+1)
 }

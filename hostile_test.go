@@ -84,8 +84,8 @@ func TestLostAgainWhileRecovering(t *testing.T) {
 			lost.Store(time.Now().UnixNano())
 			_ = c.Close()
 		default:
-			c.confirm(command[1]) // and no other
-			_ = c.Close()
+			c.confirm(command[1]) // and no other: this is another failure than the first
+			c.send(":1\r\n")
 		}
 	})
 	s := newSubject(t, fake.addr())

@@ -111,10 +111,15 @@ func (m *Message) Start(ctx context.Context, opts ...trace.SpanStartOption) (con
 		envelope:  envelopeState(m.Err),
 		options:   opts,
 	}
-	ambient := trace.SpanContextFromContext(ctx)
+	callers := trace.SpanFromContext(ctx)
+	ambient := callers.SpanContext()
 	ctx, producer := c.producer(ctx, &m.carrier)
 	child := producer.IsValid() && c.relation == RelationChild && !c.publicEndpoint
-	start.root = !child
+	if start.root = !child; start.root && (ambient.IsValid() || producer.IsValid()) {
+		// Whoever starts no spans passes on the one that is in ctx: that is the
+		// caller's, and not one of another trace.
+		ctx = trace.ContextWithSpan(ctx, callers)
+	}
 	// A link to the parent itself would say the same twice.
 	if ambient.IsValid() && !(child && sameSpan(ambient, producer)) {
 		start.links = append(start.links, trace.Link{SpanContext: ambient})

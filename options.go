@@ -37,7 +37,9 @@ const (
 )
 
 // WithTracerProvider sets where the tracer comes from. With a no-op provider no
-// spans are made, and the span context of the caller travels instead.
+// spans are made: a message carries the span context of the publisher's caller,
+// and the consumer finds it in its context. The options that Start of a tracer
+// gets are its own only until it returns.
 //
 // Default: the global provider, looked up on each call, so that one that is set
 // later counts.
@@ -189,7 +191,7 @@ type config struct {
 	channelSize    int
 
 	tracers     atomic.Pointer[tracerOf]
-	propagators atomic.Pointer[fieldsOf]
+	propagators atomic.Pointer[propagatorOf]
 	servers     atomic.Pointer[serverOf]
 	starts      sync.Pool // of *startOptions
 }
@@ -234,10 +236,10 @@ func (c *config) templateOf(channel string) (template string) {
 	return c.template(channel)
 }
 
-// contain is to be deferred around a call of the function given to an option.
+// contain is to be deferred around a call of what was given to an option.
 func (c *config) contain(option string) {
 	if v := recover(); v != nil {
-		c.handle(panicError("the function given to "+option, v))
+		c.handle(panicError("what was given to "+option, v))
 	}
 }
 

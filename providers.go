@@ -37,7 +37,7 @@ func (c *config) tracer() trace.Tracer {
 	return tracer
 }
 
-type fieldsOf struct {
+type propagatorOf struct {
 	propagator propagation.TextMapPropagator
 	fields     []string
 }
@@ -56,7 +56,7 @@ func (c *config) propagation() (propagation.TextMapPropagator, []string) {
 	if kept := c.propagators.Load(); kept != nil && identical(kept.propagator, p) {
 		return kept.propagator, kept.fields
 	}
-	fields := p.Fields()
+	fields := c.fieldsOf(p)
 	if len(fields) == 0 {
 		// Not kept: the global default delegates to one that may be set later.
 		if c.propagator == nil {
@@ -64,13 +64,20 @@ func (c *config) propagation() (propagation.TextMapPropagator, []string) {
 		}
 		return p, nil
 	}
-	c.propagators.Store(&fieldsOf{p, fields})
+	c.propagators.Store(&propagatorOf{p, fields})
 	return p, fields
 }
 
-// identical says whether a and b are the same thing, without the panic of ==
-// for types that cannot be compared: the SDK's composite propagator is a slice.
-func identical(a, b any) bool {
+// fieldsOf asks a propagator for its fields. It may be asked on the goroutine that
+// reads, where a panic would end the program.
+func (c *config) fieldsOf(p propagation.TextMapPropagator) []string {
+	defer c.contain("WithPropagators")
+	return p.Fields()
+}
+
+// identical says whether a and b are the same thing. A composite propagator is a
+// slice, which == does not take.
+func identical(a, b any) (same bool) {
 	va, vb := reflect.ValueOf(a), reflect.ValueOf(b)
 	if va.Type() != vb.Type() {
 		return false
@@ -78,5 +85,7 @@ func identical(a, b any) bool {
 	if va.Kind() == reflect.Slice {
 		return va.Len() == vb.Len() && va.Pointer() == vb.Pointer()
 	}
-	return va.Comparable() && vb.Comparable() && a == b
+	// Nor does it take other types that have one inside: they are new each time.
+	defer func() { _ = recover() }()
+	return a == b
 }

@@ -37,6 +37,8 @@ func (f *feed) read(conn *connection) error {
 func (f *feed) take(conn *connection, reply any) error {
 	switch reply := reply.(type) {
 	case *redis.Message:
+		conn.told = conn.heard
+		conn.unheard.Store(true)
 		if !f.pubsub.deliver(reply, conn) {
 			return errClosed
 		}
@@ -46,6 +48,7 @@ func (f *feed) take(conn *connection, reply any) error {
 		f.status.mu.Lock()
 		defer f.status.mu.Unlock()
 		if cmd := conn.head(); cmd != nil && cmd.op == opPing {
+			conn.heard = cmd.sent
 			conn.pop()
 		}
 	}
@@ -64,6 +67,7 @@ func (f *feed) confirmed(conn *connection, s *redis.Subscription) error {
 		}
 		return fmt.Errorf("the server sent %s %q, for which nobody had asked", s.Kind, s.Channel)
 	}
+	conn.heard = cmd.sent
 	if cmd.answered++; cmd.answered == len(cmd.names) {
 		conn.pop()
 	}
@@ -94,7 +98,7 @@ func (f *feed) reportRecovered(conn *connection) {
 	conn.recovered = make(map[*trouble][]string)
 	f.status.mu.Unlock()
 	for t, names := range recovered {
-		f.pubsub.errors.report(*t, names)
+		f.pubsub.errors.recovered(*t, names)
 	}
 }
 
@@ -108,7 +112,7 @@ func (f *feed) moved(conn *connection, s *redis.Subscription) bool {
 	if w := f.wishes[toShards][s.Channel]; w != nil {
 		w.asked = nil
 		if w.deaf == nil {
-			w.deaf = &trouble{op: s.Kind, err: errMoved, since: time.Now()}
+			w.deaf = &trouble{op: s.Kind, err: errMoved, since: conn.lastHeard()}
 			f.status.missing++
 		}
 	}
@@ -130,6 +134,7 @@ func (f *feed) refused(conn *connection, err error) error {
 		f.status.mu.Unlock()
 		return err
 	}
+	conn.heard = cmd.sent
 	conn.pop()
 	f.status.mu.Unlock()
 	names := cmd.names[cmd.answered:]
@@ -167,6 +172,9 @@ func (f *feed) refuse(conn *connection, cmd *command, names []string, err error)
 	}
 	f.status.mu.Unlock()
 	if _, moved := redis.IsMovedError(err); moved && f.shard != nil && f.shard.cluster != nil {
+		if !cmd.subscribes() {
+			return // nobody listens there any more, as asked for
+		}
 		f.shard.cluster.ReloadState(f.pubsub.ctx)
 		conn.askSoon()
 		if time.Since(t.since) < movePatience {
@@ -187,6 +195,12 @@ func (f *feed) lost(conn *connection, err error) {
 	f.status.mu.Lock()
 	f.conn = nil
 	t := &trouble{op: opReceive, err: err, since: conn.lastHeard()}
+	if err == errRemoved {
+		t.since = conn.lastTold()
+	}
+	if f.shard == nil && f.pubsub.shards != nil && (err == errRemoved || err == errSilent) {
+		f.pubsub.shards.seat.Store(nil)
+	}
 	failed := &trouble{op: opReceive, err: err, since: t.since}
 	var never []string
 	for _, wishes := range f.wishes {
@@ -201,8 +215,14 @@ func (f *feed) lost(conn *connection, err error) {
 			never = append(never, name)
 		}
 	}
+	// Some were heard again for a moment, and nobody has heard of it.
+	recovered := conn.recovered
+	conn.recovered = nil
 	f.status.change()
 	f.status.mu.Unlock()
+	for before, names := range recovered {
+		f.pubsub.errors.recovered(*before, names)
+	}
 	if len(never) > 0 && f.pubsub.ctx.Err() == nil {
 		f.fail(*failed, never)
 	}
@@ -226,6 +246,9 @@ func (f *feed) unreachable(op string, err error) {
 	}
 	if s := f.pubsub.shards; s != nil && s.cluster != nil {
 		s.cluster.ReloadState(f.pubsub.ctx)
+		if f.shard == nil {
+			s.seat.Store(nil)
+		}
 	}
 	f.status.mu.Lock()
 	t := &trouble{op: op, err: err, since: time.Now()}

@@ -7,9 +7,9 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -26,6 +26,7 @@ type clusterClient interface {
 type ringClient interface {
 	GetShardClientForKey(key string) (*redis.Client, error)
 	GetShardClients() []*redis.Client
+	Len() int
 }
 
 // shards spreads names over the servers that own them, with a feed for each: the
@@ -36,6 +37,12 @@ type shards struct {
 	pubsub  *PubSub
 	cluster clusterClient // nil: it is a Ring
 	ring    ringClient
+
+	seat atomic.Pointer[redis.Client] // where names are heard that every node of a cluster delivers
+
+	checking sync.Mutex
+	asked    bool      // the cluster, which has not answered yet
+	checked  time.Time // when it had
 }
 
 // shard is where a feed of shards connects to.
@@ -43,6 +50,14 @@ type shard struct {
 	*shards
 	client *redis.Client // nil: it is not known who owns the names
 	err    error         // why not
+
+	doubted atomic.Bool // that client owns the names
+
+	// For the goroutine of the feed that reads, or watches.
+	settled time.Time       // when there was last nothing unsure
+	looked  time.Time       // when each name was last looked at
+	up      []*redis.Client // the servers of a Ring then, and how many it went by
+	n       int
 }
 
 var errNoShards = errors.New("tracedpubsub: all shards are down")
@@ -50,38 +65,68 @@ var errNoShards = errors.New("tracedpubsub: all shards are down")
 // owns says whether names of a kind are spread.
 func (s *shards) owns(to kind) bool { return s.cluster == nil || to == toShards }
 
-func (s *shards) owner(ctx context.Context, name string) (*redis.Client, error) {
-	if s.cluster != nil {
-		return s.cluster.MasterForKey(ctx, name)
+// owners returns what says who owns a name. Once it could not tell, it does not
+// ask again: that takes its time, and the answer would be the same.
+func (s *shards) owners(ctx context.Context) func(name string) (*redis.Client, error) {
+	var failed error
+	return func(name string) (client *redis.Client, err error) {
+		switch {
+		case failed != nil:
+			return nil, failed
+		case s.cluster != nil:
+			client, err = s.cluster.MasterForKey(ctx, name)
+		default:
+			client, err = s.ring.GetShardClientForKey(name)
+		}
+		failed = err
+		return client, err
 	}
-	return s.ring.GetShardClientForKey(name)
 }
 
 // add asks for names on the feeds of their owners.
 func (s *shards) add(ctx context.Context, to kind, names []string) error {
+	if len(names) > 0 {
+		s.named()
+	}
 	var errs []error
 	for f, names := range s.route(ctx, to, names) {
-		errs = append(errs, f.add(ctx, to, names))
+		err := f.add(ctx, to, names)
+		if err == errRetired { // just now: there will be another one
+			err = s.add(ctx, to, names)
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// named notes that the subscription has a name, should it have begun without.
+func (s *shards) named() {
+	s.pubsub.status.mu.Lock()
+	defer s.pubsub.status.mu.Unlock()
+	if t := s.pubsub.main.initial; t != nil && t.err == errNoName {
+		s.pubsub.main.initial = nil
+	}
 }
 
 // route says which feed is to get which of names. Names that are wanted already
 // are left out.
 func (s *shards) route(ctx context.Context, to kind, names []string) map[*feed][]string {
 	routes := make(map[*feed][]string)
+	if len(names) == 0 {
+		return routes
+	}
 	if s.ring != nil && to == toPatterns {
 		for _, client := range s.everywhere() {
 			routes[s.feedOf(client, nil)] = names
 		}
 		return routes
 	}
+	owner := s.owners(ctx)
 	for _, name := range names {
 		if s.pubsub.wants(to, name) {
 			continue
 		}
-		client, err := s.owner(ctx, name)
-		f := s.feedOf(client, err)
+		f := s.feedOf(owner(name))
 		routes[f] = append(routes[f], name)
 	}
 	return routes
@@ -110,6 +155,7 @@ func (s *shards) feedOf(client *redis.Client, err error) *feed {
 	if client == nil && err == nil {
 		err = errNoShards
 	}
+	s.checkSoon()
 	home := &shard{shards: s, client: client, err: err}
 	return s.pubsub.addFeed(home.open, home)
 }
@@ -124,49 +170,6 @@ func (s *shard) open(context.Context) (Subscriber, error) {
 	return s.client, nil
 }
 
-// settle gives the wishes of f that are not asked for to the feeds of their
-// owners; all its wishes, if the owners may have changed unheard.
-func (s *shards) settle(ctx context.Context, f *feed, all bool) {
-	moves := make(map[*feed]*[kinds][]string)
-	for to := range kinds {
-		for _, name := range f.unsettled(to, all) {
-			if s.ring != nil && to == toPatterns {
-				s.everywhereElse(f, name)
-				continue
-			}
-			client, err := s.owner(ctx, name)
-			if err != nil {
-				f.shard.unknown(err)
-				continue
-			}
-			if client == f.shard.client {
-				continue
-			}
-			g := s.feedOf(client, nil)
-			if moves[g] == nil {
-				moves[g] = new([kinds][]string)
-			}
-			moves[g][to] = append(moves[g][to], name)
-		}
-	}
-	for g, names := range moves {
-		f.move(g, names)
-	}
-}
-
-// unsettled returns the names that are not asked for, or all.
-func (f *feed) unsettled(to kind, all bool) []string {
-	f.status.mu.Lock()
-	defer f.status.mu.Unlock()
-	var names []string
-	for name, w := range f.wishes[to] {
-		if all || w.asked == nil {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
 // unknown notes why the owner is not known.
 func (s *shard) unknown(err error) {
 	s.pubsub.status.mu.Lock()
@@ -174,93 +177,92 @@ func (s *shard) unknown(err error) {
 	s.err = err
 }
 
-// everywhereElse sees to it that a pattern of f is wanted on all servers of the
-// Ring that are up.
-func (s *shards) everywhereElse(f *feed, pattern string) {
-	clients := s.ring.GetShardClients()
-	for _, client := range clients {
-		if g := s.feedOf(client, nil); g != f {
-			_ = g.add(s.pubsub.ctx, toPatterns, []string{pattern})
-		}
-	}
-	if f.shard.client == nil && len(clients) > 0 {
-		_ = f.remove(toPatterns, []string{pattern})
-	}
-}
-
-// move hands wishes over to g.
-func (f *feed) move(g *feed, names *[kinds][]string) {
-	f.writing.Lock()
-	f.status.mu.Lock()
-	var leave [kinds][]string
-	for to, names := range names {
-		for _, name := range names {
-			w := f.wishes[to][name]
-			if w == nil || g.wishes[to][name] != nil {
-				continue
-			}
-			delete(f.wishes[to], name)
-			if w.asked != nil {
-				leave[to] = append(leave[to], name)
-			}
-			if w.deaf == nil {
-				w.deaf = &trouble{op: unsubscribeOps[to], err: errMoved, since: time.Now()}
-				f.status.missing++
-			}
-			w.asked = nil
-			g.setWish(kind(to), name, w)
-		}
-	}
-	conn := f.conn
-	f.status.change()
-	f.status.mu.Unlock()
-	if conn != nil {
-		for to, names := range leave {
-			_ = f.ask(conn, unsubscribeOps[to], kind(to), names)
-		}
-	}
-	f.writing.Unlock()
-
-	g.writing.Lock()
-	defer g.writing.Unlock()
-	g.status.mu.Lock()
-	conn = g.conn
-	g.status.mu.Unlock()
-	if conn != nil {
-		g.askAgain(conn)
-	}
-}
-
-// changed says whether the servers of a Ring that are up are others than those
-// in up, which it brings up to date.
-func (s *shards) changed(up *[]*redis.Client) bool {
-	if s == nil || s.ring == nil {
-		return false
-	}
-	now := s.ring.GetShardClients()
-	if slices.Equal(*up, now) {
-		return false
-	}
-	*up = now
-	return true
-}
-
-// anyMaster returns a master of the cluster, for names that every node delivers.
+// anyMaster returns a master of the cluster, for names that every node delivers:
+// the same as before, unless that was given up. Nodes pass messages on to each
+// other, so a change to another one may bring some of them a second time.
 func (s *shards) anyMaster(ctx context.Context) (Subscriber, error) {
-	return s.cluster.MasterForKey(ctx, strconv.Itoa(rand.Int()))
+	if client := s.seat.Load(); client != nil {
+		return client, nil
+	}
+	client, err := s.cluster.MasterForKey(ctx, strconv.Itoa(rand.Int()))
+	if err != nil {
+		return nil, err
+	}
+	s.seat.Store(client)
+	return client, nil
 }
 
-// check ends conn if it leads to a node that is no part of the cluster any more.
-func (s *shards) check(ctx context.Context, conn *connection) {
+// check asks the cluster, now and then, for what its nodes do not tell the
+// subscription: that one was taken out, or that another one is the master of a
+// shard. It does not wait for that, as the cluster may not answer.
+func (s *shards) check(ctx context.Context) {
+	s.checking.Lock()
+	defer s.checking.Unlock()
+	if s.asked || time.Since(s.checked) < memberInterval {
+		return
+	}
+	s.asked = true
+	go func() {
+		began := time.Now()
+		nodes := s.nodes(ctx)
+		// A node that was taken out may have been asked, and knows of none. Another
+		// one is asked soon.
+		if len(nodes) > 0 {
+			s.compare(ctx, nodes, began)
+		}
+		s.checking.Lock()
+		defer s.checking.Unlock()
+		if s.asked = false; len(nodes) > 0 {
+			s.checked = time.Now()
+		}
+	}()
+}
+
+// checkSoon is for a subscription that has begun to use another server.
+func (s *shards) checkSoon() {
+	s.checking.Lock()
+	defer s.checking.Unlock()
+	s.checked = time.Time{}
+}
+
+// nodes returns the nodes of the cluster, as it sees itself now; nil if it does
+// not answer.
+func (s *shards) nodes(ctx context.Context) map[Subscriber]bool {
 	var mu sync.Mutex
-	found := false
-	err := s.cluster.ForEachShard(ctx, func(_ context.Context, node *redis.Client) error {
+	nodes := make(map[Subscriber]bool)
+	if err := s.cluster.ForEachShard(ctx, func(_ context.Context, node *redis.Client) error {
 		mu.Lock()
 		defer mu.Unlock()
-		found = found || Subscriber(node) == conn.home
+		nodes[node] = true
 		return nil
-	})
-	if err == nil && !found {
-		conn.close(errRemoved)
+	}); err != nil {
+		return nil
+	}
+	return nodes
+}
+
+// compare ends connections to servers that are none of nodes, which were the
+// nodes at some time after began, and has names moved that are owned by another
+// one.
+func (s *shards) compare(ctx context.Context, nodes map[Subscriber]bool, began time.Time) {
+	s.pubsub.status.mu.Lock()
+	defer s.pubsub.status.mu.Unlock()
+	for _, f := range s.pubsub.status.feeds {
+		switch {
+		case f.conn == nil:
+			continue
+		case !nodes[f.conn.home]:
+			f.conn.close(errRemoved)
+			continue
+		}
+		f.conn.member = began
+		if f.shard == nil {
+			continue
+		}
+		for name := range f.wishes[toShards] {
+			owner, err := s.cluster.MasterForKey(ctx, name) // known: nobody is asked
+			f.shard.doubted.Store(err == nil && owner != f.shard.client)
+			break
+		}
 	}
 }

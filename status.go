@@ -19,6 +19,7 @@ type status struct {
 	started bool
 	closed  bool
 	missing int           // wishes that are not confirmed
+	moves   int           // times that a feed was given wishes of another
 	changed chan struct{} // closed, and replaced, when there is something to see
 
 	waiting int   // calls of ready that wait
@@ -83,10 +84,20 @@ func (s *status) unheard() error {
 func (s *status) fail(t trouble, names []string) (heard bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.waiting == 0 {
+		return false
+	}
 	s.failed++
 	s.failure = t.report(names)
 	s.change()
-	return s.waiting > 0
+	return true
+}
+
+// moved is how many moves there have been.
+func (s *status) moved() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.moves
 }
 
 // feeds returns the feeds of the subscription.

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,8 +14,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"go.opentelemetry.io/otel/attribute"
-
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
 // Subscriber is what subscribes: a *redis.Client, *redis.ClusterClient,
@@ -103,7 +100,7 @@ func (c *config) subscribe(ctx context.Context, rdb Subscriber, to kind, names [
 	open := func(context.Context) (Subscriber, error) { return rdb, nil }
 	switch rdb := rdb.(type) {
 	case clusterClient:
-		p.shards = &shards{pubsub: p, cluster: rdb}
+		p.shards = &shards{pubsub: p, cluster: rdb, checked: time.Now()}
 		open = p.shards.anyMaster
 	case ringClient:
 		p.shards = &shards{pubsub: p, ring: rdb}
@@ -126,131 +123,16 @@ func (p *PubSub) spread(ctx context.Context, to kind, names []string) error {
 }
 
 // Ready waits until the server has confirmed all names that have been asked for
-// so far. It returns the error of an attempt that fails while it waits: the
-// server refuses a name, or cannot be reached; the subscription goes on trying
-// all the same. An error that Ready returns does not go to the error handler.
+// so far. It returns ctx.Err() when ctx ends, an error that is redis.ErrClosed
+// when the subscription is closed, and a [*SubscriptionError] when an attempt
+// fails, that of the call that made the subscription included: the server refuses
+// a name, or cannot be reached. The subscription goes on trying all the same. An
+// error that Ready returns does not go to the error handler.
+//
+// The server confirms in line with the messages: when these wait for a consumer,
+// so does Ready.
 func (p *PubSub) Ready(ctx context.Context) error {
 	return p.status.ready(ctx, p.read)
-}
-
-// Messages returns a loop over the messages. Each is processed in a consumer
-// span, which is in the context that comes with it and ends with the loop body,
-// also if that breaks, returns or panics. See [Message.Start] for the span.
-//
-// The loop ends when ctx does, or the subscription is closed; messages that were
-// read and not handed over stay for the next consumer.
-func (p *PubSub) Messages(ctx context.Context) iter.Seq2[context.Context, *Message] {
-	return func(yield func(context.Context, *Message) bool) {
-		for {
-			m, err := p.ReceiveMessage(ctx)
-			if err != nil || !m.within(ctx, yield) {
-				return
-			}
-		}
-	}
-}
-
-// within calls body in the consumer span of m.
-func (m *Message) within(ctx context.Context, body func(context.Context, *Message) bool) bool {
-	ctx, span := m.Start(ctx)
-	returned := false
-	defer func() {
-		if !returned {
-			failPanic(span, "panic in the loop body")
-		}
-		span.End()
-	}()
-	more := body(ctx, m)
-	returned = true
-	return more
-}
-
-// Process calls handle for each message, as the body of a loop over
-// [PubSub.Messages] would be. An error that handle returns is recorded on the
-// consumer span, and the loop goes on. A panic is recorded on the span and
-// raised again. Process returns ctx.Err() when ctx ends, or nil when the
-// subscription is closed.
-func (p *PubSub) Process(ctx context.Context, handle func(context.Context, *Message) error) error {
-	for {
-		m, err := p.ReceiveMessage(ctx)
-		switch {
-		case err == errClosed:
-			return nil
-		case err != nil:
-			return err
-		}
-		m.process(ctx, handle)
-	}
-}
-
-func (m *Message) process(ctx context.Context, handle func(context.Context, *Message) error) {
-	ctx, span := m.Start(ctx)
-	returned := false
-	defer func() {
-		if !returned {
-			v := recover()
-			failPanic(span, panicText(v))
-			if v != nil {
-				defer panic(v)
-			}
-		}
-		span.End()
-	}()
-	if err := handle(ctx, m); err != nil {
-		fail(span, semconv.ErrorType(err), err.Error())
-	}
-	returned = true
-}
-
-// panicText describes what recover has returned for a handler that did not
-// return: nil if it ended its goroutine, as t.FailNow does.
-func panicText(v any) string {
-	if v == nil {
-		return "the handler ended its goroutine"
-	}
-	return fmt.Sprint(v)
-}
-
-// Channel returns the channel on which the messages come, for select loops.
-// Start the consumer span with [Message.Start]. It is always the same channel,
-// and is closed with the subscription. A message that nobody takes is not
-// dropped: the subscription stops reading.
-func (p *PubSub) Channel() <-chan *Message {
-	p.read()
-	return p.messages
-}
-
-// ReceiveMessage waits for one message. Start the consumer span with
-// [Message.Start]. A ctx that ends while it waits loses no message: the next
-// consumer gets it. On a closed subscription it returns an error that is
-// redis.ErrClosed.
-func (p *PubSub) ReceiveMessage(ctx context.Context) (*Message, error) {
-	p.read()
-	select {
-	case <-p.done:
-		return nil, errClosed
-	default:
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	select {
-	case m, ok := <-p.messages:
-		if !ok {
-			return nil, errClosed
-		}
-		return m, nil
-	default:
-	}
-	select {
-	case m, ok := <-p.messages:
-		if !ok {
-			return nil, errClosed
-		}
-		return m, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 // Subscribe adds channels to the subscription. A nil error means that they are
@@ -294,7 +176,13 @@ func (p *PubSub) Ping(ctx context.Context, payload ...string) error {
 	}
 	var errs []error
 	for _, f := range p.feeds() {
+		if f.unused() {
+			continue
+		}
 		errs = append(errs, f.ping(payload))
+	}
+	if len(errs) == 0 {
+		return p.main.ping(payload) // says why not
 	}
 	return errors.Join(errs...)
 }
@@ -304,11 +192,11 @@ func (p *PubSub) Ping(ctx context.Context, payload ...string) error {
 // may be called from anywhere, and more than once. The error is always nil.
 func (p *PubSub) Close() error {
 	p.closing.Do(func() {
+		p.cancel()    // first: what ends from here on is no trouble
 		close(p.done) // whoever sends on messages lets go of it
 		p.sending.Lock()
 		close(p.messages)
 		p.sending.Unlock()
-		p.cancel()
 		p.closeFeeds()
 	})
 	return nil
@@ -334,10 +222,19 @@ func (p *PubSub) remove(ctx context.Context, to kind, names []string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	for _, f := range p.feeds() {
-		if err := f.remove(to, names); err != nil {
-			return err
+	if len(names) == 0 {
+		names = p.wanted(to)
+	}
+	for {
+		before := p.status.moved()
+		for _, f := range p.feeds() {
+			if err := f.remove(to, names); err != nil {
+				return err
+			}
+		}
+		// A name that went from one feed to another was perhaps never met.
+		if p.status.moved() == before {
+			return nil
 		}
 	}
-	return nil
 }

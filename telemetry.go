@@ -6,11 +6,13 @@ package tracedpubsub
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"io"
 	"net"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/redis/go-redis/v9"
@@ -42,10 +44,16 @@ type operation struct {
 	nameAttribute attribute.KeyValue
 	typeAttribute attribute.KeyValue
 	kind          trace.SpanStartOption
+	names         spanNames
 }
 
 func newOperation(name string, operationType attribute.KeyValue, kind trace.SpanKind) *operation {
-	return &operation{name, semconv.MessagingOperationName(name), operationType, trace.WithSpanKind(kind)}
+	return &operation{
+		name:          name,
+		nameAttribute: semconv.MessagingOperationName(name),
+		typeAttribute: operationType,
+		kind:          trace.WithSpanKind(kind),
+	}
 }
 
 var (
@@ -76,7 +84,6 @@ func (c *config) startSpan(ctx context.Context, s *spanStart) (context.Context, 
 		o = newStartOptions(c.attributes)
 	}
 	ctx, span := c.tracer().Start(ctx, spanName(s), o.fill(s)...)
-	clear(o.options)
 	c.starts.Put(o)
 	return ctx, span
 }
@@ -89,7 +96,32 @@ func spanName(s *spanStart) string {
 	if destination == "" {
 		return s.operation.name
 	}
-	return s.operation.name + " " + destination
+	return s.operation.names.of(s.operation.name, destination)
+}
+
+// spanNames remembers some of the names that were put together last. It does not
+// grow, however many destinations there are: each has one place, where it makes
+// way for the next that has the same.
+type spanNames [256]atomic.Pointer[nameOf]
+
+type nameOf struct{ destination, name string }
+
+// longestKept is the longest destination that is remembered, in bytes.
+const longestKept = 128
+
+var nameSeed = maphash.MakeSeed()
+
+func (n *spanNames) of(operation, destination string) string {
+	if len(destination) > longestKept {
+		return operation + " " + destination
+	}
+	place := &n[maphash.String(nameSeed, destination)%uint64(len(n))]
+	if kept := place.Load(); kept != nil && kept.destination == destination {
+		return kept.name
+	}
+	name := operation + " " + destination
+	place.Store(&nameOf{name[len(operation)+1:], name})
+	return name
 }
 
 // startOptions is the memory in which the options of a span are put together.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -31,7 +32,7 @@ func (a *api) handler() http.Handler {
 	mux.HandleFunc("GET /reports/{id}", a.getReport)
 	mux.HandleFunc("GET /pub", a.getPub)
 	return otelhttp.NewHandler(mux, "api",
-		otelhttp.WithTracerProvider(a.provider), otelhttp.WithPropagators(propagators))
+		otelhttp.WithTracerProvider(reasonKeeper{a.provider}), otelhttp.WithPropagators(propagators))
 }
 
 // run answers requests until ctx ends, and finishes those that it has begun.
@@ -56,12 +57,12 @@ func (a *api) run(ctx context.Context, listener net.Listener) error {
 func (a *api) postReport(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 64<<10))
 	if err != nil {
-		fail(w, http.StatusBadRequest, err)
+		fail(w, r, http.StatusBadRequest, err)
 		return
 	}
 	o, err := parseOrder(body)
 	if err != nil {
-		fail(w, http.StatusBadRequest, err)
+		fail(w, r, http.StatusBadRequest, err)
 		return
 	}
 	o.ID = rand.Text()
@@ -74,7 +75,7 @@ func (a *api) postReport(w http.ResponseWriter, r *http.Request) {
 		err = a.redis.Publish(r.Context(), reportsChannel, message).Err()
 	}
 	if err != nil {
-		fail(w, http.StatusServiceUnavailable, err)
+		fail(w, r, http.StatusServiceUnavailable, err)
 		return
 	}
 	w.Header().Set("Location", "/reports/"+o.ID)
@@ -86,7 +87,7 @@ func (a *api) postReport(w http.ResponseWriter, r *http.Request) {
 func (a *api) getReport(w http.ResponseWriter, r *http.Request) {
 	wait, err := parseWait(r.FormValue("wait"))
 	if err != nil {
-		fail(w, http.StatusBadRequest, err)
+		fail(w, r, http.StatusBadRequest, err)
 		return
 	}
 	deadline := time.NewTimer(wait)
@@ -96,10 +97,10 @@ func (a *api) getReport(w http.ResponseWriter, r *http.Request) {
 		found, err := load(r.Context(), a.redis.Unwrap(), r.PathValue("id"))
 		switch {
 		case errors.Is(err, errUnknownReport):
-			fail(w, http.StatusNotFound, err)
+			fail(w, r, http.StatusNotFound, err)
 			return
 		case err != nil:
-			fail(w, http.StatusServiceUnavailable, err)
+			fail(w, r, http.StatusServiceUnavailable, err)
 			return
 		case found.complete() || last:
 			reply(w, http.StatusOK, found)
@@ -145,7 +146,7 @@ func (a *api) getPub(w http.ResponseWriter, r *http.Request) {
 		err = a.redis.Publish(r.Context(), pubChannel, message).Err()
 	}
 	if err != nil {
-		fail(w, http.StatusServiceUnavailable, err)
+		fail(w, r, http.StatusServiceUnavailable, err)
 		return
 	}
 	reply(w, http.StatusAccepted, map[string]string{"published": string(message)})
@@ -157,6 +158,11 @@ func reply(w http.ResponseWriter, status int, v any) {
 	_ = json.NewEncoder(w).Encode(v) // the caller is gone
 }
 
-func fail(w http.ResponseWriter, status int, err error) {
+// fail answers with an error. If it is not the caller's, it is one of the server
+// span, too.
+func fail(w http.ResponseWriter, r *http.Request, status int, err error) {
+	if status >= http.StatusInternalServerError {
+		trace.SpanFromContext(r.Context()).SetStatus(codes.Error, err.Error())
+	}
 	reply(w, status, map[string]string{"error": fmt.Sprint(err)})
 }

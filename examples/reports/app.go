@@ -50,6 +50,14 @@ func start(ctx context.Context, o *options, stdout, stderr io.Writer) (*app, err
 }
 
 func (a *app) startAll() (err error) {
+	var listener net.Listener
+	if a.runs(roleAPI) {
+		// First of all: where the port is in use, nothing has said yet that it works.
+		if listener, err = net.Listen("tcp", a.addr); err != nil {
+			return err
+		}
+		a.atEnd(func() { listener.Close() }) // the server has done so, if it came to that
+	}
 	if a.telemetry, err = newTelemetry(a.ctx, a.otlp, a.stderr); err != nil {
 		return err
 	}
@@ -75,7 +83,7 @@ func (a *app) startAll() (err error) {
 		}
 	}
 	if a.runs(roleAPI) {
-		return a.startAPI()
+		return a.startAPI(listener)
 	}
 	return nil
 }
@@ -100,12 +108,7 @@ func (a *app) startLogger() error {
 	return a.startService(loggerService, "is subscribed to "+pubChannel, l.run)
 }
 
-func (a *app) startAPI() error {
-	listener, err := net.Listen("tcp", a.addr)
-	if err != nil {
-		return err
-	}
-	a.atEnd(func() { listener.Close() }) // the server has done so, if it came to that
+func (a *app) startAPI(listener net.Listener) error {
 	provider := a.telemetry.provider(apiService)
 	bus, err := a.connect(apiService, provider)
 	if err != nil {

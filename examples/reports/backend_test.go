@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -51,6 +53,28 @@ func TestBackend(t *testing.T) {
 				t.Errorf("standard error = %q, want one line", got)
 			}
 		})
+	}
+}
+
+// The environment is no less checked than the flag. The exporter would write to
+// the standard error of the process, and so it takes one to see that it does not.
+func TestBackendThatTheEnvironmentGetsWrong(t *testing.T) {
+	for _, name := range endpointVariables {
+		for _, tt := range []struct{ value, flag, why string }{
+			{"::bad", "-timeout=5s", "no URL at all"},
+			{"localhost:4318", "-timeout=5s", "a URL, but one whose scheme is localhost"},
+			{"ftp://localhost", "-timeout=5s", "another scheme"},
+			{"http://", "-timeout=5s", "no host"},
+			{"::bad", "-otlp=http://" + nobody, "the exporter reads it all the same"},
+		} {
+			cmd := exec.CommandContext(t.Context(), os.Args[0], tt.flag)
+			cmd.Env = append(os.Environ(), runsMain+"=1", name+"="+tt.value)
+			got, err := cmd.CombinedOutput()
+			want := "reports: " + name + "=" + tt.value + " is not a URL like http://localhost:4318 (see reports -help)\n"
+			if code := cmd.ProcessState.ExitCode(); code != exitUsage || string(got) != want {
+				t.Errorf("%s: exit code %d, %v, want %d; the output is\n%swant\n%s", tt.why, code, err, exitUsage, got, want)
+			}
+		}
 	}
 }
 

@@ -4,10 +4,10 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -25,7 +25,7 @@ const usage = `Reports is an HTTP API and four workers that talk to each other o
   -redis ADDR[,ADDR…]   the Redis server, or several nodes of a cluster, on which the messages go
                         through sharded channels (REDIS_ADDR; without it a Redis in this process)
   -addr ADDR            where the API listens (127.0.0.1:8080; for one report any free port)
-  -part PART[,PART…]    which workers to run: summary, chart, table, pdf (all)
+  -part PART[,PART…]    which workers to run: summary, chart, table, pdf (all; one report needs all)
   -otlp[=URL]           send the traces to this OTLP backend as well (http://localhost:4318; the
                         standard variables OTEL_EXPORTER_OTLP_… do, too)
   -timeout DURATION     how long one report may take (10s)
@@ -92,9 +92,15 @@ func parseOptions(args []string) (*options, error) {
 		return nil, err
 	}
 	o.order = o.role == roleAll && !serve
+	if o.order && parts != "" {
+		return nil, errors.New("-part is for -serve and for worker: one report needs all parts")
+	}
 	o.addr = o.addrOr(addr)
 
-	var err error
+	err := o.otlp.readEnvironment()
+	if err != nil {
+		return nil, err
+	}
 	if o.redis, err = parseRedis(o.role, redis); err != nil {
 		return nil, err
 	}
@@ -158,35 +164,4 @@ func parseParts(s string) ([]string, error) {
 		}
 	}
 	return parts, nil
-}
-
-// endpoint is the value of -otlp, a flag whose value may be left out.
-type endpoint struct {
-	set bool
-	url string // "": as the environment says
-	err error  // the flag package would say that this is no boolean
-}
-
-func (e *endpoint) IsBoolFlag() bool { return true }
-
-func (e *endpoint) String() string { return e.url }
-
-func (e *endpoint) Set(s string) error {
-	e.set, e.url = s != "false", ""
-	if s == "true" || s == "false" {
-		return nil
-	}
-	if !strings.Contains(s, "://") {
-		s = "http://" + s
-	}
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		e.err = fmt.Errorf("-otlp=%s is not a URL like http://localhost:4318", s)
-		return nil
-	}
-	if u.Path == "" || u.Path == "/" {
-		u.Path = "/v1/traces"
-	}
-	e.url = u.String()
-	return nil
 }

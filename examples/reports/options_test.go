@@ -46,6 +46,28 @@ func TestEndpoint(t *testing.T) {
 	}
 }
 
+func TestEndpointInTheEnvironment(t *testing.T) {
+	for _, tt := range []struct {
+		value string
+		env   bool
+	}{
+		{"", false},
+		{" ", false}, // as the exporter sees it
+		{"http://localhost:4318", true},
+		{" https://otel.example/tenant ", true},
+	} {
+		for _, name := range endpointVariables {
+			t.Run(name+"="+tt.value, func(t *testing.T) {
+				t.Setenv(name, tt.value)
+				o, err := parseOptions(nil)
+				if err != nil || o.otlp.env != tt.env {
+					t.Errorf("%+v, %v; want %v", o, err, tt.env)
+				}
+			})
+		}
+	}
+}
+
 var (
 	composeCommand = regexp.MustCompile(`(?m)^ +command: (\[.*\])$`)
 	composeRedis   = regexp.MustCompile(`(?m)^ +REDIS_ADDR: (\S+)$`)

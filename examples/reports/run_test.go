@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	miniserver "github.com/alicebob/miniredis/v2/server"
 
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
 )
@@ -70,8 +71,7 @@ func TestOneReport(t *testing.T) {
 			return nil
 		}, "publish"},
 		{"a cluster, whose channels are sharded", func(t *testing.T) []string {
-			addr := clusterOfOne(t)
-			return []string{"-redis", addr + "," + addr}
+			return []string{"-redis", strings.Join(redistest.StartCluster(t).Addrs(), ",")}
 		}, "spublish"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -92,20 +92,6 @@ func TestOneReport(t *testing.T) {
 	}
 }
 
-// clusterOfOne starts a cluster that consists of one node.
-func clusterOfOne(t *testing.T) (addr string) {
-	t.Helper()
-	server := redistest.Start(t, "--cluster-enabled", "yes")
-	rdb := server.Client()
-	if err := rdb.Do(t.Context(), "CLUSTER", "ADDSLOTSRANGE", 0, 16383).Err(); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the cluster is up", func() bool {
-		return strings.Contains(rdb.ClusterInfo(t.Context()).Val(), "cluster_state:ok")
-	})
-	return server.Addr()
-}
-
 // eventually polls for what nothing tells of.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
@@ -121,26 +107,57 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-// A tree that is not whole is printed all the same, and the program says what
-// is missing.
-func TestOneReportWithoutAWorker(t *testing.T) {
-	p := startProgram(t, "-part", "summary,chart,pdf", "-timeout", "100ms")
-	if code := p.wait(); code != exitFailed {
-		t.Errorf("exit code = %d, want %d", code, exitFailed)
-	}
-	const want = `reports: missing in the trace: "process reports" (worker-table)` + "\n"
-	if got := p.stderr.String(); got != want {
-		t.Errorf("standard error = %q, want %q", got, want)
-	}
-	if got := len(printedTrace(p.stdout.String())); got != len(wholeTrace("publish"))-3 {
-		t.Errorf("%d spans are printed, want all but the three of one worker", got)
+// A tree or a report that is not whole is printed all the same, and the program
+// says what is missing.
+func TestOneReportThatIsNotWhole(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		hook  miniserver.Hook
+		spans int // that are not there
+		want  string
+	}{
+		{"the message reaches no worker", losePublished, 3 * len(partNames), `missing in the trace: ` +
+			`"process reports" (worker-summary), "process reports" (worker-chart), ` +
+			`"process reports" (worker-table), "process reports" (worker-pdf)`},
+		{"a part cannot be stored", func(c *miniserver.Peer, command string, args ...string) bool {
+			if command != "HSET" || !slices.Contains(args, "table") {
+				return false
+			}
+			c.WriteError("OOM command not allowed")
+			return true
+		}, 0, "missing in the report: table"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			redis := miniredis.RunT(t)
+			redis.Server().SetPreHook(tt.hook)
+			p := startProgram(t, "-redis", redis.Addr(), "-timeout", "100ms")
+			if code := p.wait(); code != exitFailed {
+				t.Errorf("exit code = %d, want %d", code, exitFailed)
+			}
+			if got, want := p.stderr.String(), "reports: "+tt.want+"\n"; got != want {
+				t.Errorf("standard error = %q, want %q", got, want)
+			}
+			if got, want := len(printedTrace(p.stdout.String())), len(wholeTrace("publish"))-tt.spans; got != want {
+				t.Errorf("%d spans are printed, want %d", got, want)
+			}
+		})
 	}
 }
 
+// losePublished lets no message reach anybody.
+func losePublished(c *miniserver.Peer, command string, _ ...string) bool {
+	if command != "PUBLISH" {
+		return false
+	}
+	c.WriteInt(0)
+	return true
+}
+
 func TestOneReportInterrupted(t *testing.T) {
-	server := miniredis.RunT(t)
-	p := startProgram(t, "-redis", server.Addr(), "-part", "summary", "-timeout", "1m")
-	eventually(t, "the report is ordered, and the client waits", func() bool { return len(server.Keys()) > 0 })
+	redis := miniredis.RunT(t)
+	redis.Server().SetPreHook(losePublished)
+	p := startProgram(t, "-redis", redis.Addr(), "-timeout", "1m")
+	eventually(t, "the report is ordered, and the client waits", func() bool { return len(redis.Keys()) > 0 })
 	p.interrupt()
 	if code := p.wait(); code != exitFailed {
 		t.Errorf("exit code = %d, want %d: there is no whole trace", code, exitFailed)
@@ -148,7 +165,7 @@ func TestOneReportInterrupted(t *testing.T) {
 	if got := p.stderr.String(); got != "reports: interrupted\n" {
 		t.Errorf("standard error = %q", got)
 	}
-	eventually(t, "all connections to Redis are closed", func() bool { return server.CurrentConnectionCount() == 0 })
+	eventually(t, "all connections to Redis are closed", func() bool { return redis.CurrentConnectionCount() == 0 })
 }
 
 func TestFailures(t *testing.T) {
@@ -170,8 +187,9 @@ func TestFailures(t *testing.T) {
 		{"no such flag", []string{"-color"}, exitUsage, "-color"},
 		{"a flag of another role", []string{"worker", "-addr", ":1"}, exitUsage, "-addr"},
 		{"no such role", []string{"client"}, exitUsage, `no role "client"`},
-		{"no such part", []string{"-part", "summary,cover"}, exitUsage, `no part "cover"`},
-		{"a part twice", []string{"-part", "pdf,pdf"}, exitUsage, "twice"},
+		{"parts, for one report", []string{"-part", "summary"}, exitUsage, "-part is for -serve and for worker"},
+		{"no such part", []string{"-serve", "-part", "summary,cover"}, exitUsage, `no part "cover"`},
+		{"a part twice", []string{"worker", "-redis", nobody, "-part", "pdf,pdf"}, exitUsage, "twice"},
 		{"an empty address", []string{"-redis", "127.0.0.1:6379,"}, exitUsage, "empty"},
 		{"a role without its Redis", []string{"worker"}, exitUsage, "-redis 127.0.0.1:6379"},
 		{"an argument too many", []string{"-serve", "api"}, exitUsage, `"api"`},
@@ -185,6 +203,9 @@ func TestFailures(t *testing.T) {
 			p := startProgram(t, tt.args...)
 			if code := p.wait(); code != tt.code {
 				t.Errorf("exit code = %d, want %d", code, tt.code)
+			}
+			if got := p.stdout.String(); got != "" {
+				t.Errorf("standard output = %q, want nothing: nothing was ready", got)
 			}
 			got := p.stderr.String()
 			if !strings.HasPrefix(got, "reports: ") || !strings.Contains(got, tt.want) || strings.Count(got, "\n") != 1 {

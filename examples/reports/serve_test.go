@@ -103,7 +103,8 @@ func TestUnfinishedReport(t *testing.T) {
 
 func TestRequestsThatTheAPIRefuses(t *testing.T) {
 	server := miniredis.RunT(t)
-	url := startProgram(t, "api", "-addr", "127.0.0.1:0", "-redis", server.Addr()).url()
+	p := startProgram(t, "api", "-addr", "127.0.0.1:0", "-redis", server.Addr())
+	url := p.url()
 	for _, tt := range []struct {
 		name, method, path, body string
 		status                   int
@@ -126,10 +127,19 @@ func TestRequestsThatTheAPIRefuses(t *testing.T) {
 		}
 	}
 	server.SetError("LOADING not yet")
-	for _, tt := range [][]string{{"POST", "/reports", sales}, {"GET", "/reports/NOPE", ""}, {"GET", "/pub?a=b", ""}} {
-		if status, answer := call(t, tt[0], url+tt[1], tt[2]); status != http.StatusServiceUnavailable {
-			t.Errorf("%s %s while Redis fails: %d %s, want 503", tt[0], tt[1], status, answer)
+	for _, tt := range []struct{ method, path, body, span string }{
+		{"POST", "/reports", sales, "POST /reports"},
+		{"GET", "/reports/NOPE", "", "GET /reports/{id}"},
+		{"GET", "/pub?a=b", "", "GET /pub"},
+	} {
+		if status, answer := call(t, tt.method, url+tt.path, tt.body); status != http.StatusServiceUnavailable {
+			t.Errorf("%s while Redis fails: %d %s, want 503", tt.span, status, answer)
 		}
+		p.stdout.waitFor(t, regexp.MustCompile(`✗ `+regexp.QuoteMeta(tt.span)+` .*\n[│ ]*LOADING not yet\n`))
+	}
+	p.stop()
+	if got := strings.Count(p.stdout.String(), "✗ "); got != 4 {
+		t.Errorf("%d spans have failed, want the three requests of the last kind, and a publish: the others are the callers' fault", got)
 	}
 }
 

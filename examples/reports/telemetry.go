@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -37,7 +36,7 @@ const flushTime = 2 * time.Second
 
 func newTelemetry(ctx context.Context, otlp endpoint, stderr io.Writer) (*telemetry, error) {
 	t := &telemetry{spans: newCollector()}
-	if !otlp.set && os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "" && os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" {
+	if !otlp.set && !otlp.env {
 		return t, nil
 	}
 	exporter, err := otlptracehttp.New(ctx, otlp.options()...)
@@ -47,17 +46,6 @@ func newTelemetry(ctx context.Context, otlp endpoint, stderr io.Writer) (*teleme
 	t.backend = sdktrace.NewBatchSpanProcessor(&patientExporter{SpanExporter: exporter, stderr: stderr},
 		sdktrace.WithBatchTimeout(time.Second), sdktrace.WithExportTimeout(flushTime))
 	return t, nil
-}
-
-// options says where the traces go, as far as the environment does not.
-func (e *endpoint) options() []otlptracehttp.Option {
-	switch {
-	case e.url != "":
-		return []otlptracehttp.Option{otlptracehttp.WithEndpointURL(e.url)}
-	case os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "" && os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "":
-		return []otlptracehttp.Option{otlptracehttp.WithInsecure()} // localhost
-	}
-	return nil
 }
 
 // provider returns the tracer provider of a service. It needs no shutdown of its

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"syscall"
@@ -75,6 +76,29 @@ func TestStartWithoutRedisServer(t *testing.T) {
 		got := outcome(t, func(tb testing.TB) { Start(tb) })
 		if !strings.HasPrefix(got, tt.want) || !strings.Contains(got, "apt-get install redis-server") {
 			t.Errorf("with CI=%q: %q, want %q and how to install it: %s", tt.ci, got, tt.want, tt.why)
+		}
+	}
+}
+
+// Without a redis-server the tests of this very package are skipped one by one,
+// and the others pass; in CI they fail. None of them takes the rest with it.
+func TestTheTestsWithoutRedisServer(t *testing.T) {
+	for _, tt := range []struct {
+		ci   string
+		code int
+		none string // of the outcomes
+	}{
+		{"", 0, "--- FAIL: "},
+		{"true", 1, "--- SKIP: "},
+	} {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.skip=^"+t.Name()+"$")
+		cmd.Env = append(os.Environ(), "PATH="+t.TempDir(), "CI="+tt.ci)
+		out, _ := cmd.CombinedOutput() // the exit code says it as well
+		got := string(out)
+		if code := cmd.ProcessState.ExitCode(); code != tt.code || strings.Contains(got, tt.none) ||
+			!strings.Contains(got, "apt-get install redis-server") || !strings.Contains(got, "--- PASS: TestProxyCut ") {
+			t.Errorf("with CI=%q: exit code %d, want %d, how to install it, no %q, and other tests that pass:\n%s",
+				tt.ci, code, tt.code, tt.none, got)
 		}
 	}
 }
@@ -175,7 +199,7 @@ func TestRestartOfAPausedServer(t *testing.T) {
 // The log is what tells why a server did not do what a test wanted of it.
 func TestLogOfAFailedTest(t *testing.T) {
 	for _, failed := range []bool{false, true} {
-		tb := &recorder{TB: t, failed: failed}
+		tb := &verdict{TB: t, failed: failed}
 		s := Start(tb)
 		s.cleanUp()
 		if got := strings.Contains(tb.logged, "Ready to accept connections"); got != failed {
@@ -231,18 +255,25 @@ func outcome(t *testing.T, f func(testing.TB)) string {
 	return tb.outcome
 }
 
-// recorder is a test that may be skipped and fail without the real one doing
-// so.
-type recorder struct {
+// verdict is a test that is told whether it has failed, and keeps what it logs.
+// All else, such as a skip, is for the real one.
+type verdict struct {
 	testing.TB
-	failed  bool
-	outcome string
-	logged  string
+	failed bool
+	logged string
 }
 
-func (r *recorder) Failed() bool { return r.failed }
+func (v *verdict) Failed() bool { return v.failed }
 
-func (r *recorder) Logf(format string, args ...any) { r.logged += fmt.Sprintf(format, args...) }
+func (v *verdict) Logf(format string, args ...any) { v.logged += fmt.Sprintf(format, args...) }
+
+// recorder is a test that may be skipped and fail without the real one doing
+// so. It ends its goroutine, which is why that must not be the real one's: see
+// outcome.
+type recorder struct {
+	testing.TB
+	outcome string
+}
 
 func (r *recorder) end(outcome string) {
 	r.outcome = outcome

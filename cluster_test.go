@@ -1,0 +1,265 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+)
+
+// TestCluster is what is done on a cluster of which all is well. Its rows share
+// one.
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t)
+	for _, tt := range []struct {
+		name, reason string
+		test         func(t *testing.T, s *clusterSubject)
+	}{
+		{"channels of all slots", "go-redis delivers none of them", testChannelsOfAllSlots},
+		{"added and removed", "a shard has a connection for as long as it owns a channel", testAddAndRemoveShards},
+		{"one by one", "channels that come alone share connections, too", testOneByOne},
+		{"all kinds", "some are spread, and some are not", testAllKindsOnACluster},
+		{"no names at first", "there is no connection, and nothing to ping", testNoNamesOnACluster},
+		{"spans", "they are those of one server, less its address", testSpansOnACluster},
+		{"killed", "go-redis would ask for all slots in one command, and hear nothing for ever", testKilledSlots},
+		{"closed", "no connection is left", testCloseOnACluster},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.test(t, c.subject(t))
+			if t.Failed() {
+				t.Logf("this row is here because: %s", tt.reason)
+			}
+		})
+	}
+	t.Run("read only", func(t *testing.T) {
+		s := c.subject(t, func(o *redis.ClusterOptions) { o.ReadOnly = true })
+		channels := c.spread(t, "readonly", 1)
+		sub := s.ready(t, s.SSubscribe(testContext(t), channels...))
+		s.assertHears(t, sub, 1, channels...)
+		s.assertSubscriptions(t, 1, 1, 1)
+	})
+	t.Run("not reachable at first", func(t *testing.T) { testUnreachableCluster(t, c) })
+	t.Run("automatic pipelines", func(t *testing.T) {
+		s := c.subject(t)
+		pipeliner, err := s.rdb.AutoPipeline()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sub := readySub(t, tracedpubsub.SSubscribe(testContext(t), pipeliner, "one"))
+		s.assertHears(t, sub, 1, "one")
+	})
+}
+
+func testChannelsOfAllSlots(t *testing.T, s *clusterSubject) {
+	var channels []string
+	for i := range 300 {
+		channels = append(channels, fmt.Sprintf("channel-%d", i))
+	}
+	sub := s.ready(t, s.SSubscribe(testContext(t), channels...))
+	s.assertSubscriptions(t, 1, 1, 1)
+	go func() { s.send(t, 1, channels...) }() // more than fit in the buffer
+	var want []string
+	for _, channel := range channels {
+		want = append(want, channel+" 1")
+	}
+	assertReceivesAll(t, sub, want...)
+}
+
+func testAddAndRemoveShards(t *testing.T, s *clusterSubject) {
+	ctx := testContext(t)
+	on := s.cluster.spread(t, "kept", 2)
+	sub := s.ready(t, s.SSubscribe(ctx, on[0]))
+	s.assertSubscriptions(t, 1)
+	if err := sub.SSubscribe(ctx, on[1], on[2], on[3], on[0]); err != nil {
+		t.Fatal(err)
+	}
+	mustBeReady(t, sub)
+	s.assertSubscriptions(t, 1, 1)
+	s.assertHears(t, sub, 1, on[:4]...)
+
+	if err := sub.SUnsubscribe(ctx, on[0], on[1], on[2]); err != nil {
+		t.Fatal(err)
+	}
+	masters := s.cluster.Masters()
+	eventuallyHolds(t, "the connection to a shard ends with its last channel", func() bool {
+		return len(s.subscriptions(t, masters[0])) == 0 && s.cluster.shardListeners(t, masters[1], on[2]) == 0
+	})
+	s.assertSubscriptions(t, 0, 1)
+	s.assertHears(t, sub, 2, on[3])
+
+	if err := sub.SSubscribe(ctx, on[0], on[5]); err != nil {
+		t.Fatal(err)
+	}
+	mustBeReady(t, sub)
+	s.assertSubscriptions(t, 1, 1, 1)
+	s.assertHears(t, sub, 3, on[0], on[3], on[5])
+	if err := sub.SUnsubscribe(ctx); err != nil {
+		t.Fatal(err)
+	}
+	eventuallyHolds(t, "no connection is left", func() bool {
+		return !slices.ContainsFunc(masters, func(m *redistest.Server) bool { return len(s.subscriptions(t, m)) > 0 })
+	})
+	mustBeReady(t, sub)
+	if got := s.reports.all(); len(got) > 0 {
+		t.Errorf("nothing went wrong, but reported was %v", printed(got))
+	}
+}
+
+func testOneByOne(t *testing.T, s *clusterSubject) {
+	ctx := testContext(t)
+	sub := s.SSubscribe(ctx)
+	defer sub.Close()
+	var channels []string
+	for i := range 30 {
+		channels = append(channels, fmt.Sprintf("single-%d", i))
+		if err := sub.SSubscribe(ctx, channels[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustBeReady(t, sub)
+	s.assertSubscriptions(t, 1, 1, 1)
+	s.assertHears(t, sub, 1, channels...)
+}
+
+func testAllKindsOnACluster(t *testing.T, s *clusterSubject) {
+	ctx := testContext(t)
+	sharded := s.cluster.spread(t, "sharded", 1)
+	sub := s.SSubscribe(ctx, sharded...)
+	if err := errors.Join(sub.Subscribe(ctx, "b", "a"), sub.PSubscribe(ctx, "pattern*")); err != nil {
+		t.Fatal(err)
+	}
+	s.ready(t, sub)
+	if got, want := sub.String(), "PubSub(a, b, pattern*, "+strings.Join(slices.Sorted(slices.Values(sharded)), ", ")+")"; got != want {
+		t.Errorf("String() = %q, want %q", got, want)
+	}
+	if err := sub.Ping(ctx); err != nil {
+		t.Errorf("Ping: %v", err)
+	}
+	for _, channel := range []string{"a", "b", "pattern of any slot"} {
+		if err := s.rdb.Publish(ctx, channel, channel).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.send(t, 1, sharded...)
+	want := []string{"a", "b", "pattern of any slot"}
+	for _, channel := range sharded {
+		want = append(want, channel+" 1")
+	}
+	assertReceivesAll(t, sub, want...)
+
+	if err := errors.Join(sub.Unsubscribe(ctx), sub.PUnsubscribe(ctx, "pattern*")); err != nil {
+		t.Fatal(err)
+	}
+	if err := sub.Ping(ctx); err != nil {
+		t.Errorf("Ping: %v", err)
+	}
+	s.assertHears(t, sub, 2, sharded...)
+	if got := s.reports.all(); len(got) > 0 {
+		t.Errorf("nothing went wrong, but reported was %v", printed(got))
+	}
+}
+
+func testNoNamesOnACluster(t *testing.T, s *clusterSubject) {
+	ctx := testContext(t)
+	sub := s.SSubscribe(ctx)
+	s.ready(t, sub)
+	if err := sub.Ping(ctx); err == nil || errors.Is(err, redis.ErrClosed) {
+		t.Errorf("Ping without a connection: %v", err)
+	}
+	channels := s.cluster.spread(t, "late", 1)
+	if err := sub.SSubscribe(ctx, channels...); err != nil {
+		t.Fatal(err)
+	}
+	mustBeReady(t, sub)
+	if err := sub.Ping(ctx); err != nil {
+		t.Errorf("Ping: %v", err)
+	}
+	s.assertHears(t, sub, 1, channels...)
+}
+
+func testSpansOnACluster(t *testing.T, s *clusterSubject) {
+	ctx := testContext(t)
+	sub := s.ready(t, s.SSubscribe(ctx, "sharded"))
+	if err := sub.Subscribe(ctx, "plain"); err != nil {
+		t.Fatal(err)
+	}
+	mustBeReady(t, sub)
+	assertSent(t, s.SPublish(ctx, "sharded", "1"))
+	_, span := nextMessage(t, sub).Start(ctx)
+	span.End()
+	assertSent(t, s.Publish(ctx, "plain", "2"))
+	_, span = nextMessage(t, sub).Start(ctx)
+	span.End()
+
+	spans := s.spans.spans(t, 4)
+	for i, channel := range []string{"sharded", "plain"} {
+		producer, consumer := spans[2*i], spans[2*i+1]
+		assertName(t, consumer, "process "+channel)
+		assertKind(t, producer, trace.SpanKindProducer)
+		assertKind(t, consumer, trace.SpanKindConsumer)
+		assertParent(t, consumer, producer)
+		assertAttributes(t, consumer, messaging("process", channel)...)
+		if address, ok := attributeOf(producer, "server.address"); ok {
+			t.Errorf("%q is said to have gone to %v, but a cluster is several", producer.Name(), address.AsString())
+		}
+	}
+	assertName(t, spans[0], "spublish sharded")
+	assertName(t, spans[2], "publish plain")
+}
+
+func testKilledSlots(t *testing.T, s *clusterSubject) {
+	channels := s.cluster.spread(t, "killed", 4)
+	sub := s.ready(t, s.SSubscribe(testContext(t), channels...))
+	first := s.cluster.Masters()[0]
+	if n := s.kill(t, first); n != 1 {
+		t.Fatalf("%d connections to one shard, want 1", n)
+	}
+	for i, channel := range channels {
+		if s.cluster.waitForOwner(t, channel) == first {
+			s.reports.first(t, "receive", channel)
+		}
+		s.assertHears(t, sub, i, channel)
+	}
+	s.assertSubscriptions(t, 1, 1, 1)
+	for _, e := range s.reports.all() {
+		if e.Op != "receive" || e.Deaf <= 0 || len(e.Names) != 4 {
+			t.Errorf("reported was %v, want the four channels of one connection that was lost", e.Error())
+		}
+	}
+	mustBeReady(t, sub)
+}
+
+func testCloseOnACluster(t *testing.T, s *clusterSubject) {
+	ctx := testContext(t)
+	sub := s.ready(t, s.SSubscribe(ctx, s.cluster.spread(t, "closed", 2)...))
+	if err := sub.Subscribe(ctx, "a"); err != nil {
+		t.Fatal(err)
+	}
+	mustBeReady(t, sub)
+	returnsPromptly(t, "Close", func() { _ = sub.Close() })
+	if _, ok := <-sub.Channel(); ok {
+		t.Error("the channel is not closed")
+	}
+	for what, err := range map[string]error{
+		"Ping": sub.Ping(ctx), "Ready": sub.Ready(ctx),
+		"SSubscribe": sub.SSubscribe(ctx, "late"), "SUnsubscribe": sub.SUnsubscribe(ctx),
+	} {
+		if !errors.Is(err, redis.ErrClosed) {
+			t.Errorf("%s of a closed subscription: %v", what, err)
+		}
+	}
+	eventuallyHolds(t, "no connection is left", func() bool {
+		return !slices.ContainsFunc(s.cluster.Nodes(), func(n *redistest.Server) bool { return len(s.subscriptions(t, n)) > 0 })
+	})
+}

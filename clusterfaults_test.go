@@ -1,0 +1,284 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+)
+
+// TestClusterFaults is what befalls a cluster, one thing after the other.
+func TestClusterFaults(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t)
+	for _, tt := range []struct {
+		name, reason string
+		test         func(t *testing.T, s *clusterSubject)
+	}{
+		{"a slot is migrated", "the server says so, and go-redis nothing", testMigratedSlot},
+		{"a slot is migrated while messages come", "none comes twice, and their order holds", testLiveMigration},
+		{"a slot was migrated", "the client does not know yet, and asks the wrong server", testMovedSlot},
+		{"all slots of a connection are migrated", "nothing is left on it", testLastSlotMigrated},
+		{"a name is taken out as its slot is migrated", "the old owner knows nothing of it", testUnsubscribeMigrated},
+		{"failover", "the master becomes a replica, which goes on talking", testFailover},
+		{"a master is killed", "its replica takes over, after a while", testKilledMaster},
+		{"a master is removed", "it goes on talking, but nobody listens", testRemovedMaster},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.test(t, c.subject(t))
+			if t.Failed() {
+				t.Logf("this row is here because: %s", tt.reason)
+			}
+		})
+	}
+}
+
+// others returns the masters other than one.
+func (c *cluster) others(than *redistest.Server) []*redistest.Server {
+	return slices.DeleteFunc(c.Masters(), func(m *redistest.Server) bool { return m == than })
+}
+
+func testMigratedSlot(t *testing.T, s *clusterSubject) {
+	channels := s.cluster.spread(t, "migrated", 2)
+	moving := channels[0]
+	sub := s.ready(t, s.SSubscribe(testContext(t), channels...))
+	from := s.cluster.OwnerOf(moving)
+	for _, to := range append(s.cluster.others(from), from) { // there, further, and back
+		s.cluster.MigrateSlotOf(moving, to)
+		if got := s.cluster.waitForOwner(t, moving); got != to {
+			t.Fatalf("the owner is %s, want %s", got.Addr(), to.Addr())
+		}
+		mustBeReady(t, sub)
+		s.assertHears(t, sub, 1, channels...)
+		s.assertSubscriptions(t, 1, 1, 1)
+	}
+	// Where the client knows the new owner too late, that one's refusal is the
+	// cause; the time counts from when the old one went.
+	for _, got := range s.reports.wait(t, "that one channel was deaf", func(got []trouble) bool { return len(got) > 0 }) {
+		if !strings.HasSuffix(got.Op, "subscribe") || got.Deaf <= 0 || got.Err == nil || !slices.Equal(got.Names, []string{moving}) {
+			t.Errorf("reported was %v, want that one channel was deaf for a moment", got.Error())
+		}
+	}
+}
+
+func testLiveMigration(t *testing.T, s *clusterSubject) {
+	const messages = 400
+	ctx := testContext(t)
+	masters := s.cluster.Masters()
+	moving := s.cluster.ChannelOn(masters[0], "live")
+	sub := s.ready(t, s.SSubscribe(ctx, moving))
+	var publishing sync.WaitGroup
+	midway := make(chan struct{})
+	publishing.Go(func() {
+		for i := range messages {
+			if i == messages/4 {
+				close(midway)
+			}
+			_ = s.rdb.SPublish(ctx, moving, fmt.Sprintf("%04d", i)).Err() // some fail, for a moment
+		}
+	})
+	publishing.Go(func() {
+		<-midway
+		s.cluster.MigrateSlotOf(moving, masters[1])
+		s.cluster.waitForOwner(t, moving)
+	})
+	go func() {
+		publishing.Wait()
+		_ = s.rdb.SPublish(ctx, moving, "last").Err()
+	}()
+	last := ""
+	for m := nextMessage(t, sub); m.Payload != "last"; m = nextMessage(t, sub) {
+		if m.Payload <= last {
+			t.Fatalf("got %q after %q", m.Payload, last)
+		}
+		last = m.Payload
+	}
+	s.cluster.MigrateSlotOf(moving, masters[0])
+	s.cluster.waitForOwner(t, moving)
+}
+
+func testMovedSlot(t *testing.T, s *clusterSubject) {
+	ctx := testContext(t)
+	moving := s.cluster.ChannelOn(s.cluster.Masters()[0], "moved")
+	from, to := s.cluster.OwnerOf(moving), s.cluster.Masters()[1]
+	if _, err := s.rdb.MasterForKey(ctx, moving); err != nil { // and what it knows is soon out of date
+		t.Fatal(err)
+	}
+	s.cluster.MigrateSlotOf(moving, to)
+	sub := s.ready(t, s.SSubscribe(ctx, moving))
+	if got := s.cluster.waitForOwner(t, moving); got != to {
+		t.Fatalf("the owner is %s, want %s", got.Addr(), to.Addr())
+	}
+	s.assertHears(t, sub, 1, moving)
+	eventuallyHolds(t, "the connection to the wrong server ends", func() bool { return len(s.subscriptions(t, from)) == 0 })
+	s.cluster.MigrateSlotOf(moving, from)
+	s.cluster.waitForOwner(t, moving)
+}
+
+func testLastSlotMigrated(t *testing.T, s *clusterSubject) {
+	master := s.cluster.Masters()[0]
+	moving := []string{s.cluster.ChannelOn(master, "last-a"), s.cluster.ChannelOn(master, "last-b")}
+	sub := s.ready(t, s.SSubscribe(testContext(t), moving...))
+	for _, to := range []*redistest.Server{s.cluster.Masters()[1], master} {
+		for _, channel := range moving {
+			s.cluster.MigrateSlotOf(channel, to)
+		}
+		for _, channel := range moving {
+			s.cluster.waitForOwner(t, channel)
+		}
+		s.assertHears(t, sub, 1, moving...)
+		eventuallyHolds(t, "no connection to the old owner is left", func() bool {
+			return !slices.ContainsFunc(s.cluster.others(to), func(m *redistest.Server) bool { return len(s.subscriptions(t, m)) > 0 })
+		})
+	}
+}
+
+func testUnsubscribeMigrated(t *testing.T, s *clusterSubject) {
+	ctx := testContext(t)
+	masters := s.cluster.Masters()
+	kept := s.cluster.ChannelOn(masters[0], "kept")
+	sub := s.ready(t, s.SSubscribe(ctx, kept))
+	for i := range 3 {
+		moving := s.cluster.ChannelOn(masters[0], fmt.Sprintf("gone-%d-", i))
+		if err := sub.SSubscribe(ctx, moving); err != nil {
+			t.Fatal(err)
+		}
+		mustBeReady(t, sub)
+		var migration sync.WaitGroup
+		migration.Go(func() { s.cluster.MigrateSlotOf(moving, masters[1]) })
+		if err := sub.SUnsubscribe(ctx, moving); err != nil {
+			t.Fatal(err)
+		}
+		migration.Wait()
+		s.cluster.waitForOwner(t, kept)
+		mustBeReady(t, sub)
+		s.send(t, i, moving)
+		s.assertHears(t, sub, i, kept)
+		s.cluster.MigrateSlotOf(moving, masters[0])
+	}
+	if got, want := sub.String(), "PubSub("+kept+")"; got != want {
+		t.Errorf("String() = %q, want %q", got, want)
+	}
+}
+
+func testFailover(t *testing.T, s *clusterSubject) {
+	ctx := testContext(t)
+	channels := s.cluster.spread(t, "failover", 2)
+	sub := s.ready(t, s.SSubscribe(ctx, channels...))
+	master := s.cluster.OwnerOf(channels[0])
+	s.cluster.Failover(s.cluster.ReplicaOf(master))
+	s.assertHears(t, sub, 1, channels...) // from whoever
+	added := s.cluster.ChannelOn(s.cluster.OwnerOf(channels[0]), "added")
+	if err := sub.SSubscribe(ctx, added); err != nil {
+		t.Fatal(err)
+	}
+	mustBeReady(t, sub)
+	for i, channel := range append(channels, added) {
+		s.cluster.waitForOwner(t, channel)
+		s.assertHears(t, sub, i, channel)
+	}
+	eventuallyHolds(t, "no connection to the replica is left", func() bool { return len(s.subscriptions(t, master)) == 0 })
+	s.assertSubscriptions(t, 1, 1, 1)
+	s.cluster.Failover(master)
+}
+
+// hangsOn returns the node that the names which are not sharded hang on.
+func (s *clusterSubject) hangsOn(t *testing.T) *redistest.Server {
+	t.Helper()
+	for _, node := range s.cluster.Nodes() {
+		if len(s.subscriptions(t, node)) > 0 {
+			return node
+		}
+	}
+	t.Fatal("nothing is subscribed to")
+	return nil
+}
+
+// pinned returns a subscription of channels and patterns, and another one of
+// sharded channels; one of these belongs to the node that the former hangs on.
+func (s *clusterSubject) pinned(t *testing.T) (sub *tracedpubsub.PubSub, node *redistest.Server, sharded []string) {
+	t.Helper()
+	ctx := testContext(t)
+	sub = s.Subscribe(ctx, "plain")
+	if err := sub.PSubscribe(ctx, "pattern*"); err != nil {
+		t.Fatal(err)
+	}
+	s.ready(t, sub)
+	node = s.hangsOn(t)
+	sharded = s.cluster.spread(t, "pinned", 2)
+	if err := sub.SSubscribe(ctx, sharded...); err != nil {
+		t.Fatal(err)
+	}
+	mustBeReady(t, sub)
+	s.assertPlain(t, sub)
+	s.assertHears(t, sub, 0, sharded...)
+	return sub, node, sharded
+}
+
+// assertPlain asserts that a subscription of pinned hears what is not sharded.
+func (s *clusterSubject) assertPlain(t *testing.T, sub *tracedpubsub.PubSub) {
+	t.Helper()
+	for _, channel := range []string{"plain", "pattern of any slot"} {
+		if err := s.rdb.Publish(t.Context(), channel, channel).Err(); err != nil {
+			t.Fatal(err)
+		}
+		assertReceives(t, sub, channel)
+	}
+}
+
+// waitForPlain waits until one connection to the cluster listens on what is not
+// sharded, and not on the given node.
+func (s *clusterSubject) waitForPlain(t *testing.T, without *redistest.Server) {
+	t.Helper()
+	eventuallyHolds(t, "a connection to another node listens", func() bool {
+		for _, node := range s.cluster.Nodes() {
+			if node == without {
+				continue
+			}
+			if s.cluster.ask(node).PubSubNumPat(t.Context()).Val() > 0 && listeners(t, s.cluster.ask(node), "plain") > 0 {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+func testKilledMaster(t *testing.T, s *clusterSubject) {
+	sub, node, sharded := s.pinned(t)
+	onIt := s.cluster.ChannelOn(node, "pinned-a-")
+	s.cluster.KillMasterOf(onIt)
+	s.waitForPlain(t, node)
+	s.assertPlain(t, sub)
+	for i, channel := range sharded {
+		s.cluster.waitForOwner(t, channel)
+		s.assertHears(t, sub, i, channel)
+	}
+	s.reports.first(t, "receive", onIt)
+	s.reports.first(t, "receive", "plain")
+	mustBeReady(t, sub)
+	node.Restart()
+	s.cluster.WaitUntilHealthy()
+}
+
+func testRemovedMaster(t *testing.T, s *clusterSubject) {
+	sub, node, sharded := s.pinned(t)
+	s.cluster.Remove(node)
+	eventuallyHolds(t, "the node is left", func() bool { return len(s.subscriptions(t, node)) == 0 })
+	s.waitForPlain(t, node)
+	s.assertPlain(t, sub)
+	for i, channel := range sharded {
+		s.cluster.waitForOwner(t, channel)
+		s.assertHears(t, sub, i, channel)
+	}
+	mustBeReady(t, sub)
+	if got := s.reports.first(t, "receive", "plain"); !slices.Equal(got.Names, []string{"pattern*", "plain"}) {
+		t.Errorf("reported was %v", got.Error())
+	}
+}

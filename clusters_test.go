@@ -1,0 +1,215 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+)
+
+// cluster is a cluster with what asks its nodes one by one.
+type cluster struct {
+	*redistest.Cluster
+
+	mu     sync.Mutex
+	admins map[*redistest.Server]*redis.Client
+}
+
+func startCluster(t *testing.T) *cluster {
+	t.Helper()
+	return &cluster{Cluster: redistest.StartCluster(t), admins: make(map[*redistest.Server]*redis.Client)}
+}
+
+// ask is a client of one node.
+func (c *cluster) ask(node *redistest.Server) *redis.Client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.admins[node] == nil {
+		c.admins[node] = node.Client()
+	}
+	return c.admins[node]
+}
+
+// spread returns n channels for each master, whose names begin with prefix.
+func (c *cluster) spread(t *testing.T, prefix string, n int) (channels []string) {
+	t.Helper()
+	for _, master := range c.Masters() {
+		for i := range n {
+			channels = append(channels, c.ChannelOn(master, fmt.Sprintf("%s-%c-", prefix, 'a'+i)))
+		}
+	}
+	return channels
+}
+
+// shardListeners is how many connections of a node listen on a sharded channel.
+func (c *cluster) shardListeners(t *testing.T, node *redistest.Server, channel string) int64 {
+	t.Helper()
+	n, err := c.ask(node).PubSubShardNumSub(t.Context(), channel).Result()
+	if err != nil {
+		t.Fatalf("PUBSUB SHARDNUMSUB: %v", err)
+	}
+	return n[channel]
+}
+
+// waitForOwner waits until one connection listens on a sharded channel, at its
+// owner, and returns the owner.
+func (c *cluster) waitForOwner(t *testing.T, channel string) *redistest.Server {
+	t.Helper()
+	owner := c.OwnerOf(channel)
+	eventuallyHolds(t, "one listens on "+channel+" at its owner", func() bool {
+		return c.shardListeners(t, owner, channel) == 1
+	})
+	return owner
+}
+
+// clusterSubject is a subject on a cluster.
+type clusterSubject struct {
+	*tracedpubsub.Client
+
+	cluster *cluster
+	rdb     *redis.ClusterClient
+	name    string // of its connections
+	reports *troubleLog
+	spans   *recorder
+}
+
+func (c *cluster) subject(t *testing.T, options ...func(*redis.ClusterOptions)) *clusterSubject {
+	t.Helper()
+	s := &clusterSubject{cluster: c, name: t.Name(), reports: newTroubleLog(), spans: newRecorder(t)}
+	s.rdb = c.Client(append([]func(*redis.ClusterOptions){
+		func(o *redis.ClusterOptions) { o.ClientName = s.name },
+	}, options...)...)
+	s.Client = tracedpubsub.Wrap(s.rdb, tracedpubsub.WithTracerProvider(s.spans), tracedpubsub.WithErrorHandler(s.reports.handle))
+	t.Cleanup(func() {
+		_ = s.rdb.Close()
+		s.spans.mu.Lock()
+		defer s.spans.mu.Unlock()
+		if started, ended := s.spans.started, len(s.spans.ended); started != ended {
+			t.Errorf("%d spans started, %d ended", started, ended)
+		}
+	})
+	return s
+}
+
+// ready waits until sub is, and closes it with the test.
+func (s *clusterSubject) ready(t *testing.T, sub *tracedpubsub.PubSub) *tracedpubsub.PubSub {
+	t.Helper()
+	t.Cleanup(func() { _ = sub.Close() })
+	mustBeReady(t, sub)
+	return sub
+}
+
+// subscriptions are the ids of the connections of the subject on a node that
+// subscribe.
+func (s *clusterSubject) subscriptions(t *testing.T, node *redistest.Server) (ids []string) {
+	t.Helper()
+	list, err := s.cluster.ask(node).Do(t.Context(), "client", "list", "type", "pubsub").Text()
+	if err != nil {
+		t.Fatalf("CLIENT LIST: %v", err)
+	}
+	for line := range strings.Lines(list) {
+		fields := strings.Fields(line)
+		if slices.Contains(fields, "name="+s.name) {
+			ids = append(ids, strings.TrimPrefix(fields[0], "id="))
+		}
+	}
+	return ids
+}
+
+// assertSubscriptions asserts how many connections subscribe on each master, in
+// their order, and that there are none elsewhere.
+func (s *clusterSubject) assertSubscriptions(t *testing.T, want ...int) {
+	t.Helper()
+	masters := s.cluster.Masters()
+	for i, node := range slices.Concat(masters, s.replicas()) {
+		n := 0
+		if i < len(want) {
+			n = want[i]
+		}
+		if got := len(s.subscriptions(t, node)); got != n {
+			t.Errorf("%d connections subscribe on node %d of %d masters and their replicas, want %d", got, i, len(masters), n)
+		}
+	}
+}
+
+// assertSubscriptionsInAll asserts how many connections there are to the masters.
+func (s *clusterSubject) assertSubscriptionsInAll(t *testing.T, want int) {
+	t.Helper()
+	n := 0
+	for _, node := range s.cluster.Masters() {
+		n += len(s.subscriptions(t, node))
+	}
+	if n != want {
+		t.Errorf("%d connections subscribe, want %d", n, want)
+	}
+}
+
+func (s *clusterSubject) replicas() []*redistest.Server {
+	masters := s.cluster.Masters()
+	return slices.DeleteFunc(s.cluster.Nodes(), func(n *redistest.Server) bool { return slices.Contains(masters, n) })
+}
+
+// kill ends the subscriptions on a node, and returns how many.
+func (s *clusterSubject) kill(t *testing.T, node *redistest.Server) int {
+	t.Helper()
+	ids := s.subscriptions(t, node)
+	for _, id := range ids {
+		if err := s.cluster.ask(node).ClientKillByFilter(t.Context(), "ID", id).Err(); err != nil {
+			t.Fatalf("CLIENT KILL: %v", err)
+		}
+	}
+	return len(ids)
+}
+
+// send publishes on sharded channels, each its own name and the number.
+func (s *clusterSubject) send(t *testing.T, number int, channels ...string) {
+	t.Helper()
+	for _, channel := range channels {
+		if err := s.rdb.SPublish(t.Context(), channel, fmt.Sprintf("%s %d", channel, number)).Err(); err != nil {
+			t.Fatalf("SPUBLISH %s: %v", channel, err)
+		}
+	}
+}
+
+// assertHears asserts that all sharded channels are heard, each message once and
+// nothing else: it sends one of a number to each and reads as many.
+func (s *clusterSubject) assertHears(t *testing.T, sub *tracedpubsub.PubSub, number int, channels ...string) {
+	t.Helper()
+	s.send(t, number, channels...)
+	var want []string
+	for _, channel := range channels {
+		want = append(want, fmt.Sprintf("%s %d", channel, number))
+	}
+	assertReceivesAll(t, sub, want...)
+}
+
+// assertReceivesAll asserts that the next messages are the given ones, in any
+// order.
+func assertReceivesAll(t *testing.T, sub *tracedpubsub.PubSub, payloads ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var got []string
+	for range payloads {
+		m, err := sub.ReceiveMessage(ctx)
+		if err != nil {
+			break
+		}
+		got = append(got, m.Payload)
+	}
+	slices.Sort(got)
+	want := slices.Sorted(slices.Values(payloads))
+	if !slices.Equal(got, want) {
+		t.Fatalf("got %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,213 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+)
+
+// scene is where a fault takes place.
+type scene struct {
+	fault            fault
+	classic, sharded []string // channels
+	connect          func(clientName string) redis.UniversalClient
+	began, healed    time.Time
+
+	servers []*redistest.Server // of which CLIENT LIST is asked in the end; those that are not up are left out
+	proxy   *redistest.Proxy
+	cluster *redistest.Cluster
+	victim  *redistest.Server // the node of the cluster that something happens to
+	rows    []*row
+
+	publisher      *matrixPublisher
+	reference      *history
+	stopPublishing func()
+}
+
+// newScene starts all that the fault needs, and returns when the rows have
+// subscribed and messages flow.
+func newScene(t *testing.T, f fault, rows []*row) *scene {
+	t.Helper()
+	s := &scene{fault: f, rows: rows, reference: newHistory(), publisher: newPublisher(t)}
+	f.at(t, s)
+	for _, r := range rows {
+		r.subscribe(t, s)
+	}
+	s.refer(t)
+	s.stopPublishing = s.publisher.start(t)
+	return s
+}
+
+var (
+	threeClassic = []string{matrixPrefix + "a", matrixPrefix + "b", matrixPrefix + "c"}
+	threeSharded = []string{matrixPrefix + "x", matrixPrefix + "y", matrixPrefix + "z"}
+)
+
+// fewWaits are the time limits of the subscribers' clients. Into a black hole,
+// an attempt to connect takes that long.
+const fewWaits = time.Second
+
+func options(addr, clientName string) *redis.Options {
+	return &redis.Options{Addr: addr, ClientName: clientName, DialTimeout: fewWaits, ReadTimeout: fewWaits}
+}
+
+// onServer is one server, with arguments.
+func onServer(args ...string) func(*testing.T, *scene) {
+	return func(t *testing.T, s *scene) {
+		t.Helper()
+		server, _ := startServer(t, args...)
+		s.servers = []*redistest.Server{server}
+		s.connect = func(name string) redis.UniversalClient { return redis.NewClient(options(server.Addr(), name)) }
+		s.classic, s.sharded = threeClassic, threeSharded
+		s.publisher.to([]string{server.Addr()}, slices.Concat(s.classic, s.sharded)...)
+	}
+}
+
+// behindProxy is one server. The rows connect through a proxy, all others do
+// not.
+func behindProxy(t *testing.T, s *scene) {
+	t.Helper()
+	onServer()(t, s)
+	s.proxy = redistest.NewProxy(t, s.servers[0].Addr())
+	s.connect = func(name string) redis.UniversalClient { return redis.NewClient(options(s.proxy.Addr(), name)) }
+}
+
+// onCluster is a cluster of three masters and their replicas. The victim is a
+// master that owns two of the three sharded channels. Those that no shard owns
+// are published on another one, so that whatever happens, one server alone
+// gives them their order.
+func onCluster(t *testing.T, s *scene) {
+	t.Helper()
+	s.cluster = redistest.StartCluster(t)
+	s.servers = s.cluster.Nodes()
+	masters := s.cluster.Masters()
+	s.victim = masters[0]
+	s.connect = func(name string) redis.UniversalClient {
+		return s.cluster.Client(func(o *redis.ClusterOptions) {
+			o.ClientName, o.DialTimeout, o.ReadTimeout = name, fewWaits, fewWaits
+		})
+	}
+	s.classic = threeClassic
+	s.sharded = []string{
+		s.cluster.ChannelOn(s.victim, matrixPrefix+"x"),
+		s.cluster.ChannelOn(s.victim, matrixPrefix+"y"),
+		s.cluster.ChannelOn(masters[1], matrixPrefix+"z"),
+	}
+	var nodes []string
+	for _, n := range s.servers {
+		nodes = append(nodes, n.Addr())
+	}
+	s.publisher.to([]string{masters[2].Addr()}, s.classic...)
+	s.publisher.to(nodes, s.sharded...)
+}
+
+// onRing is a Ring of two servers, with channels of all kinds on both.
+func onRing(t *testing.T, s *scene) {
+	t.Helper()
+	addrs := make(map[string]string)
+	for _, shard := range []string{"one", "two"} {
+		server, _ := startServer(t)
+		s.servers = append(s.servers, server)
+		addrs[shard] = server.Addr()
+	}
+	ring := func(name string) *redis.Ring {
+		return redis.NewRing(&redis.RingOptions{Addrs: addrs, ClientName: name, DialTimeout: fewWaits, ReadTimeout: fewWaits})
+	}
+	s.connect = func(name string) redis.UniversalClient { return ring(name) }
+	placing := ring("placing")
+	defer func() { _ = placing.Close() }()
+	place := func(prefix string) (channels []string) {
+		for _, server := range []int{0, 1, 0} {
+			for i := 0; ; i++ {
+				channel := fmt.Sprintf("%s%s%d", matrixPrefix, prefix, i)
+				client, err := placing.GetShardClientForKey(channel)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if addr := s.servers[server].Addr(); client.Options().Addr == addr && !slices.Contains(channels, channel) {
+					s.publisher.to([]string{addr}, channel)
+					channels = append(channels, channel)
+					break
+				}
+			}
+		}
+		return channels
+	}
+	s.classic, s.sharded = place("a"), place("x")
+}
+
+// connectionsOf returns the ids of the connections with subscriptions that a
+// client has on a server.
+func connectionsOf(t *testing.T, addr, clientName string) []string {
+	t.Helper()
+	rdb := redis.NewClient(&redis.Options{Addr: addr})
+	defer func() { _ = rdb.Close() }()
+	list, err := rdb.ClientList(t.Context()).Result()
+	if err != nil {
+		t.Fatalf("CLIENT LIST: %v", err)
+	}
+	var ids []string
+	for line := range strings.Lines(list) {
+		fields := make(map[string]string)
+		for _, field := range strings.Fields(line) {
+			key, value, _ := strings.Cut(field, "=")
+			fields[key] = value
+		}
+		if fields["name"] == clientName && strings.Contains(fields["flags"], "P") {
+			ids = append(ids, fields["id"])
+		}
+	}
+	return ids
+}
+
+// up returns the servers that answer.
+func (s *scene) up() []*redistest.Server {
+	return slices.DeleteFunc(slices.Clone(s.servers), func(server *redistest.Server) bool {
+		rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1})
+		defer func() { _ = rdb.Close() }()
+		return rdb.Ping(context.Background()).Err() != nil
+	})
+}
+
+// assertNoConnections asserts that no server has a subscription of any row.
+func (s *scene) assertNoConnections(t *testing.T) {
+	t.Helper()
+	if s.proxy != nil {
+		s.proxy.Heal()
+		s.proxy.WaitConns(0)
+		s.proxy.Cut() // the server has not heard of those that were dropped silently
+	}
+	for _, server := range s.up() {
+		for _, r := range s.rows {
+			s.await(t, r, patience, "no connection is left on "+server.Addr(), func() bool {
+				return len(connectionsOf(t, server.Addr(), r.clientName())) == 0
+			})
+		}
+	}
+}
+
+// await polls what nothing tells of.
+func (s *scene) await(t *testing.T, r *row, limit time.Duration, what string, holds func() bool) {
+	t.Helper()
+	late := time.After(limit)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("%s: not after %v: %s\nreported: %v\nreceived: %v\npublished: %v", r.name(), limit, what,
+				printed(r.reports.all()), r.heard.lastSeq(), s.publisher.state())
+		}
+	}
+}

@@ -1,0 +1,155 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"context"
+	"flag"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tracedpubsub/tracedpubsub"
+)
+
+var fullMatrix = flag.Bool("full", false, "run every row of the fault matrix, not a covering selection")
+
+// subscribing is a way to subscribe.
+type subscribing struct {
+	name, reason string
+	sharded      bool
+	subscribe    func(ctx context.Context, c *tracedpubsub.Client, channels []string) *tracedpubsub.PubSub
+	// reported is the name under which a channel is in the reports.
+	reported func(channel string) string
+}
+
+// All channels of the matrix begin with it.
+const matrixPrefix = "matrix."
+
+var subscribings = []subscribing{
+	{
+		name: "Subscribe", reason: "on a cluster it hangs on any one node",
+		subscribe: func(ctx context.Context, c *tracedpubsub.Client, channels []string) *tracedpubsub.PubSub {
+			return c.Subscribe(ctx, channels...)
+		},
+		reported: func(channel string) string { return channel },
+	}, {
+		name: "PSubscribe", reason: "a pattern is owned by no shard",
+		subscribe: func(ctx context.Context, c *tracedpubsub.Client, _ []string) *tracedpubsub.PubSub {
+			return c.PSubscribe(ctx, matrixPrefix+"*")
+		},
+		reported: func(string) string { return matrixPrefix + "*" },
+	}, {
+		name: "SSubscribe", reason: "the owner of a channel may be another at any time",
+		sharded: true,
+		subscribe: func(ctx context.Context, c *tracedpubsub.Client, channels []string) *tracedpubsub.PubSub {
+			return c.SSubscribe(ctx, channels...)
+		},
+		reported: func(channel string) string { return channel },
+	},
+}
+
+// scenesAtOnce is how many faults run side by side: they spend their time
+// waiting, for servers and for silences.
+const scenesAtOnce = 4
+
+// TestMatrix does to subscriptions of each kind, consumed in each way, whatever
+// may happen to them. Of each fault it runs every kind and every way at least
+// once, and with -full all combinations of them.
+//
+// The rows of one fault share a scene: its servers, a publisher that never
+// stops, and a reference that the fault does not touch. Each row has a client
+// of its own.
+func TestMatrix(t *testing.T) {
+	var scenes sync.WaitGroup
+	free := make(chan struct{}, scenesAtOnce)
+	for i, f := range matrixFaults {
+		free <- struct{}{}
+		scenes.Go(func() {
+			defer func() { <-free }()
+			t.Run(f.name, func(t *testing.T) { runFault(t, f, rowsOf(i)) })
+		})
+	}
+	scenes.Wait()
+}
+
+// rowsOf returns the rows of the fault with number i: with -full all of them,
+// else each way to consume with one kind of subscription. As there are more ways
+// than kinds, every kind is among them.
+func rowsOf(i int) []*row {
+	var rows []*row
+	for w, way := range consumptions {
+		for k, kind := range subscribings {
+			if *fullMatrix || (w+i)%len(subscribings) == k {
+				rows = append(rows, &row{kind: kind, way: way})
+			}
+		}
+	}
+	return rows
+}
+
+func TestMatrixSelectionCovers(t *testing.T) {
+	if *fullMatrix {
+		t.Skip("-full selects everything")
+	}
+	for i, f := range matrixFaults {
+		var got []string
+		for _, r := range rowsOf(i) {
+			got = append(got, r.kind.name, r.way.name)
+		}
+		for _, kind := range subscribings {
+			if !slices.Contains(got, kind.name) {
+				t.Errorf("%s: no row with %s", f.name, kind.name)
+			}
+		}
+		for _, way := range consumptions {
+			if !slices.Contains(got, way.name) {
+				t.Errorf("%s: no row with %s", f.name, way.name)
+			}
+		}
+	}
+}
+
+const (
+	// flowing is how many messages have to come on each channel before the fault,
+	// and once more after it.
+	flowing = 50
+	// steady is for how long they flow before it: for longer than a report may
+	// count too far back.
+	steady = signOfLife + time.Second/2
+	// sharing is what is added to a stated time for a machine that others use, too.
+	sharing = time.Second
+)
+
+// runFault runs one fault on all its rows at once, and then checks each.
+func runFault(t *testing.T, f fault, rows []*row) {
+	s := newScene(t, f, rows)
+	lasting(steady)
+	for _, r := range rows {
+		r.awaitFlow(t, s)
+	}
+	s.began = time.Now()
+	f.inflict(t, s)
+	if s.healed.IsZero() {
+		s.healed = time.Now()
+	}
+	for _, r := range rows {
+		r.awaitReturn(t, s)
+	}
+	for _, r := range rows {
+		r.awaitFlow(t, s)
+	}
+	s.stopPublishing()
+	for _, r := range rows {
+		r.awaitLast(t, s)
+	}
+	for _, r := range rows {
+		r.close(t)
+	}
+	s.assertNoConnections(t)
+	for _, r := range rows {
+		t.Run(r.name(), func(t *testing.T) { r.check(t, s) })
+	}
+}
