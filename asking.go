@@ -74,6 +74,8 @@ func (f *feed) adopt(conn *connection) error {
 		return errClosed
 	}
 	f.conn, f.initial = conn, nil
+	again := f.broken
+	f.broken = false
 	var settle []*command
 	for _, cmd := range conn.pending {
 		wishes := f.wishes[cmd.to]
@@ -83,6 +85,9 @@ func (f *feed) adopt(conn *connection) error {
 		}
 	}
 	f.status.mu.Unlock()
+	if again {
+		f.pubsub.countReconnect()
+	}
 	for _, cmd := range settle {
 		if f.send(conn, cmd) != nil {
 			return nil // the read will tell

@@ -9,13 +9,15 @@ import (
 	"iter"
 
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/attribute"
 
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
 // Messages returns a loop over the messages. Each is processed in a consumer
 // span, which is in the context that comes with it and ends with the loop body,
-// also if that breaks, returns or panics. See [Message.Start] for the span.
+// also if that breaks, returns or panics. See [Message.Start] for the span. The
+// time that the body takes is recorded as messaging.process.duration.
 //
 // The loop ends when ctx does, or the subscription is closed; messages that were
 // read and not handed over stay for the next consumer.
@@ -33,14 +35,18 @@ func (p *PubSub) Messages(ctx context.Context) iter.Seq2[context.Context, *Messa
 // within calls body in the consumer span of m.
 func (m *Message) within(ctx context.Context, body func(context.Context, *Message) bool) bool {
 	ctx, span := m.Start(ctx)
+	work, failure := m.measurement(), panicked
+	work.begin(ctx)
 	returned := false
 	defer func() {
 		if !returned {
 			failPanic(span, "panic in the loop body")
 		}
+		work.end(ctx, failure)
 		span.End()
 	}()
 	more := body(ctx, m)
+	failure = attribute.KeyValue{}
 	returned = true
 	return more
 }
@@ -48,8 +54,9 @@ func (m *Message) within(ctx context.Context, body func(context.Context, *Messag
 // Process calls handle for each message, as the body of a loop over
 // [PubSub.Messages] would be. An error that handle returns is recorded on the
 // consumer span, and the loop goes on. A panic is recorded on the span and
-// raised again. Process returns ctx.Err() when ctx ends, or nil when the
-// subscription is closed.
+// raised again. The time that handle takes is recorded as that of a loop body
+// is. Process returns ctx.Err() when ctx ends, or nil when the subscription is
+// closed.
 func (p *PubSub) Process(ctx context.Context, handle func(context.Context, *Message) error) error {
 	for {
 		m, err := p.ReceiveMessage(ctx)
@@ -65,8 +72,11 @@ func (p *PubSub) Process(ctx context.Context, handle func(context.Context, *Mess
 
 func (m *Message) process(ctx context.Context, handle func(context.Context, *Message) error) {
 	ctx, span := m.Start(ctx)
+	work, failure := m.measurement(), panicked
+	work.begin(ctx)
 	returned := false
 	defer func() {
+		work.end(ctx, failure)
 		if !returned {
 			v := recover()
 			failPanic(span, panicText(v))
@@ -76,8 +86,11 @@ func (m *Message) process(ctx context.Context, handle func(context.Context, *Mes
 		}
 		span.End()
 	}()
-	if err := handle(ctx, m); err != nil {
-		fail(span, semconv.ErrorType(err), err.Error())
+	err := handle(ctx, m)
+	failure = attribute.KeyValue{}
+	if err != nil {
+		failure = semconv.ErrorType(err)
+		fail(span, failure, err.Error())
 	}
 	returned = true
 }

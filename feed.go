@@ -43,6 +43,7 @@ type feed struct {
 	wishes  [kinds]map[string]*wish
 	conn    *connection // nil: none
 	initial *trouble    // of an attempt before anybody read; nobody has heard of it
+	broken  bool        // the last connection was lost, and there is none in its place yet
 
 	running bool
 	stopped chan struct{} // closed when the goroutine that reads has ended
@@ -94,6 +95,7 @@ func (f *feed) add(ctx context.Context, to kind, names []string) error {
 	case errNoWish:
 		return nil
 	}
+	f.pubsub.countError(err)
 	f.status.mu.Lock()
 	defer f.status.mu.Unlock()
 	f.initial = &trouble{op: opConnect, err: err, since: time.Now()}

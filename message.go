@@ -6,6 +6,7 @@ package tracedpubsub
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 	"go.opentelemetry.io/otel/attribute"
@@ -39,6 +40,7 @@ type Message struct {
 	server   []attribute.KeyValue
 	template string // asked for once, when the message comes in
 	filtered bool   // by WithFilter: no span
+	counted  uint32 // 1: among the messages consumed; atomic, and a Message may be copied
 }
 
 // FromRedis takes apart a message that a receive loop of go-redis' own has
@@ -98,6 +100,8 @@ func (m *Message) Extract(ctx context.Context) context.Context {
 // A message without a valid span context of a producer begins a new trace. For a
 // channel that is left out by [WithFilter], ctx comes back as it is, with a span
 // that does nothing.
+//
+// The first Start counts m as a message consumed, however it was received.
 func (m *Message) Start(ctx context.Context, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
 	if m.filtered {
 		return ctx, noop.Span{}
@@ -127,7 +131,12 @@ func (m *Message) Start(ctx context.Context, opts ...trace.SpanStartOption) (con
 	if producer.IsValid() && !child && !sameSpan(ambient, producer) {
 		start.links = append(start.links, trace.Link{SpanContext: producer})
 	}
-	return c.startSpan(ctx, &start)
+	ctx, span := c.startSpan(ctx, &start)
+	if atomic.CompareAndSwapUint32(&m.counted, 0, 1) {
+		consumed := c.measurement(&start)
+		consumed.count(ctx, attribute.KeyValue{})
+	}
+	return ctx, span
 }
 
 // String is for logs: the channel and the payload, as redis.Message has it.

@@ -176,6 +176,7 @@ func (f *feed) handOver(g *feed, names *[kinds][]string, since time.Time) (conn 
 			if w.deaf == nil {
 				w.deaf = &trouble{op: unsubscribeOps[to], err: errMoved, since: since}
 				f.status.missing++
+				f.pubsub.countError(errMoved)
 			}
 			if g.wishes[to][name] != nil { // two have added it at a time
 				f.status.missing--

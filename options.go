@@ -11,6 +11,7 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -47,6 +48,21 @@ func WithTracerProvider(tp trace.TracerProvider) Option {
 	return optionFunc(func(c *config) {
 		if tp != nil {
 			c.tracerProvider = tp
+		}
+	})
+}
+
+// WithMeterProvider sets where the instruments for metrics come from. None of
+// them has the name of a channel, only its template (see
+// [WithDestinationTemplate]); the README tells which there are. With a no-op
+// provider, or with views that drop an instrument, recording costs nothing.
+//
+// Default: the global provider, looked up on each call, so that one that is set
+// later counts.
+func WithMeterProvider(mp metric.MeterProvider) Option {
+	return optionFunc(func(c *config) {
+		if mp != nil {
+			c.meterProvider = mp
 		}
 	})
 }
@@ -180,6 +196,7 @@ func WithChannelSize(n int) Option {
 // apart from its caches.
 type config struct {
 	tracerProvider trace.TracerProvider          // nil: the global one
+	meterProvider  metric.MeterProvider          // nil: the global one
 	propagator     propagation.TextMapPropagator // nil: the global one, or W3C
 	relation       Relation
 	publicEndpoint bool
@@ -191,6 +208,7 @@ type config struct {
 	channelSize    int
 
 	tracers     atomic.Pointer[tracerOf]
+	meters      atomic.Pointer[instruments]
 	propagators atomic.Pointer[propagatorOf]
 	servers     atomic.Pointer[serverOf]
 	starts      sync.Pool // of *startOptions

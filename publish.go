@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -124,11 +125,16 @@ func (c *config) publish(ctx context.Context, p *publication, channel string, pa
 		start.operation = creating
 	}
 	ctx, span := c.startSpan(ctx, &start)
+	sending := c.measurement(&start)
+	sending.begin(ctx)
+	failure := panicked
 	returned := false
 	defer func() {
 		if !returned {
 			failPanic(span, "panic in Publish")
 		}
+		sending.end(ctx, failure)
+		sending.count(ctx, failure)
 		span.End()
 	}()
 
@@ -137,8 +143,10 @@ func (c *config) publish(ctx context.Context, p *publication, channel string, pa
 	if !deferred {
 		err = cmd.Err()
 	}
+	failure = attribute.KeyValue{}
 	if err != nil {
-		fail(span, publishErrorType(err), err.Error())
+		failure = publishErrorType(err)
+		fail(span, failure, err.Error())
 	} else if !deferred {
 		recordReceivers(span, p.rdb, cmd)
 	}

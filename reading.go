@@ -114,6 +114,7 @@ func (f *feed) moved(conn *connection, s *redis.Subscription) bool {
 		if w.deaf == nil {
 			w.deaf = &trouble{op: s.Kind, err: errMoved, since: conn.lastHeard()}
 			f.status.missing++
+			f.pubsub.countError(errMoved)
 		}
 	}
 	f.shard.cluster.ReloadState(f.pubsub.ctx)
@@ -181,6 +182,7 @@ func (f *feed) refuse(conn *connection, cmd *command, names []string, err error)
 			return
 		}
 	}
+	f.pubsub.countError(err)
 	f.fail(t, names)
 }
 
@@ -192,8 +194,9 @@ const movePatience = time.Second
 // are reported when they are heard again, and it is known for how long they were
 // not. For the others it was an attempt that failed.
 func (f *feed) lost(conn *connection, err error) {
+	f.pubsub.countError(err)
 	f.status.mu.Lock()
-	f.conn = nil
+	f.conn, f.broken = nil, true
 	t := &trouble{op: opReceive, err: err, since: conn.lastHeard()}
 	if err == errRemoved {
 		t.since = conn.lastTold()

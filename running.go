@@ -63,6 +63,7 @@ func (f *feed) connected() (*connection, error) {
 	conn, err := f.connect(f.pubsub.ctx)
 	if err != nil {
 		if err != errNoWish {
+			f.pubsub.countError(err)
 			f.unreachable(opConnect, err)
 		}
 		return nil, err

@@ -108,6 +108,7 @@ func (c *config) subscribe(ctx context.Context, rdb Subscriber, to kind, names [
 	p.main = p.addFeed(open, nil)
 	if _, ok := rdb.(ringClient); ok && len(names) == 0 {
 		p.main.initial = &trouble{op: subscribeOps[to], err: errNoName, since: time.Now()}
+		p.countError(errNoName)
 	}
 	// What goes wrong here comes out of Ready, or of the error handler.
 	_ = p.spread(ctx, to, names)

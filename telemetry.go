@@ -24,7 +24,7 @@ import (
 )
 
 const (
-	// ScopeName is the name of the instrumentation scope of all spans.
+	// ScopeName is the name of the instrumentation scope of all spans and metrics.
 	ScopeName = "github.com/tracedpubsub/tracedpubsub"
 	// Version is the version of this package, and of its instrumentation scope.
 	Version = "0.1.0"
@@ -219,10 +219,11 @@ func fail(span trace.Span, errorType attribute.KeyValue, description string) {
 	span.SetAttributes(errorType)
 }
 
+// panicked is the error.type of what did not return.
+var panicked = semconv.ErrorTypeKey.String("panic")
+
 // failPanic says on span that what it stands for panicked.
-func failPanic(span trace.Span, description string) {
-	fail(span, semconv.ErrorTypeKey.String("panic"), description)
-}
+func failPanic(span trace.Span, description string) { fail(span, panicked, description) }
 
 var errorPrefix = regexp.MustCompile(`^[A-Z][A-Z0-9]{0,31}$`)
 

@@ -1,0 +1,210 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+)
+
+// setGlobalMeter sets the global meter provider until the test ends, and leaves a
+// no-op provider behind, as setGlobalTracer does.
+func setGlobalMeter(t *testing.T, mp metric.MeterProvider) {
+	t.Helper()
+	t.Cleanup(func() { otel.SetMeterProvider(metricnoop.NewMeterProvider()) })
+	otel.SetMeterProvider(mp)
+}
+
+// The tables of the conventions, and our own two.
+func TestInstruments(t *testing.T) {
+	advised := []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10}
+	rows := []struct {
+		name, unit, description string
+		boundaries              []float64 // nil: a counter
+	}{
+		{operationDuration, "s", "Duration of messaging operation initiated by a producer or consumer client.", advised},
+		{sentMessages, "{message}", "Number of messages producer attempted to send to the broker.", nil},
+		{consumedMessages, "{message}", "Number of messages that were delivered to the application.", nil},
+		{processDuration, "s", "Duration of processing operation.", advised},
+		{reconnects, "{reconnect}", "Number of connections of subscriptions that took the place of a lost one.", nil},
+		{subscribeErrors, "{error}", "Number of times that a subscription lost its connection, could not connect, or had a name refused or taken away.", nil},
+	}
+	meters, rdb := newMetering(t), redistest.Start(t).Client()
+	recordToAll(t, rdb, tracedpubsub.Wrap(rdb, meters.option(), tracedpubsub.WithErrorHandler(func(error) {})), meters)
+	scopes := meters.scopes(t)
+	if len(scopes) != 1 {
+		t.Fatalf("%d scopes, want one", len(scopes))
+	}
+	if s := scopes[0].Scope; s.Name != tracedpubsub.ScopeName || s.Version != tracedpubsub.Version || s.SchemaURL != semconv.SchemaURL {
+		t.Errorf("scope is %+v", s)
+	}
+	found := meters.metrics(t)
+	if len(found) != len(rows) {
+		t.Errorf("%d instruments, want %d", len(found), len(rows))
+	}
+	for _, row := range rows {
+		got := found[row.name]
+		if got.Unit != row.unit || got.Description != row.description {
+			t.Errorf("%s has unit %q and description %q, want %q and %q", row.name, got.Unit, got.Description, row.unit, row.description)
+		}
+		switch data := got.Data.(type) {
+		case metricdata.Sum[int64]:
+			if row.boundaries != nil || !data.IsMonotonic {
+				t.Errorf("%s is a sum, monotonic %v", row.name, data.IsMonotonic)
+			}
+		case metricdata.Histogram[float64]:
+			if !slices.Equal(data.DataPoints[0].Bounds, row.boundaries) {
+				t.Errorf("boundaries of %s are %v, want %v", row.name, data.DataPoints[0].Bounds, row.boundaries)
+			}
+		default:
+			t.Errorf("%s is a %T", row.name, data)
+		}
+	}
+}
+
+// recordToAll does what lets each instrument record.
+func recordToAll(t *testing.T, rdb *redis.Client, client *tracedpubsub.Client, meters *metering) {
+	t.Helper()
+	ctx := testContext(t)
+	sub := readySub(t, client.Subscribe(ctx, "reports"))
+	assertSent(t, client.Publish(ctx, "reports", "hello"))
+	for range sub.Messages(ctx) {
+		break
+	}
+	killSubscribers(t, rdb)
+	eventually(t, "the subscription reconnects", func() bool { return meters.total(t, reconnects) == 1 })
+}
+
+func TestSeveralMeterProvidersOverOnePool(t *testing.T) {
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx := testContext(t)
+		for i := range 3 {
+			meters := newMetering(t)
+			client := tracedpubsub.Wrap(rdb, meters.option(), tracedpubsub.WithMeterProvider(nil))
+			sub := readySub(t, client.Subscribe(ctx, "reports"))
+			for range i + 1 {
+				assertSent(t, client.Publish(ctx, "reports", "hello"))
+				for range sub.Messages(ctx) {
+					break
+				}
+			}
+			_ = sub.Close()
+			meters.assertPoints(t, sentMessages, seriesOf(int64(i+1), rdb, "publish"))
+			meters.assertPoints(t, consumedMessages, seriesOf(int64(i+1), rdb, "process"))
+		}
+	})
+}
+
+func TestGlobalMeterProviderSetLaterCounts(t *testing.T) {
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, client := testContext(t), tracedpubsub.Wrap(rdb)
+		sub := readySub(t, client.Subscribe(ctx, "reports"))
+		use := func() {
+			assertSent(t, client.Publish(ctx, "reports", "hello"))
+			for range sub.Messages(ctx) {
+				break
+			}
+		}
+		use() // and what is kept from now on must not outlive the provider
+		for range 2 {
+			meters := newMetering(t)
+			setGlobalMeter(t, meters)
+			use()
+			meters.assertOnly(t, operationDuration, sentMessages, consumedMessages, processDuration)
+			meters.assertPoints(t, operationDuration, seriesOf(1, rdb, "publish"))
+			meters.assertPoints(t, consumedMessages, seriesOf(1, rdb, "process"))
+		}
+	})
+}
+
+// The span that was measured is the exemplar: from a slow bucket to the trace.
+func TestExemplars(t *testing.T) {
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, meters, spans := testContext(t), newMetering(t), newRecorder(t)
+		client := tracedpubsub.Wrap(rdb, meters.option(), tracedpubsub.WithTracerProvider(spans))
+		sub := readySub(t, client.Subscribe(ctx, "reports"))
+		publishing, _ := withCaller(t, ctx)
+		assertSent(t, client.Publish(publishing, "reports", "hello"))
+		consuming, _ := withCaller(t, ctx)
+		for range sub.Messages(consuming) {
+			break
+		}
+		measured := spans.spans(t, 2)
+		for name, span := range map[string]sdktrace.ReadOnlySpan{
+			operationDuration: measured[0], sentMessages: measured[0], consumedMessages: measured[1], processDuration: measured[1],
+		} {
+			points := meters.points(t, name)
+			if len(points) != 1 || len(points[0].traces) != 1 {
+				t.Errorf("%s has %+v, want one exemplar", name, points)
+				continue
+			}
+			e, want := points[0].traces[0], span.SpanContext()
+			if traceID, spanID := want.TraceID(), want.SpanID(); !slices.Equal(e.TraceID, traceID[:]) || !slices.Equal(e.SpanID, spanID[:]) {
+				t.Errorf("the exemplar of %s is span %x of trace %x, want %v of %v", name, e.SpanID, e.TraceID, spanID, traceID)
+			}
+		}
+	})
+}
+
+// An instrument that a view drops is not there; the others are.
+func TestDroppedInstruments(t *testing.T) {
+	all := []string{operationDuration, sentMessages, consumedMessages, processDuration, reconnects, subscribeErrors}
+	rdb := redistest.Start(t).Client()
+	for _, name := range []string{operationDuration, sentMessages, consumedMessages, processDuration, subscribeErrors} {
+		t.Run(name, func(t *testing.T) {
+			meters := newMetering(t, sdkmetric.WithView(sdkmetric.NewView(
+				sdkmetric.Instrument{Name: name}, sdkmetric.Stream{Aggregation: sdkmetric.AggregationDrop{}})))
+			recordToAll(t, rdb, tracedpubsub.Wrap(rdb, meters.option(), tracedpubsub.WithErrorHandler(func(error) {})), meters)
+			meters.assertOnly(t, slices.DeleteFunc(slices.Clone(all), func(n string) bool { return n == name })...)
+		})
+	}
+}
+
+// brokenMeters is a provider that makes counters only.
+type brokenMeters struct{ metricnoop.MeterProvider }
+
+type brokenMeter struct{ metricnoop.Meter }
+
+var errMeter = errors.New("no histograms today")
+
+func (brokenMeters) Meter(string, ...metric.MeterOption) metric.Meter { return brokenMeter{} }
+
+func (brokenMeter) Float64Histogram(string, ...metric.Float64HistogramOption) (metric.Float64Histogram, error) {
+	return nil, errMeter
+}
+
+func TestInstrumentsThatCannotBeMade(t *testing.T) {
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx := testContext(t)
+		told := make(chan error, 10)
+		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithMeterProvider(brokenMeters{}),
+			tracedpubsub.WithErrorHandler(func(err error) { told <- err }))
+		sub := readySub(t, client.Subscribe(ctx, "reports"))
+		for range 3 {
+			assertSent(t, client.Publish(ctx, "reports", "hello"))
+			for range sub.Messages(ctx) {
+				break
+			}
+		}
+		if err := <-told; !errors.Is(err, errMeter) {
+			t.Errorf("the error handler was told %v, want %v", err, errMeter)
+		}
+		if n := len(told); n != 0 {
+			t.Errorf("and %d times more", n)
+		}
+	})
+}

@@ -1,0 +1,220 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+)
+
+// measuredPublish is something that is done with a client, and what the metrics
+// say about it: both, the duration and the count, or nothing.
+type measuredPublish struct {
+	name, reason string
+	options      []tracedpubsub.Option
+	publish      func(ctx context.Context, c *tracedpubsub.Client, rdb *redis.Client)
+	operation    string // "": nothing is recorded
+	errorType    string
+	n            int64
+}
+
+var measuredPublishes = []measuredPublish{{
+	name:   "Publish",
+	reason: "the usual message",
+	publish: func(ctx context.Context, c *tracedpubsub.Client, _ *redis.Client) {
+		c.Publish(ctx, "reports", "hello")
+	},
+	operation: "publish", n: 1,
+}, {
+	name:   "SPublish",
+	reason: "has a name of its own",
+	publish: func(ctx context.Context, c *tracedpubsub.Client, _ *redis.Client) {
+		c.SPublish(ctx, "reports", "hello")
+	},
+	operation: "spublish", n: 1,
+}, {
+	name:   "several",
+	reason: "whatever the channels are called, they are one series",
+	publish: func(ctx context.Context, c *tracedpubsub.Client, _ *redis.Client) {
+		for _, channel := range []string{"a", "b", "c"} {
+			c.Publish(ctx, channel, "hello")
+		}
+	},
+	operation: "publish", n: 3,
+}, {
+	name:   "PublishTo a Conn",
+	reason: "waits for the reply as a client does",
+	publish: func(ctx context.Context, c *tracedpubsub.Client, rdb *redis.Client) {
+		conn := rdb.Conn()
+		defer func() { _ = conn.Close() }()
+		c.PublishTo(ctx, conn, "reports", "hello")
+	},
+	operation: "publish", n: 1,
+}, {
+	name:   "refused by the server",
+	reason: "an attempt is counted, with what came of it",
+	publish: func(ctx context.Context, c *tracedpubsub.Client, rdb *redis.Client) {
+		rdb.ACLSetUser(ctx, "default", "resetchannels")
+		defer rdb.ACLSetUser(ctx, "default", "allchannels")
+		c.Publish(ctx, "reports", "hello")
+	},
+	operation: "publish", errorType: "NOPERM", n: 1,
+}, {
+	name:   "canceled",
+	reason: "likewise",
+	publish: func(ctx context.Context, c *tracedpubsub.Client, _ *redis.Client) {
+		ctx, cancel := context.WithCancel(ctx)
+		cancel()
+		c.Publish(ctx, "reports", "hello")
+	},
+	operation: "publish", errorType: "canceled", n: 1,
+}, {
+	name:   "refused payload",
+	reason: "go-redis was asked to send it, and has failed",
+	publish: func(ctx context.Context, c *tracedpubsub.Client, _ *redis.Client) {
+		c.Publish(ctx, "reports", report{7})
+	},
+	operation: "publish", errorType: plainErrorType, n: 1,
+}, {
+	name:   "panicking payload",
+	reason: "the duration is that of the span, which says the same",
+	publish: func(ctx context.Context, c *tracedpubsub.Client, _ *redis.Client) {
+		endingOf(func() { c.Publish(ctx, "reports", &failing{panic: errHandler}) })
+	},
+	operation: "publish", errorType: "panic", n: 1,
+}, {
+	name:    "without an envelope",
+	reason:  "is a message all the same",
+	options: []tracedpubsub.Option{tracedpubsub.WithEnvelopeFilter(func(string) bool { return false })},
+	publish: func(ctx context.Context, c *tracedpubsub.Client, _ *redis.Client) {
+		c.Publish(ctx, "reports", "hello")
+	},
+	operation: "publish", n: 1,
+}, {
+	name:    "left out",
+	reason:  "WithFilter leaves a channel exactly as go-redis has it",
+	options: []tracedpubsub.Option{tracedpubsub.WithFilter(func(string) bool { return false })},
+	publish: func(ctx context.Context, c *tracedpubsub.Client, _ *redis.Client) {
+		c.Publish(ctx, "reports", "hello")
+		c.SPublish(ctx, "reports", "hello")
+	},
+}, {
+	name:   "Pipeline",
+	reason: "what is created and not sent yet must not be counted (the conventions' MUST NOT)",
+	publish: func(ctx context.Context, c *tracedpubsub.Client, rdb *redis.Client) {
+		pipe := rdb.Pipeline()
+		c.PublishTo(ctx, pipe, "reports", "hello")
+		c.SPublishTo(ctx, pipe, "reports", "hello")
+		_, _ = pipe.Exec(ctx)
+	},
+}, {
+	name:   "refused payload in a Pipeline",
+	reason: "likewise",
+	publish: func(ctx context.Context, c *tracedpubsub.Client, rdb *redis.Client) {
+		pipe := rdb.Pipeline()
+		c.PublishTo(ctx, pipe, "reports", report{7})
+		pipe.Discard()
+	},
+}, {
+	name:   "AsyncAutoPipeline",
+	reason: "likewise: it only queues",
+	publish: func(ctx context.Context, c *tracedpubsub.Client, rdb *redis.Client) {
+		ap, err := rdb.AsyncAutoPipeline()
+		if err != nil {
+			panic(err)
+		}
+		c.PublishTo(ctx, ap, "reports", "hello")
+		_ = ap.Close()
+	},
+}, {
+	name:   "AutoPipeline",
+	reason: "the blocking face has the reply",
+	publish: func(ctx context.Context, c *tracedpubsub.Client, rdb *redis.Client) {
+		ap, err := rdb.AutoPipeline()
+		if err != nil {
+			panic(err)
+		}
+		c.PublishTo(ctx, ap, "reports", "hello")
+		_ = ap.Close()
+	},
+	operation: "publish", n: 1,
+}, {
+	name:   "Encode",
+	reason: "nothing is sent",
+	publish: func(ctx context.Context, _ *tracedpubsub.Client, _ *redis.Client) {
+		_, _ = tracedpubsub.Encode(ctx, "hello")
+	},
+}}
+
+func TestMetricsOfPublish(t *testing.T) {
+	rdb := redistest.Start(t).Client()
+	for _, row := range measuredPublishes {
+		t.Run(row.name, func(t *testing.T) {
+			meters, spans := newMetering(t), newRecorder(t)
+			options := append([]tracedpubsub.Option{meters.option(), tracedpubsub.WithTracerProvider(spans)}, row.options...)
+			row.publish(testContext(t), tracedpubsub.Wrap(rdb, options...), rdb)
+			if row.operation == "" {
+				meters.assertOnly(t)
+				return
+			}
+			want := seriesOf(row.n, rdb, row.operation)
+			if row.errorType != "" {
+				want = seriesOf(row.n, rdb, row.operation, errorType(row.errorType))
+			}
+			meters.assertOnly(t, operationDuration, sentMessages)
+			meters.assertPoints(t, operationDuration, want)
+			meters.assertPoints(t, sentMessages, want)
+			if t.Failed() {
+				t.Log(row.reason)
+			}
+		})
+	}
+}
+
+// What the metrics say of a server is what the spans say: nothing, where there
+// are several, or one that is not told.
+func TestMetricsWithoutServer(t *testing.T) {
+	meters := newMetering(t)
+	setGlobalMeter(t, meters)
+	tracedpubsub.Publish(testContext(t), answering{answer("MOVED 1 a:1")}, "reports", "hello")
+	want := point{n: 1, attributes: attribute.NewSet(
+		attribute.String("messaging.system", "redis"), attribute.String("messaging.operation.name", "publish"),
+		attribute.String("messaging.operation.type", "send"), errorType("MOVED"))}
+	meters.assertPoints(t, operationDuration, want)
+	meters.assertPoints(t, sentMessages, want)
+}
+
+func TestMetricsHaveTheTemplate(t *testing.T) {
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, meters := testContext(t), newMetering(t)
+		client := tracedpubsub.Wrap(rdb, meters.option(), tracedpubsub.WithDestinationTemplate(func(channel string) string {
+			if channel == "none" {
+				return ""
+			}
+			return channel[:1] + ".{id}"
+		}))
+		sub := readySub(t, client.PSubscribe(ctx, "*"))
+		for _, channel := range []string{"a.1", "a.2", "b.1", "none"} {
+			assertSent(t, client.Publish(ctx, channel, "hello"))
+			for range sub.Messages(ctx) {
+				break
+			}
+		}
+		for name, operation := range map[string]string{
+			operationDuration: "publish", sentMessages: "publish", consumedMessages: "process", processDuration: "process",
+		} {
+			rest := seriesOf(1, rdb, operation)
+			if operation == "process" {
+				rest = seriesOf(1, rdb, operation, templated("*")) // the pattern stands in
+			}
+			meters.assertPoints(t, name, seriesOf(2, rdb, operation, templated("a.{id}")), seriesOf(1, rdb, operation, templated("b.{id}")), rest)
+		}
+	})
+}

@@ -1,0 +1,164 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"fmt"
+	"strings"
+
+	"go.opentelemetry.io/otel/propagation"
+
+	"github.com/tracedpubsub/tracedpubsub"
+)
+
+const (
+	forgedTrace  = "0af7651916cd43dd8448eb211c80319c"
+	forgedSpan   = "b7ad6b7169203331"
+	forgedParent = "00-" + forgedTrace + "-" + forgedSpan + "-01"
+	otherParent  = "00-11111111111111111111111111111111-2222222222222222-01"
+)
+
+var traceContextOnly = propagation.TraceContext{}
+
+// envelopeWith is an envelope of the payload hello with other members in front.
+func envelopeWith(members string) string {
+	return `{"tracedpubsub":1,` + members + `,"payload":"hello"}`
+}
+
+// forged is an envelope of that kind with a forged producer.
+func forged(members string) string {
+	return envelopeWith(`"traceparent":"` + forgedParent + `",` + members)
+}
+
+// list joins n members that differ in their number.
+func list(n int, format string) string {
+	members := make([]string, n)
+	for i := range members {
+		members[i] = fmt.Sprintf(format, i)
+	}
+	return strings.Join(members, ",")
+}
+
+func attacks() []attack {
+	return append(carrierAttacks(), jsonAttacks()...)
+}
+
+// carrierAttacks are about the values of propagation fields.
+func carrierAttacks() []attack {
+	state := list(32, "v%03d="+strings.Repeat("x", 256))
+	const room = 16_384 - len("traceparent"+forgedParent+"baggage")
+	return []attack{{
+		name: "forged producer", reason: "who may publish may forge",
+		message: envelopeWith(`"traceparent":"` + forgedParent + `"`), payload: "hello", forged: true,
+	}, {
+		name: "giant baggage", reason: "the most that W3C Baggage and its propagator allow, 8,192 bytes",
+		message: forged(`"baggage":"a=` + strings.Repeat("x", 8190) + `"`), payload: "hello", forged: true, members: 1,
+	}, {
+		name: "one byte more", reason: "is no baggage at all",
+		message: forged(`"baggage":"a=` + strings.Repeat("x", 8191) + `"`), payload: "hello", forged: true,
+	}, {
+		name: "giant escaped baggage", reason: "what counts is not escaped: 6,000 bytes",
+		message: forged(`"baggage":"a=` + strings.Repeat(`\u0078`, 5998) + `"`), payload: "hello", forged: true, members: 1,
+	}, {
+		name: "carrier of 16 KiB", reason: "is the largest that propagators are shown",
+		message: forged(`"baggage":"` + strings.Repeat("x", room) + `"`), payload: "hello", forged: true,
+	}, {
+		name: "larger carrier", reason: "propagators see none of it",
+		message: forged(`"baggage":"` + strings.Repeat("x", room+1) + `"`), payload: "hello", err: tracedpubsub.ErrCarrierTooLarge,
+	}, {
+		name: "carrier of 1 MiB", reason: "likewise; the message is there",
+		message: forged(`"baggage":"` + strings.Repeat("x", 1<<20) + `"`), payload: "hello", err: tracedpubsub.ErrCarrierTooLarge,
+	}, {
+		name: "carrier of 1 MiB without an envelope", reason: "likewise",
+		message: `{"traceparent":"` + forgedParent + `","baggage":"` + strings.Repeat("x", 1<<20) + `"}`, err: tracedpubsub.ErrCarrierTooLarge,
+	}, {
+		name: "thousands of members", reason: "the propagator takes the first 64",
+		message: forged(`"baggage":"` + list(1500, "%d=") + `"`), payload: "hello", forged: true, members: 64,
+	}, {
+		name: "thousands of broken members", reason: "are skipped",
+		message: forged(`"baggage":"` + strings.Repeat("=,", 4000) + `a=1"`), payload: "hello", forged: true, members: 1,
+	}, {
+		name: "huge tracestate", reason: "the most that W3C Trace Context allows: 32 members",
+		message: forged(`"tracestate":"` + state + `"`), payload: "hello", forged: true, state: len(state),
+	}, {
+		name: "33 members of tracestate", reason: "none of them; the producer stays",
+		message: forged(`"tracestate":"` + state + `,w=1"`), payload: "hello", forged: true,
+	}, {
+		name: "257 bytes in one", reason: "none of them; the producer stays",
+		message: forged(`"tracestate":"v=` + strings.Repeat("x", 257) + `"`), payload: "hello", forged: true,
+	}, {
+		name: "tracestate twice the same", reason: "none of them; the producer stays",
+		message: forged(`"tracestate":"v=1,v=2"`), payload: "hello", forged: true,
+	}, {
+		name: "no producer", reason: "a span of zeros is none",
+		message: envelopeWith(`"traceparent":"00-00000000000000000000000000000000-0000000000000000-01"`), payload: "hello",
+	}, {
+		name: "huge traceparent", reason: "is none",
+		message: envelopeWith(`"traceparent":"` + forgedParent + strings.Repeat("-01", 4000) + `"`), payload: "hello",
+	}}
+}
+
+// jsonAttacks are about the shape of messages.
+func jsonAttacks() []attack {
+	deep := strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)
+	producer := `"traceparent":"` + forgedParent + `"`
+	return []attack{{
+		name: "names that differ in case", reason: "names are case-sensitive: the others are strangers",
+		message: envelopeWith(`"Traceparent":"` + otherParent + `",` + producer + `,"TRACEPARENT":"` + otherParent + `","Baggage":"role=admin"`), payload: "hello", forged: true,
+	}, {
+		name: "another case only", reason: "likewise",
+		message: envelopeWith(`"TraceParent":"` + otherParent + `"`), payload: "hello",
+	}, {
+		name: "another case without an envelope", reason: "likewise",
+		message: `{"TraceParent":"` + otherParent + `"}`,
+	}, {
+		name: "deep payload", reason: "nothing limits what is read, and nothing recurses",
+		message: `{"tracedpubsub":1,` + producer + `,"payload":` + deep + `}`, payload: deep, forged: true,
+	}, {
+		name: "deep message", reason: "likewise",
+		message: `{"data":` + deep + `,` + producer + `}`, forged: true,
+	}, {
+		name: "deep and cut off", reason: "no JSON, so nothing is believed",
+		message: `{` + producer + `,"data":` + strings.Repeat("[", 100_000),
+	}, {
+		name: "thousands of strangers", reason: "members that are none of ours are passed over",
+		message: forged(list(20_000, `"m%d":0`)), payload: "hello", forged: true,
+	}, {
+		name: "producer twice", reason: "two answers are none: an envelope like that is malformed",
+		message: envelopeWith(producer + `,"traceparent":"` + otherParent + `"`), err: tracedpubsub.ErrMalformedEnvelope,
+	}, {
+		name: "producer twice, escaped", reason: "names are compared when they are unescaped",
+		message: envelopeWith(producer + `,"\u0074raceparent":"` + otherParent + `"`), err: tracedpubsub.ErrMalformedEnvelope,
+	}, {
+		name: "baggage twice", reason: "likewise",
+		message: forged(`"baggage":"a=1","baggage":"b=1"`), err: tracedpubsub.ErrMalformedEnvelope,
+	}, {
+		name: "baggage twice without an envelope", reason: "what occurs twice is left out, the rest is read",
+		message: `{` + producer + `,"baggage":"a=1","baggage":"b=1"}`, forged: true,
+	}, {
+		name: "producer twice without an envelope", reason: "likewise; baggage without a producer is read as well",
+		message: `{` + producer + `,` + producer + `,"baggage":"a=1"}`, members: 1,
+	}, {
+		name: "payload twice", reason: "who reads the first and who reads the last would not agree",
+		message: `{"tracedpubsub":1,` + producer + `,"payload":"a","payload":"b"}`, err: tracedpubsub.ErrMalformedEnvelope,
+	}, {
+		name: "payload in two forms", reason: "likewise",
+		message: `{"tracedpubsub":1,` + producer + `,"payload":"a","payload_base64":"Yg=="}`, err: tracedpubsub.ErrMalformedEnvelope,
+	}, {
+		name: "payload in another case", reason: "is no second payload",
+		message: `{"tracedpubsub":1,` + producer + `,"Payload":"a","payload":"hello"}`, payload: "hello", forged: true,
+	}, {
+		name: "wrong size", reason: "what is cut out is not what was announced",
+		message: `{"tracedpubsub":1,` + producer + `,"size":3,"payload":{"a":1}}`, payload: `{"a":1}`, forged: true,
+	}, {
+		name: "huge size", reason: "nothing is allocated for it",
+		message: `{"tracedpubsub":1,` + producer + `,"size":999999999999999999,"payload":{"a":1}}`, payload: `{"a":1}`, forged: true,
+	}, {
+		name: "later version", reason: "its payload is not known, its producer is",
+		message: `{"tracedpubsub":2,` + producer + `,"payload":"hello"}`, err: tracedpubsub.ErrUnsupportedVersion, forged: true,
+	}, {
+		name: "cut off", reason: "nothing is believed",
+		message: `{"tracedpubsub":1,` + producer + `,"payload":"hel`, err: tracedpubsub.ErrMalformedEnvelope,
+	}}
+}

@@ -1,0 +1,206 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/baggage"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tracedpubsub/tracedpubsub"
+)
+
+// What a stranger can do who may publish: docs/security.md says it in words.
+
+// attack is a message of such a stranger.
+type attack struct {
+	name, reason string
+	message      string
+
+	payload string // what the consumer gets; "": the message as it came
+	err     error  // that of the message
+
+	// What gets through to a consumer that trusts.
+	forged  bool // the span of forgedParent
+	members int  // of baggage
+	state   int  // bytes of tracestate
+}
+
+// suffered is what has become of an attack.
+type suffered struct {
+	inside   context.Context // of the handler
+	message  *tracedpubsub.Message
+	consumer sdktrace.ReadOnlySpan
+}
+
+// on lets a consumer that has baggage of its own receive the message.
+func (a *attack) on(t *testing.T, rdb *redis.Client, options ...tracedpubsub.Option) (s suffered) {
+	t.Helper()
+	ctx, spans := testContext(t), newRecorder(t)
+	sub := readySub(t, tracedpubsub.Wrap(rdb, append(options, tracedpubsub.WithTracerProvider(spans))...).Subscribe(ctx, "reports"))
+	defer func() { _ = sub.Close() }()
+	assertSent(t, rdb.Publish(ctx, "reports", a.message))
+	for inside, m := range sub.Messages(withBaggage(t, ctx, "mine=1")) {
+		s.inside, s.message = inside, m
+		break
+	}
+	s.consumer = spans.spans(t, 1)[0]
+
+	payload := a.payload
+	if payload == "" {
+		payload = a.message
+	}
+	m := s.message
+	if m.Payload != payload {
+		t.Errorf("payload is %.100q (%d bytes), want %.100q (%d bytes)", m.Payload, len(m.Payload), payload, len(payload))
+	}
+	if a.err == nil && m.Err != nil || !errors.Is(m.Err, a.err) {
+		t.Errorf("the error of the message is %v, want %v", m.Err, a.err)
+	}
+	return s
+}
+
+func TestAttacks(t *testing.T) {
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		for _, a := range attacks() {
+			t.Run(a.name+"/trusting", func(t *testing.T) {
+				s := a.on(t, rdb)
+				if a.forged {
+					assertChildOf(t, s.consumer, forgedSpanContext(t))
+				} else {
+					assertRoot(t, s.consumer)
+				}
+				assertLinks(t, s.consumer)
+				if got := len(s.consumer.SpanContext().TraceState().String()); got != a.state {
+					t.Errorf("%d bytes of tracestate, want %d: %s", got, a.state, a.reason)
+				}
+				if a.members == 0 {
+					assertBaggage(t, s.inside, "mine=1")
+				} else if got := baggage.FromContext(s.inside).Len(); got != a.members {
+					t.Errorf("%d members of baggage, want %d: %s", got, a.members, a.reason)
+				}
+			})
+			t.Run(a.name+"/public endpoint", func(t *testing.T) {
+				s := a.on(t, rdb, tracedpubsub.WithPublicEndpoint())
+				assertCutOff(t, s)
+				if !a.forged {
+					assertLinks(t, s.consumer)
+					return
+				}
+				assertLinks(t, s.consumer, forgedSpanContext(t))
+				if got := len(s.consumer.Links()[0].SpanContext.TraceState().String()); got != a.state {
+					t.Errorf("%d bytes of tracestate on the link, want %d: %s", got, a.state, a.reason)
+				}
+			})
+		}
+	})
+}
+
+// assertCutOff asserts that nothing of the stranger's is in the context of the
+// handler, and in that of Extract at most the span, which whoever calls Extract has
+// asked for.
+func assertCutOff(t *testing.T, s suffered) {
+	t.Helper()
+	assertRoot(t, s.consumer)
+	inside := trace.SpanContextFromContext(s.inside)
+	if inside.SpanID() != s.consumer.SpanContext().SpanID() || inside.TraceID().String() == forgedTrace || inside.TraceState().Len() != 0 {
+		t.Errorf("the span of the handler is %v of trace %v with tracestate %q", inside.SpanID(), inside.TraceID(), inside.TraceState())
+	}
+	assertBaggage(t, s.inside, "mine=1")
+	if got := baggage.FromContext(s.message.Extract(context.Background())); got.Len() != 0 {
+		t.Errorf("Extract gives baggage %.100q", got)
+	}
+}
+
+func forgedSpanContext(t *testing.T) trace.SpanContext {
+	t.Helper()
+	traceID, err1 := trace.TraceIDFromHex(forgedTrace)
+	spanID, err2 := trace.SpanIDFromHex(forgedSpan)
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: traceID, SpanID: spanID, TraceFlags: trace.FlagsSampled, Remote: true})
+}
+
+// With the default sampler of the SDK it is the stranger who says what a trusting
+// consumer records: all of it, or nothing.
+func TestForgedSampledFlag(t *testing.T) {
+	rows := []struct {
+		name, reason string
+		flags        string
+		options      []tracedpubsub.Option
+		root         sdktrace.Sampler // of the consumer's ParentBased sampler
+		recorded     int
+	}{
+		{"costs", "a sampled flag makes all consumers record", "01", nil, sdktrace.NeverSample(), 1},
+		{"hides", "without one, what the stranger sets off is not seen", "00", nil, sdktrace.AlwaysSample(), 0},
+		{"costs, public endpoint", "the consumer decides", "01", []tracedpubsub.Option{tracedpubsub.WithPublicEndpoint()}, sdktrace.NeverSample(), 0},
+		{"hides, public endpoint", "the consumer decides", "00", []tracedpubsub.Option{tracedpubsub.WithPublicEndpoint()}, sdktrace.AlwaysSample(), 1},
+		{"costs, link", "the consumer decides", "01", []tracedpubsub.Option{tracedpubsub.WithRelation(link)}, sdktrace.NeverSample(), 0},
+	}
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		for _, row := range rows {
+			t.Run(row.name, func(t *testing.T) {
+				ctx, spans := testContext(t), newRecorder(t, sdktrace.WithSampler(sdktrace.ParentBased(row.root)))
+				sub := readySub(t, tracedpubsub.Wrap(rdb, append(row.options, tracedpubsub.WithTracerProvider(spans))...).Subscribe(ctx, row.name))
+				assertSent(t, rdb.Publish(ctx, row.name, `{"traceparent":"00-`+forgedTrace+`-`+forgedSpan+`-`+row.flags+`"}`))
+				for range sub.Messages(ctx) {
+					break
+				}
+				if got := len(spans.sofar()); got != row.recorded {
+					t.Errorf("%d spans were recorded, want %d: %s", got, row.recorded, row.reason)
+				}
+			})
+		}
+	})
+}
+
+// A consumer that starts spans of its own on what Extract returns has chosen to
+// believe the stranger, WithPublicEndpoint or not.
+func TestExtractAtPublicEndpoint(t *testing.T) {
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		a := attack{message: `{"traceparent":"` + forgedParent + `","baggage":"role=admin"}`}
+		s := a.on(t, rdb, tracedpubsub.WithPublicEndpoint())
+		got := trace.SpanContextFromContext(s.message.Extract(s.inside))
+		if want := forgedSpanContext(t); !got.Equal(want) {
+			t.Errorf("Extract gives %v, want the forged %v", got, want)
+		}
+		assertBaggage(t, s.message.Extract(s.inside), "mine=1")
+	})
+}
+
+// What a stranger sends as baggage takes the place of the consumer's own, and its
+// values are decoded: they may hold line breaks.
+func TestForgedBaggage(t *testing.T) {
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		a := attack{message: `{"traceparent":"` + forgedParent + `","baggage":"role=admin,note=a%0D%0Ab"}`}
+		s := a.on(t, rdb)
+		got := baggage.FromContext(s.inside)
+		if got.Member("role").Value() != "admin" || got.Member("note").Value() != "a\r\nb" || got.Member("mine").Key() != "" {
+			t.Errorf("baggage is %q, want that of the stranger alone", got)
+		}
+	})
+}
+
+// Without the propagator of baggage, baggage is neither sent nor believed.
+func TestWithoutBaggage(t *testing.T) {
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx := testContext(t)
+		noBaggage := tracedpubsub.WithPropagators(traceContextOnly)
+		raw := readyRaw(t, rdb.Subscribe(ctx, "reports"))
+		assertSent(t, tracedpubsub.Wrap(rdb, noBaggage).Publish(withBaggage(t, ctx, "card=4111"), "reports", "hello"))
+		if got, want := nextRaw(t, raw).Payload, `{"tracedpubsub":1,"payload":"hello"}`; got != want {
+			t.Errorf("on the wire is %s, want %s", got, want)
+		}
+		a := attack{message: `{"traceparent":"` + forgedParent + `","baggage":"role=admin"}`}
+		s := a.on(t, rdb, noBaggage)
+		assertBaggage(t, s.inside, "mine=1")
+		assertChildOf(t, s.consumer, forgedSpanContext(t))
+	})
+}
