@@ -4,7 +4,9 @@
 package tracedpubsub_test
 
 import (
+	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,6 +70,41 @@ func TestSlowConsumerIsNoDeadServer(t *testing.T) {
 	}
 	if got := s.reports.all(); len(got) > 0 {
 		t.Errorf("nothing went wrong, but reported was %v", printed(got))
+	}
+}
+
+// Nor is it one when the error handler takes its time, on the goroutine that
+// reads.
+func TestSlowErrorHandlerIsNoDeadServer(t *testing.T) {
+	t.Parallel()
+	const pause = 22 * time.Second // more than any peer may be silent
+	server, admin := startServer(t)
+	proxy := redistest.NewProxy(t, server.Addr())
+	if err := admin.Do(t.Context(), "ACL", "SETUSER", "default", "resetchannels", "&a").Err(); err != nil {
+		t.Fatal(err)
+	}
+	var handled, lost atomic.Int64
+	s := newSubject(t, proxy.Addr(), tracedpubsub.WithErrorHandler(func(err error) {
+		var e *tracedpubsub.SubscriptionError
+		if errors.As(err, &e) && e.Op == "receive" {
+			lost.Add(1)
+		}
+		if handled.Add(1) == 1 {
+			time.Sleep(pause) // is what this is about
+		}
+	}))
+	sub := s.subscribe(t, "a", "forbidden")
+	sub.Channel() // begins to read
+	waitForListeners(t, admin, "a", 1)
+	publishRaw(t, admin, "a", "1")
+	assertReceives(t, sub, "1")
+	publishRaw(t, admin, "a", "2")
+	assertReceives(t, sub, "2")
+	if handled.Load() == 0 {
+		t.Error("nothing was reported, want the refusal")
+	}
+	if n := lost.Load(); n > 0 {
+		t.Errorf("%d connections were lost, want none", n)
 	}
 }
 

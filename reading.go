@@ -97,6 +97,8 @@ func (f *feed) reportRecovered(conn *connection) {
 	recovered := conn.recovered
 	conn.recovered = make(map[*trouble][]string)
 	f.status.mu.Unlock()
+	conn.pause() // the time that the handler takes is not the server's silence
+	defer conn.resume()
 	for t, names := range recovered {
 		f.pubsub.errors.recovered(*t, names)
 	}
@@ -183,6 +185,8 @@ func (f *feed) refuse(conn *connection, cmd *command, names []string, err error)
 		}
 	}
 	f.pubsub.countError(err)
+	conn.pause()
+	defer conn.resume()
 	f.fail(t, names)
 }
 

@@ -107,40 +107,22 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-// A tree or a report that is not whole is printed all the same, and the program
-// says what is missing.
-func TestOneReportThatIsNotWhole(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		hook  miniserver.Hook
-		spans int // that are not there
-		want  string
-	}{
-		{"the message reaches no worker", losePublished, 3 * len(partNames), `missing in the trace: ` +
-			`"process reports" (worker-summary), "process reports" (worker-chart), ` +
-			`"process reports" (worker-table), "process reports" (worker-pdf)`},
-		{"a part cannot be stored", func(c *miniserver.Peer, command string, args ...string) bool {
-			if command != "HSET" || !slices.Contains(args, "table") {
-				return false
-			}
-			c.WriteError("OOM command not allowed")
-			return true
-		}, 0, "missing in the report: table"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			redis := miniredis.RunT(t)
-			redis.Server().SetPreHook(tt.hook)
-			p := startProgram(t, "-redis", redis.Addr(), "-timeout", "100ms")
-			if code := p.wait(); code != exitFailed {
-				t.Errorf("exit code = %d, want %d", code, exitFailed)
-			}
-			if got, want := p.stderr.String(), "reports: "+tt.want+"\n"; got != want {
-				t.Errorf("standard error = %q, want %q", got, want)
-			}
-			if got, want := len(printedTrace(p.stdout.String())), len(wholeTrace("publish"))-tt.spans; got != want {
-				t.Errorf("%d spans are printed, want %d", got, want)
-			}
-		})
+// A tree that is not whole is printed all the same, and the program says what
+// is missing.
+func TestOneReportWithoutItsMessage(t *testing.T) {
+	redis := miniredis.RunT(t)
+	redis.Server().SetPreHook(losePublished)
+	p := startProgram(t, "-redis", redis.Addr(), "-timeout", "100ms")
+	if code := p.wait(); code != exitFailed {
+		t.Errorf("exit code = %d, want %d", code, exitFailed)
+	}
+	const want = `reports: missing in the trace: "process reports" (worker-summary), "process reports" (worker-chart), ` +
+		`"process reports" (worker-table), "process reports" (worker-pdf)` + "\n"
+	if got := p.stderr.String(); got != want {
+		t.Errorf("standard error = %q, want %q", got, want)
+	}
+	if got, want := len(printedTrace(p.stdout.String())), len(wholeTrace("publish"))-3*len(partNames); got != want {
+		t.Errorf("%d spans are printed, want the %d that are no worker's", got, want)
 	}
 }
 
