@@ -4,8 +4,11 @@
 package tracedpubsub
 
 import (
+	"context"
 	"strings"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // The numbers of allocations are exact, and part of what the package promises:
@@ -86,6 +89,28 @@ func TestAllocationsOfPayloadBytes(t *testing.T) {
 	} {
 		if got := testing.AllocsPerRun(100, func() { _, _ = payloadBytes(scratch, tt.payload) }); got != 0 {
 			t.Errorf("%s: %v allocations, want 0", tt.name, got)
+		}
+	}
+}
+
+// What a hook has nothing to do with costs nothing.
+func TestAllocationsOfHook(t *testing.T) {
+	ctx := context.Background()
+	h := NewHook(func(channel string) bool { return channel != "plain" })
+	process := h.ProcessHook(func(context.Context, redis.Cmder) error { return nil })
+	pipeline := h.ProcessPipelineHook(func(context.Context, []redis.Cmder) error { return nil })
+	other, plain := redis.NewStatusCmd(ctx, "set", "publish", "hello"), redis.NewIntCmd(ctx, "publish", "plain", "hello")
+	others := []redis.Cmder{other, other}
+	for _, tt := range []struct {
+		name, reason string
+		run          func()
+	}{
+		{"other command", "most commands are", func() { _ = process(ctx, other) }},
+		{"channel that is not traced", "its commands are none of ours", func() { _ = process(ctx, plain) }},
+		{"other pipeline", "most pipelines are", func() { _ = pipeline(ctx, others) }},
+	} {
+		if got := testing.AllocsPerRun(100, tt.run); got != 0 {
+			t.Errorf("%s: %v allocations, want 0: %s", tt.name, got, tt.reason)
 		}
 	}
 }

@@ -18,6 +18,8 @@
 //     loops there is [PubSub.Channel], for single messages [PubSub.ReceiveMessage];
 //     with these, [Message.Start] begins the span.
 //   - [Wrap] makes a [Client] that does the same with options.
+//   - [Instrument] traces what a client publishes without calling this package, in
+//     pipelines and transactions too, on the channels that it is told.
 //   - [FromRedis] takes a message apart that another receive loop has received.
 //   - [Encode] and [Decode] are the envelope alone, for Lua scripts, other clients
 //     and tests.
@@ -49,9 +51,9 @@
 // # What it does not do
 //
 // It adds no delivery guarantee, no acknowledgement, and no replay: for these, see
-// Redis Streams. It does not trace Lua scripts that publish, or publishers and
-// subscribers that do not call it. It makes no span for the receiving itself, as
-// Redis pushes messages, and none for a pipeline as a whole.
+// Redis Streams. It does not trace Lua scripts that publish, or subscribers that do
+// not call it. It makes no span for the receiving itself, as Redis pushes messages,
+// and none for a pipeline as a whole but with [Instrument].
 //
 // # Trust
 //

@@ -130,6 +130,12 @@ const (
 // appendEnvelope appends the canonical bytes of an envelope. The error tells
 // which fields of c were left out; the bytes are a valid envelope all the same.
 func appendEnvelope(b []byte, c *Carrier, payload []byte) ([]byte, error) {
+	b, leftOut := appendHead(b, c)
+	return append(appendPayload(b, payload), '}'), leftOut
+}
+
+// appendHead appends what an envelope has in front of its payload.
+func appendHead(b []byte, c *Carrier) ([]byte, error) {
 	var room [8]carrierField
 	fields, leftOut := writable(room[:0], c)
 	b = append(b, `{"tracedpubsub":1`...)
@@ -139,8 +145,7 @@ func appendEnvelope(b []byte, c *Carrier, payload []byte) ([]byte, error) {
 		b = append(b, ':')
 		b = jsontext.AppendQuoted(b, viewBytes(f.value))
 	}
-	b = appendPayload(b, payload)
-	return append(b, '}'), leftOut
+	return b, leftOut
 }
 
 // appendPayload appends the payload in the first form that fits its bytes.

@@ -150,6 +150,32 @@ func ExampleClient_PublishTo() {
 }
 
 // A Lua script that publishes is given the envelope.
+func ExampleInstrument() {
+	ctx, rdb, done := exampleRedis()
+	defer done()
+
+	err := tracedpubsub.Instrument(rdb, func(channel string) bool {
+		return strings.HasPrefix(channel, "report") // all who subscribe to these can read envelopes
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+
+	sub := tracedpubsub.Subscribe(ctx, rdb, "reports")
+	defer sub.Close()
+	if err := sub.Ready(ctx); err != nil {
+		fmt.Println(err)
+	}
+	rdb.Publish(ctx, "reports", "hello") // anywhere in the program, also in somebody else's code
+	for ctx, msg := range sub.Messages(ctx) {
+		handle(ctx, msg.Payload)
+		break
+	}
+
+	// Output:
+	// handling hello
+}
+
 func ExampleEncode() {
 	ctx, rdb, done := exampleRedis()
 	defer done()

@@ -192,6 +192,17 @@ func WithChannelSize(n int) Option {
 	})
 }
 
+// WithBatchSpanOnly makes a pipeline one span of kind PRODUCER, whose context all
+// of its messages carry, instead of a span for each message and one of kind CLIENT
+// that links to them: for large batches, in which nobody needs to tell the messages
+// apart. It is for [Instrument] and [NewHook]; nothing else sees a pipeline as a
+// whole.
+//
+// Default: off.
+func WithBatchSpanOnly() Option {
+	return optionFunc(func(c *config) { c.batchSpanOnly = true })
+}
+
 // config is what the options add up to. It does not change once it is made,
 // apart from its caches.
 type config struct {
@@ -206,6 +217,7 @@ type config struct {
 	attributes     []attribute.KeyValue
 	errorHandler   func(error)
 	channelSize    int
+	batchSpanOnly  bool
 
 	tracers     atomic.Pointer[tracerOf]
 	meters      atomic.Pointer[instruments]

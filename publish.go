@@ -128,15 +128,7 @@ func (c *config) publish(ctx context.Context, p *publication, channel string, pa
 	sending := c.measurement(&start)
 	sending.begin(ctx)
 	failure := panicked
-	returned := false
-	defer func() {
-		if !returned {
-			failPanic(span, "panic in Publish")
-		}
-		sending.end(ctx, failure)
-		sending.count(ctx, failure)
-		span.End()
-	}()
+	defer func() { endProducer(ctx, span, &sending, failure, 1) }()
 
 	message, err := c.message(ctx, channel, payload)
 	cmd := p.send(ctx, p.rdb, channel, message)
@@ -148,10 +140,23 @@ func (c *config) publish(ctx context.Context, p *publication, channel string, pa
 		failure = publishErrorType(err)
 		fail(span, failure, err.Error())
 	} else if !deferred {
-		recordReceivers(span, p.rdb, cmd)
+		recordReceivers(span, p.rdb, cmd.Val())
 	}
-	returned = true
 	return cmd
+}
+
+// endProducer ends what began with the span of a producer. What has not said by
+// then how it went has panicked. The messages are counted here if they all went
+// the same way.
+func endProducer(ctx context.Context, span trace.Span, sending *measurement, failure attribute.KeyValue, messages int) {
+	if failure == panicked {
+		failPanic(span, "panic in Publish")
+	}
+	sending.end(ctx, failure)
+	for range messages {
+		sending.count(ctx, failure)
+	}
+	span.End()
 }
 
 // isDeferred says whether rdb queues a command and returns before it has its
@@ -170,9 +175,9 @@ func isDeferred(rdb any) bool {
 
 // recordReceivers records how many clients got the message. In a cluster the
 // reply counts the clients of one node, and would mislead.
-func recordReceivers(span trace.Span, rdb any, cmd *redis.IntCmd) {
+func recordReceivers(span trace.Span, rdb any, receivers int64) {
 	if _, ok := rdb.(*redis.Client); ok && span.IsRecording() {
-		span.SetAttributes(receiversKey.Int64(cmd.Val()))
+		span.SetAttributes(receiversKey.Int64(receivers))
 	}
 }
 
@@ -185,14 +190,19 @@ func (c *config) message(ctx context.Context, channel string, payload any) (any,
 	e := encoders.Get().(*encoder)
 	defer e.free()
 	message, err := e.encode(ctx, c, payload)
-	switch {
-	case err == nil:
-		return string(message), nil
-	case errors.Is(err, errUnsupportedPayload):
-		return payload, err
-	default:
-		return failedMarshal{errors.Unwrap(err)}, err
+	if err != nil {
+		return refused(payload, err), err
 	}
+	return string(message), nil
+}
+
+// refused is what goes to go-redis for a payload that has no bytes: err is that
+// of payloadBytes.
+func refused(payload any, err error) any {
+	if errors.Is(err, errUnsupportedPayload) {
+		return payload
+	}
+	return failedMarshal{errors.Unwrap(err)}
 }
 
 // failedMarshal stands for a payload that could not be marshalled: go-redis gets
@@ -208,6 +218,7 @@ type encoder struct {
 	carrier Carrier
 	payload []byte // for payloads that have to be formatted
 	message []byte
+	head    int // how much of message is in front of the payload
 }
 
 var encoders = sync.Pool{New: func() any { return &encoder{payload: make([]byte, 0, 64)} }}
@@ -220,14 +231,26 @@ func (e *encoder) encode(ctx context.Context, c *config, payload any) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
+	e.begin(ctx, c)
+	return e.wrap(body), nil
+}
+
+// begin writes the trace context of ctx in front of the envelopes that follow.
+func (e *encoder) begin(ctx context.Context, c *config) {
 	p, _ := c.propagation()
+	e.carrier = Carrier{}
 	e.carrier.inject(ctx, p)
-	message, left := appendEnvelope(e.message[:0], &e.carrier, body)
+	head, left := appendHead(e.message[:0], &e.carrier)
 	if left != nil {
 		c.handle(left)
 	}
-	e.message = message
-	return message, nil
+	e.message, e.head = head, len(head)
+}
+
+// wrap writes an envelope around body.
+func (e *encoder) wrap(body []byte) []byte {
+	e.message = append(appendPayload(e.message[:e.head], body), '}')
+	return e.message
 }
 
 func (e *encoder) free() {

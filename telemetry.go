@@ -38,7 +38,7 @@ const (
 // messagingSystem is a custom value: the conventions list no Redis yet.
 var messagingSystem = semconv.MessagingSystemKey.String("redis")
 
-// operation is what a span is about: publish, spublish, create or process.
+// operation is what a span is about: publish, spublish, create, send or process.
 type operation struct {
 	name          string
 	nameAttribute attribute.KeyValue
@@ -61,6 +61,10 @@ var (
 	spublishing = newOperation("spublish", semconv.MessagingOperationTypeSend, trace.SpanKindProducer)
 	creating    = newOperation("create", semconv.MessagingOperationTypeCreate, trace.SpanKindProducer)
 	processing  = newOperation("process", semconv.MessagingOperationTypeProcess, trace.SpanKindConsumer)
+
+	// A batch is sent as a client if its messages have spans of their own.
+	sending         = newOperation("send", semconv.MessagingOperationTypeSend, trace.SpanKindClient)
+	sendingMessages = newOperation("send", semconv.MessagingOperationTypeSend, trace.SpanKindProducer)
 )
 
 var newRoot = trace.WithNewRoot()
@@ -72,6 +76,7 @@ type spanStart struct {
 	template  string               // "": none
 	server    []attribute.KeyValue // of serverOf
 	envelope  string               // "": nothing to say
+	messages  int                  // of a batch; 0: it is about one message
 	root      bool
 	links     []trace.Link
 	options   []trace.SpanStartOption // the caller's own
@@ -135,7 +140,7 @@ type startOptions struct {
 }
 
 // mostAttributes is how many attributes of our own a span has at its start.
-const mostAttributes = 8
+const mostAttributes = 9
 
 func newStartOptions(fixed []attribute.KeyValue) *startOptions {
 	o := &startOptions{fixed: len(fixed)}
@@ -155,6 +160,9 @@ func (o *startOptions) fill(s *spanStart) []trace.SpanStartOption {
 	a = append(a, s.server...)
 	if s.envelope != "" {
 		a = append(a, envelopeKey.String(s.envelope))
+	}
+	if s.messages > 0 {
+		a = append(a, semconv.MessagingBatchMessageCount(s.messages))
 	}
 	if o.sized[len(a)] == nil {
 		o.sized[len(a)] = trace.WithAttributes(a...)

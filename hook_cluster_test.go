@@ -1,0 +1,115 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+)
+
+func TestHookOnCluster(t *testing.T) {
+	cluster := redistest.StartCluster(t)
+	listen := listenBy(cluster.Client())
+	t.Run("one by one", func(t *testing.T) { assertSeenOnce(t, cluster.Client(), listen, func() {}) })
+	t.Run("batch over all nodes", func(t *testing.T) { assertOneBatch(t, cluster.Client(), listen) })
+	t.Run("redirect", func(t *testing.T) { assertSeenOnceRedirected(t, cluster) })
+	t.Run("auto-pipelines", func(t *testing.T) { assertSeenOnceInAutoPipelines(t, cluster) })
+}
+
+// assertSeenOnceRedirected has nodes send messages away to others: each is one message
+// still.
+func assertSeenOnceRedirected(t *testing.T, cluster *redistest.Cluster) {
+	t.Helper()
+	ctx, rec := testContext(t), newRecorder(t)
+	masters := cluster.Masters()
+	for i, p := range severalPublishers {
+		if p.name != "client" && p.name != "Pipelined" && p.name != "TxPipelined" {
+			continue // within Watch, a transaction fails with its node
+		}
+		t.Run(p.name, func(t *testing.T) {
+			channel := cluster.ChannelOn(masters[i%len(masters)], p.name)
+			rdb, listener := cluster.Client(), cluster.Client()
+			counting := &wiretap{}
+			rdb.OnNewNode(func(node *redis.Client) { node.AddHook(counting) })
+			instrument(t, rdb, rec)
+			if err := rdb.SPublish(ctx, channel, "hello").Err(); err != nil { // it knows where the slot is
+				t.Fatal(err)
+			}
+			before := len(rec.sofar())
+			counting.take()
+			cluster.MigrateSlotOf(channel, masters[(i+1)%len(masters)])
+			raw := readyRaw(t, listener.SSubscribe(ctx, channel))
+
+			var cmd *redis.IntCmd
+			if err := p.with(ctx, rdb, channel, func(p commander) { cmd = p.SPublish(ctx, channel, "hello") }); err != nil {
+				t.Fatal(err)
+			}
+			if cmd.Val() != 1 || cmd.String() != "spublish "+channel+" hello: 1" {
+				t.Errorf("the command is %q, want the caller's with one receiver", cmd)
+			}
+			sent := counting.take()
+			if len(sent) != 2 || sent[0] != sent[1] || sent[0] == "hello" {
+				t.Errorf("the nodes were sent %q, want the same envelope twice", sent)
+			}
+			spans := rec.sofar()[before:]
+			want := 1
+			if p.pipeline {
+				want = 2
+			}
+			if len(spans) != want {
+				t.Errorf("the spans are %v, want %d", names(spans), want)
+			}
+			for _, s := range spans {
+				assertSucceeded(t, s)
+			}
+			assertCarries(t, nextRaw(t, raw), "hello", spans[0])
+		})
+	}
+}
+
+// wiretap is a hook that keeps the payloads that pass it.
+type wiretap struct {
+	mu       sync.Mutex
+	payloads []string
+}
+
+func (w *wiretap) take() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	payloads := w.payloads
+	w.payloads = nil
+	return payloads
+}
+
+func (w *wiretap) keep(cmds ...redis.Cmder) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, cmd := range cmds {
+		if args := cmd.Args(); len(args) == 3 && cmd.Name() == "spublish" {
+			w.payloads = append(w.payloads, fmt.Sprint(args[2]))
+		}
+	}
+}
+
+func (w *wiretap) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (w *wiretap) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		w.keep(cmd)
+		return next(ctx, cmd)
+	}
+}
+
+func (w *wiretap) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		w.keep(cmds...)
+		return next(ctx, cmds)
+	}
+}

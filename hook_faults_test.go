@@ -1,0 +1,261 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+)
+
+// A caller may look at a command while it is sent: nobody changes it.
+func TestHookDoesNotTouchCommands(t *testing.T) {
+	rows := []struct {
+		name, reason string
+		options      *redis.AutoPipelineOptions
+	}{
+		{"half-duplex", "batches go out one by one", nil},
+		{"full-duplex", "commands go out before the hook sees them", &redis.AutoPipelineOptions{FullDuplex: true}},
+		{"unordered", "batches go out side by side", &redis.AutoPipelineOptions{Unordered: true, MaxConcurrentBatches: 4}},
+	}
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		for _, row := range rows {
+			t.Run(row.name, func(t *testing.T) {
+				ctx := testContext(t)
+				own := redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
+				t.Cleanup(func() { _ = own.Close() })
+				var told errorLog
+				instrument(t, own, newRecorder(t), told.option())
+				ap, err := own.AsyncAutoPipelineWithOptions(row.options)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var readers sync.WaitGroup
+				var cmds []*redis.IntCmd
+				for i := range 200 {
+					cmd := ap.Publish(ctx, row.name, i)
+					cmds = append(cmds, cmd)
+					readers.Go(func() {
+						if args := cmd.Args(); !reflect.DeepEqual(args, []any{"publish", row.name, i}) {
+							t.Errorf("the arguments are %v: %s", args, row.reason)
+						}
+					})
+				}
+				readers.Wait()
+				for i, cmd := range cmds {
+					if got, want := cmd.String(), fmt.Sprintf("publish %s %d: 0", row.name, i); got != want {
+						t.Errorf("the command is %q, want %q", got, want)
+					}
+				}
+			})
+		}
+	})
+}
+
+// Where go-redis has sent a command before a hook sees it, the span is all there is.
+func TestHookOnFullDuplex(t *testing.T) {
+	faces := map[string]func(*redis.Client, *redis.AutoPipelineOptions) (*redis.AutoPipeliner, error){
+		"blocking":     (*redis.Client).AutoPipelineWithOptions,
+		"asynchronous": (*redis.Client).AsyncAutoPipelineWithOptions,
+	}
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		for name, face := range faces {
+			t.Run(name, func(t *testing.T) {
+				ctx, rec := testContext(t), newRecorder(t)
+				own := redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
+				t.Cleanup(func() { _ = own.Close() })
+				var told errorLog
+				instrument(t, own, rec, told.option())
+				ap, err := face(own, &redis.AutoPipelineOptions{FullDuplex: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !ap.Config().FullDuplex {
+					t.Fatal("it is not full-duplex")
+				}
+				raw := readyRaw(t, rdb.Subscribe(ctx, name))
+				publishing, caller := withCaller(t, ctx)
+				const n = 20
+				for i := range n {
+					cmd := ap.Publish(publishing, name, "hello")
+					if got, err := cmd.Result(); got != 1 || err != nil {
+						t.Errorf("the command has %d, %v, want 1", got, err)
+					}
+					if got := nextRaw(t, raw).Payload; got != "hello" {
+						t.Errorf("on the wire is %q, want hello", got)
+					}
+					span := rec.spans(t, i+1)[i]
+					assertChildOf(t, span, caller)
+					assertAttributes(t, span, served(own, "publish", name)...)
+				}
+				reports := told.all()
+				if len(reports) != 1 || !strings.HasPrefix(reports[0].Error(), "tracedpubsub: ") || !strings.Contains(reports[0].Error(), "full-duplex") {
+					t.Errorf("the error handler was told %v, want once that full-duplex is the reason", reports)
+				}
+
+				// What does not go out that way is as ever.
+				if err := ap.Do(publishing, "publish", name, "hello").Err(); err != nil {
+					t.Fatal(err)
+				}
+				assertCarries(t, nextRaw(t, raw), "hello", rec.spans(t, n+1)[n])
+				pipe := ap.Pipeline()
+				pipe.Publish(publishing, name, "hello")
+				if _, err := pipe.Exec(publishing); err != nil {
+					t.Fatal(err)
+				}
+				assertCarries(t, nextRaw(t, raw), "hello", rec.spans(t, n+3)[n+1])
+			})
+		}
+	})
+}
+
+// A failure on a full-duplex auto-pipeline is on the command and on the span.
+func TestHookOnFullDuplexThatFails(t *testing.T) {
+	ctx, rec := testContext(t), newRecorder(t)
+	rdb := limited(t)
+	var told errorLog
+	instrument(t, rdb, rec, told.option())
+	ap, err := rdb.AsyncAutoPipelineWithOptions(&redis.AutoPipelineOptions{FullDuplex: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := ap.Publish(ctx, "forbidden", "hello")
+	if err := cmd.Err(); err == nil || !strings.HasPrefix(err.Error(), "NOPERM") {
+		t.Errorf("the command has %v, want NOPERM", err)
+	}
+	assertFailed(t, rec.spans(t, 1)[0], "NOPERM")
+}
+
+// A command of a type whose reply cannot be given back is sent as it is.
+func TestHookAndOtherTypesOfCommands(t *testing.T) {
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := testContext(t), newRecorder(t)
+		raw := readyRaw(t, rdb.Subscribe(ctx, "reports"))
+		var told errorLog
+		instrument(t, rdb, rec, told.option())
+		for i := range 3 {
+			cmd := redis.NewBoolCmd(ctx, "publish", "reports", "hello")
+			if err := rdb.Process(ctx, cmd); err != nil || !cmd.Val() {
+				t.Errorf("the command has %v, %v, want true", cmd.Val(), err)
+			}
+			if got := nextRaw(t, raw).Payload; got != "hello" {
+				t.Errorf("on the wire is %q, want hello", got)
+			}
+			assertAttributes(t, rec.spans(t, i+1)[i], served(rdb, "publish", "reports")...)
+		}
+		if reports := told.all(); len(reports) != 1 || !strings.Contains(reports[0].Error(), "*redis.BoolCmd") {
+			t.Errorf("the error handler was told %v, want once of the type", reports)
+		}
+
+		answer := redis.NewRawCmd(ctx, "publish", "reports", "hello")
+		if err := rdb.Process(ctx, answer); err != nil || string(answer.Val()) != ":1\r\n" {
+			t.Errorf("the command has %q, %v, want the reply as it came", answer.Val(), err)
+		}
+		assertCarries(t, nextRaw(t, raw), "hello", rec.spans(t, 4)[3])
+
+		pipe := rdb.Pipeline()
+		_ = pipe.Process(ctx, redis.NewBoolCmd(ctx, "publish", "reports", "hello"))
+		if _, err := pipe.Exec(ctx); err != nil {
+			t.Fatal(err)
+		}
+		assertSucceeded(t, rec.spans(t, 6)[5])
+		if got := nextRaw(t, raw).Payload; got != "hello" {
+			t.Errorf("on the wire is %q, want hello", got)
+		}
+	})
+}
+
+// breaking dials connections of which one can be made to break when a message is
+// written to it.
+type breaking struct{ armed, broken atomic.Bool }
+
+func (b *breaking) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return &breakingConn{conn, b}, nil
+}
+
+type breakingConn struct {
+	net.Conn
+	by *breaking
+}
+
+func (c *breakingConn) Write(p []byte) (int, error) {
+	if bytes.Contains(bytes.ToLower(p), []byte("publish")) && c.by.armed.CompareAndSwap(true, false) {
+		c.by.broken.Store(true)
+		_ = c.Conn.Close()
+		return 0, io.ErrUnexpectedEOF
+	}
+	return c.Conn.Write(p)
+}
+
+// What go-redis sends again after a connection was lost is one message, with one span.
+func TestHookAndRetries(t *testing.T) {
+	server := redistest.Start(t)
+	for _, p := range publishers {
+		if strings.HasSuffix(p.name, "Conn") || p.name == "Tx" || strings.HasSuffix(p.name, "Watch") {
+			continue // they have one connection, and end with it
+		}
+		for _, c := range commands {
+			t.Run(p.name+"/"+c.name, func(t *testing.T) {
+				ctx, rec, channel := testContext(t), newRecorder(t), p.name+"/"+c.name
+				var line breaking
+				rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), Dialer: line.dial})
+				t.Cleanup(func() { _ = rdb.Close() })
+				instrument(t, rdb, rec)
+				listener := server.Client()
+				subscribe, publish := listener.Subscribe, listener.Publish
+				if c.sharded {
+					subscribe, publish = listener.SSubscribe, listener.SPublish
+				}
+				raw := readyRaw(t, subscribe(ctx, channel))
+
+				var reply func() (int64, error)
+				line.armed.Store(true)
+				err := p.with(ctx, rdb, func(p publisher) { reply = c.run(ctx, p.(commander), channel) })
+				switch {
+				case strings.HasPrefix(p.name, "TxPipeline"):
+					// Sent again, and go-redis leaves the error of the first time on MULTI.
+					if !errors.Is(err, io.ErrUnexpectedEOF) {
+						t.Errorf("the transaction has %v", err)
+					}
+				case err != nil:
+					t.Fatal(err)
+				}
+				if n, err := reply(); n != 1 || err != nil {
+					t.Errorf("the command has %d, %v, want 1", n, err)
+				}
+				if !line.broken.Load() {
+					t.Fatal("no connection was lost")
+				}
+				spans := rec.sofar()
+				if len(spans) > 2 {
+					t.Errorf("the spans are %v, want none twice", names(spans))
+				}
+				for _, s := range spans {
+					assertSucceeded(t, s)
+				}
+				assertCarries(t, nextRaw(t, raw), "hello", spans[0])
+				assertSent(t, publish(ctx, channel, "end"))
+				if got := nextRaw(t, raw).Payload; got != "end" {
+					t.Errorf("there is another message: %q", got)
+				}
+			})
+		}
+	}
+}

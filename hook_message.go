@@ -1,0 +1,223 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/jsontext"
+)
+
+// arguments is how many there are of a command that publishes: its name, the channel and
+// the payload. Redis refuses it with any other number.
+const arguments = 3
+
+// operationOf is what a command publishes with, or nil if it does not publish.
+func operationOf(cmd redis.Cmder) *operation {
+	if len(cmd.Args()) != arguments {
+		return nil
+	}
+	switch cmd.Name() {
+	case "publish":
+		return publishing
+	case "spublish":
+		return spublishing
+	}
+	return nil
+}
+
+func publishes(cmd redis.Cmder) bool { return operationOf(cmd) != nil }
+
+// outgoing is a command that publishes on a traced channel.
+//
+// The command is the caller's, who may read its arguments at any time, and of an
+// auto-pipeline it may be in use: it is not changed, and nothing but its arguments is
+// read. What is sent is a copy with another payload.
+type outgoing struct {
+	cmd       redis.Cmder
+	operation *operation
+	channel   string
+	template  string
+	bare      bool   // the payload goes out as it is
+	body      []byte // the bytes of the payload, unless it goes out bare
+	err       error  // why it has none
+	sent      redis.Cmder
+}
+
+// look asks what there is to be known of m before its span starts. It returns false
+// for a message that is none of ours: its channel is not traced, or it is an envelope.
+func (t *tracing) look(m *outgoing) bool {
+	args := m.cmd.Args()
+	channel, ok := args[1].(string)
+	if !ok {
+		b, err := payloadBytes(nil, args[1])
+		if err != nil {
+			return false // go-redis refuses it
+		}
+		channel = string(b)
+	}
+	if !t.traces(channel) {
+		return false
+	}
+	m.channel = channel
+	m.bare = !t.cfg.envelopes(channel)
+	var body []byte
+	if !m.bare {
+		body, m.err = payloadBytes(nil, args[2])
+		m.body = body
+	} else {
+		body = plainBytes(args[2])
+	}
+	if t.cfg.isEnvelope(body) {
+		return false
+	}
+	m.template = t.cfg.templateOf(channel)
+	return true
+}
+
+// plainBytes are the bytes of a payload that is text or bytes already. Others are for
+// go-redis to marshal, which is to be done once.
+func plainBytes(payload any) []byte {
+	switch payload.(type) {
+	case string, *string, []byte:
+		b, _ := payloadBytes(nil, payload)
+		return b
+	}
+	return nil
+}
+
+// isEnvelope says whether a payload is an envelope already, of any version.
+func (c *config) isEnvelope(payload []byte) bool {
+	// Mostly it can be told without reading all of it: there is no object, or no marker,
+	// be it with escapes.
+	if start := jsontext.SkipSpace(payload, 0); start >= len(payload) || payload[start] != '{' {
+		return false
+	}
+	if !bytes.Contains(payload, []byte(`tracedpubsub`)) && !bytes.Contains(payload, []byte(`\u`)) {
+		return false
+	}
+	_, fields := c.propagation()
+	message := string(payload) // a copy: it is the user's, who may write to it
+	var carrier Carrier
+	body, err := decode(message, fields, &carrier)
+	return len(body) < len(message) || errors.Is(err, ErrUnsupportedVersion)
+}
+
+// spanOf is the start of a span that is about m alone.
+func (t *tracing) spanOf(m *outgoing, o *operation) spanStart {
+	return spanStart{
+		operation: o,
+		channel:   m.channel,
+		template:  m.template,
+		server:    t.cfg.server(t.client),
+	}
+}
+
+// begin makes e write the context of ctx.
+func (t *tracing) begin(ctx context.Context, e *encoder, m *outgoing) {
+	if !m.bare && m.err == nil {
+		e.begin(ctx, t.cfg)
+	}
+}
+
+// copy makes the command that is sent for m, with the context that e has begun with.
+// There is room for three arguments.
+func (t *tracing) copy(ctx context.Context, e *encoder, m *outgoing, room []any) {
+	args := append(room[:0], m.cmd.Args()...)
+	switch {
+	case m.bare:
+	case m.err != nil:
+		args[2] = refused(args[2], m.err)
+	default:
+		args[2] = string(e.wrap(m.body))
+	}
+	m.sent = copyOf(ctx, m.cmd, args)
+	if m.sent == nil && !m.bare {
+		t.unchangeable.Do(func() {
+			t.cfg.handle(fmt.Errorf("tracedpubsub: a message goes out without its trace context: there is no sending another payload with a command of type %T", m.cmd))
+		})
+	}
+}
+
+// unanswered is the value of a copy to which nothing has happened yet.
+const unanswered = -1
+
+// copyOf returns a command of the same type with other arguments, or nil for a type
+// whose reply could not be given back.
+func copyOf(ctx context.Context, cmd redis.Cmder, args []any) redis.Cmder {
+	switch cmd.(type) {
+	case *redis.IntCmd:
+		c := redis.NewIntCmd(ctx, args...)
+		c.SetVal(unanswered)
+		return c
+	case *redis.Cmd:
+		return redis.NewCmd(ctx, args...)
+	case *redis.RawCmd:
+		return redis.NewRawCmd(ctx, args...)
+	}
+	return nil
+}
+
+// toSend is what goes to go-redis.
+func (m *outgoing) toSend() redis.Cmder {
+	if m.sent == nil {
+		return m.cmd
+	}
+	return m.sent
+}
+
+// takeOver gives the caller's command the reply of the copy. It returns false if
+// there is none: the copy was not sent, and what happened to the caller's command is
+// not to be touched.
+func (m *outgoing) takeOver() (answered bool) {
+	if m.sent == nil {
+		return true // it is the caller's own
+	}
+	switch sent := m.sent.(type) {
+	case *redis.IntCmd:
+		if answered = sent.Val() != unanswered; answered {
+			m.cmd.(*redis.IntCmd).SetVal(sent.Val())
+		}
+	case *redis.Cmd:
+		if answered = sent.Val() != nil; answered {
+			m.cmd.(*redis.Cmd).SetVal(sent.Val())
+		}
+	case *redis.RawCmd:
+		if answered = sent.Val() != nil; answered {
+			m.cmd.(*redis.RawCmd).SetVal(sent.Val())
+		}
+	}
+	if answered || m.sent.Err() != nil {
+		m.cmd.SetErr(m.sent.Err())
+		return true
+	}
+	return false
+}
+
+// receivers is the reply, if it is the number that it should be.
+func (m *outgoing) receivers() (n int64, ok bool) {
+	switch sent := m.sent.(type) {
+	case *redis.IntCmd:
+		return sent.Val(), true
+	case *redis.Cmd:
+		n, err := sent.Int64()
+		return n, err == nil
+	}
+	return 0, false
+}
+
+// reportNotSent tells, once, of a message that has gone past its envelope.
+func (t *tracing) reportNotSent(m *outgoing) {
+	if m.bare {
+		return
+	}
+	t.notSent.Do(func() {
+		t.cfg.handle(errors.New("tracedpubsub: a message goes out without its trace context: go-redis does not send what a hook gives to it, as on full-duplex auto-pipelines"))
+	})
+}

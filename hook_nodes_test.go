@@ -1,0 +1,227 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+)
+
+// severalPublishers are the things that publish through a client of several servers.
+// They are about the key and the channel of one slot.
+var severalPublishers = []struct {
+	name, reason string
+	with         func(ctx context.Context, rdb redis.UniversalClient, key string, use func(commander)) error
+	pipeline     bool
+}{{
+	name:   "client",
+	reason: "a ring sends Publish straight to a shard, and all else by its own hooks",
+	with: func(_ context.Context, rdb redis.UniversalClient, _ string, use func(commander)) error {
+		use(rdb)
+		return nil
+	},
+}, {
+	name:   "Tx",
+	reason: "it belongs to a node, and passes only the hooks of the node",
+	with: func(ctx context.Context, rdb redis.UniversalClient, key string, use func(commander)) error {
+		return rdb.Watch(ctx, func(tx *redis.Tx) error { use(tx); return nil }, key)
+	},
+}, {
+	name:   "Pipelined",
+	reason: "it passes the hooks of the client, and then those of each node",
+	with: func(ctx context.Context, rdb redis.UniversalClient, _ string, use func(commander)) error {
+		_, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error { use(pipe); return nil })
+		return err
+	},
+	pipeline: true,
+}, {
+	name:   "TxPipelined",
+	reason: "likewise, and MULTI and EXEC are made for each node",
+	with: func(ctx context.Context, rdb redis.UniversalClient, _ string, use func(commander)) error {
+		_, err := rdb.TxPipelined(ctx, func(pipe redis.Pipeliner) error { use(pipe); return nil })
+		return err
+	},
+	pipeline: true,
+}, {
+	name:   "TxPipelined in Watch",
+	reason: "it belongs to a node",
+	with: func(ctx context.Context, rdb redis.UniversalClient, key string, use func(commander)) error {
+		return rdb.Watch(ctx, func(tx *redis.Tx) error {
+			_, err := tx.TxPipelined(ctx, func(pipe redis.Pipeliner) error { use(pipe); return nil })
+			return err
+		}, key)
+	},
+	pipeline: true,
+}}
+
+// listenFunc subscribes to a channel.
+type listenFunc func(ctx context.Context, channel string, sharded bool) *redis.PubSub
+
+func listenBy(rdb redis.UniversalClient) listenFunc {
+	return func(ctx context.Context, channel string, sharded bool) *redis.PubSub {
+		if sharded {
+			return rdb.SSubscribe(ctx, channel)
+		}
+		return rdb.Subscribe(ctx, channel)
+	}
+}
+
+// assertSeenOnce instruments rdb and asserts that each of severalPublishers is traced,
+// and not twice: a bare payload would betray a second hook by its span. then is done in
+// between.
+func assertSeenOnce(t *testing.T, rdb redis.UniversalClient, listen listenFunc, then func()) {
+	t.Helper()
+	rec := newRecorder(t)
+	var a asked
+	err := tracedpubsub.Instrument(rdb, func(string) bool { a.count("channels"); return true },
+		tracedpubsub.WithTracerProvider(rec),
+		tracedpubsub.WithEnvelopeFilter(func(channel string) bool { return channel[0] != 'b' }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	then()
+	total := 0
+	for _, p := range severalPublishers {
+		for _, c := range commands {
+			for _, bare := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s/%s/bare %t", p.name, c.name, bare), func(t *testing.T) {
+					ctx := testContext(t)
+					channel := "enveloped"
+					if bare {
+						channel = "bare"
+					}
+					channel += "{" + p.name + c.name + "}"
+					raw := readyRaw(t, listen(ctx, channel, c.sharded))
+					publishing, caller := withCaller(t, ctx)
+					var reply func() (int64, error)
+					err := p.with(publishing, rdb, "{"+p.name+c.name+"}", func(p commander) { reply = c.run(publishing, p, channel) })
+					if err != nil {
+						t.Fatalf("%v: %s", err, p.reason)
+					}
+					if _, err := reply(); err != nil {
+						t.Error(err)
+					}
+					want := []string{c.operation + " " + channel}
+					if p.pipeline {
+						want = []string{"create " + channel, "send " + channel}
+					}
+					total += len(want)
+					spans := rec.spans(t, total)[total-len(want):]
+					if !slices.Equal(names(spans), want) {
+						t.Errorf("the spans are %v, want %v: %s", names(spans), want, p.reason)
+					}
+					operations := []string{c.operation}
+					if p.pipeline {
+						operations = []string{"create", "send"}
+					}
+					for i, s := range spans {
+						assertChildOf(t, s, caller)
+						attributes := messaging(operations[i], channel)
+						if operations[i] == "send" {
+							attributes = append(attributes, batchOf(1))
+						}
+						assertAttributes(t, s, attributes...)
+					}
+					assertWire(t, nextRaw(t, raw), bare, spans[0])
+					a.assert(t, "for one message", map[string]int{"channels": 1})
+				})
+			}
+		}
+	}
+}
+
+func assertWire(t *testing.T, m *redis.Message, bare bool, span sdktrace.ReadOnlySpan) {
+	t.Helper()
+	if !bare {
+		assertCarries(t, m, "hello", span)
+	} else if m.Payload != "hello" {
+		t.Errorf("on the wire is %q, want hello", m.Payload)
+	}
+}
+
+// assertOneBatch asserts that a batch is one, however many nodes it goes to.
+func assertOneBatch(t *testing.T, rdb redis.UniversalClient, listen listenFunc) {
+	t.Helper()
+	ctx, rec := testContext(t), newRecorder(t)
+	instrument(t, rdb, rec)
+	const n = 30
+	var raws []*redis.PubSub
+	for i := range n {
+		raws = append(raws, readyRaw(t, listen(ctx, fmt.Sprint("batch ", i), true)))
+	}
+	publishing, caller := withCaller(t, ctx)
+	_, err := rdb.Pipelined(publishing, func(pipe redis.Pipeliner) error {
+		for i := range n {
+			pipe.SPublish(ctx, fmt.Sprint("batch ", i), "hello")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	spans := rec.spans(t, n+1)
+	var created []trace.SpanContext
+	for i, raw := range raws {
+		assertCarries(t, nextRaw(t, raw), "hello", spans[i])
+		created = append(created, spans[i].SpanContext())
+	}
+	assertName(t, spans[n], "send")
+	assertChildOf(t, spans[n], caller)
+	assertLinks(t, spans[n], created...)
+	assertSucceeded(t, spans[n])
+}
+
+func TestHookOnRing(t *testing.T) {
+	// A ring sends PUBLISH to any shard, unless it is by its method Publish. Two shards
+	// that are one server hear all.
+	server := redistest.Start(t)
+	servers := map[string]string{"one": server.Addr(), "two": redistest.NewProxy(t, server.Addr()).Addr()}
+	ring := func(addrs map[string]string) *redis.Ring {
+		rdb := redis.NewRing(&redis.RingOptions{Addrs: addrs})
+		t.Cleanup(func() { _ = rdb.Close() })
+		return rdb
+	}
+	listen := listenBy(server.Client())
+	t.Run("shards that are there", func(t *testing.T) { assertSeenOnce(t, ring(servers), listen, func() {}) })
+	t.Run("shards that come later", func(t *testing.T) {
+		rdb := ring(map[string]string{"one": servers["one"]})
+		assertSeenOnce(t, rdb, listen, func() { rdb.SetAddrs(servers) })
+	})
+	t.Run("batch over all shards", func(t *testing.T) { assertOneBatch(t, ring(servers), listen) })
+}
+
+// Instrument asks nobody: what cannot be reached does not hold it up.
+func TestInstrumentDoesNotDial(t *testing.T) {
+	var dialed atomic.Int32
+	dial := func(context.Context, string, string) (net.Conn, error) {
+		dialed.Add(1)
+		return nil, errHandler
+	}
+	for name, rdb := range map[string]redis.UniversalClient{
+		"Client":        redis.NewClient(&redis.Options{Dialer: dial}),
+		"ClusterClient": redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"one:6379", "two:6379"}, Dialer: dial}),
+		"Ring": redis.NewRing(&redis.RingOptions{Addrs: map[string]string{"one": "one:6379"}, Dialer: dial,
+			HeartbeatFrequency: time.Hour}),
+	} {
+		t.Cleanup(func() { _ = rdb.Close() })
+		if err := tracedpubsub.Instrument(rdb, allChannels); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n := dialed.Load(); n != 0 {
+		t.Errorf("there were %d dials", n)
+	}
+}
