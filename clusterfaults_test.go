@@ -14,7 +14,9 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
 )
 
-// TestClusterFaults is what befalls a cluster, one thing after the other.
+// TestClusterFaults is what befalls a cluster, one thing after the other. What
+// masters vote on comes first: a slot that is migrated is not voted on, and what
+// the nodes count their votes by gets mixed up.
 func TestClusterFaults(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
@@ -22,13 +24,13 @@ func TestClusterFaults(t *testing.T) {
 		name, reason string
 		test         func(t *testing.T, s *clusterSubject)
 	}{
+		{"a master is killed", "its replica takes over, after a while", testKilledMaster},
+		{"failover", "the master becomes a replica, which goes on talking", testFailover},
 		{"a slot is migrated", "the server says so, and go-redis nothing", testMigratedSlot},
 		{"a slot is migrated while messages come", "none comes twice, and their order holds", testLiveMigration},
 		{"a slot was migrated", "the client does not know yet, and asks the wrong server", testMovedSlot},
 		{"all slots of a connection are migrated", "nothing is left on it", testLastSlotMigrated},
 		{"a name is taken out as its slot is migrated", "the old owner knows nothing of it", testUnsubscribeMigrated},
-		{"failover", "the master becomes a replica, which goes on talking", testFailover},
-		{"a master is killed", "its replica takes over, after a while", testKilledMaster},
 		{"a master is removed", "it goes on talking, but nobody listens", testRemovedMaster},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -50,7 +52,7 @@ func testMigratedSlot(t *testing.T, s *clusterSubject) {
 	moving := channels[0]
 	sub := s.ready(t, s.SSubscribe(testContext(t), channels...))
 	from := s.cluster.OwnerOf(moving)
-	for _, to := range append(s.cluster.others(from), from) { // there, further, and back
+	for _, to := range s.cluster.others(from) { // there, and further
 		s.cluster.MigrateSlotOf(moving, to)
 		if got := s.cluster.waitForOwner(t, moving); got != to {
 			t.Fatalf("the owner is %s, want %s", got.Addr(), to.Addr())
@@ -74,7 +76,7 @@ func testLiveMigration(t *testing.T, s *clusterSubject) {
 	masters := s.cluster.Masters()
 	moving := s.cluster.ChannelOn(masters[0], "live")
 	sub := s.ready(t, s.SSubscribe(ctx, moving))
-	var publishing sync.WaitGroup
+	var publishing, receiving sync.WaitGroup
 	midway := make(chan struct{})
 	publishing.Go(func() {
 		for i := range messages {
@@ -84,24 +86,24 @@ func testLiveMigration(t *testing.T, s *clusterSubject) {
 			_ = s.rdb.SPublish(ctx, moving, fmt.Sprintf("%04d", i)).Err() // some fail, for a moment
 		}
 	})
-	publishing.Go(func() {
-		<-midway
-		s.cluster.MigrateSlotOf(moving, masters[1])
-		s.cluster.waitForOwner(t, moving)
-	})
-	go func() {
-		publishing.Wait()
-		_ = s.rdb.SPublish(ctx, moving, "last").Err()
-	}()
-	last := ""
-	for m := nextMessage(t, sub); m.Payload != "last"; m = nextMessage(t, sub) {
-		if m.Payload <= last {
-			t.Fatalf("got %q after %q", m.Payload, last)
+	var got []string
+	receiving.Go(func() {
+		for m, err := sub.ReceiveMessage(ctx); err == nil && m.Payload != "last"; m, err = sub.ReceiveMessage(ctx) {
+			got = append(got, m.Payload)
 		}
-		last = m.Payload
-	}
-	s.cluster.MigrateSlotOf(moving, masters[0])
+	})
+	<-midway
+	s.cluster.MigrateSlotOf(moving, masters[1])
 	s.cluster.waitForOwner(t, moving)
+	publishing.Wait()
+	assertSent(t, s.rdb.SPublish(ctx, moving, "last"))
+	receiving.Wait()
+	if !slices.IsSorted(got) || len(slices.Compact(slices.Clone(got))) != len(got) {
+		t.Errorf("got %q: not in order, or twice", got)
+	}
+	if len(got) < messages/4 {
+		t.Errorf("got %d messages, but the slot moved after %d", len(got), messages/4)
+	}
 }
 
 func testMovedSlot(t *testing.T, s *clusterSubject) {
@@ -118,26 +120,20 @@ func testMovedSlot(t *testing.T, s *clusterSubject) {
 	}
 	s.assertHears(t, sub, 1, moving)
 	eventuallyHolds(t, "the connection to the wrong server ends", func() bool { return len(s.subscriptions(t, from)) == 0 })
-	s.cluster.MigrateSlotOf(moving, from)
-	s.cluster.waitForOwner(t, moving)
 }
 
 func testLastSlotMigrated(t *testing.T, s *clusterSubject) {
 	master := s.cluster.Masters()[0]
 	moving := []string{s.cluster.ChannelOn(master, "last-a"), s.cluster.ChannelOn(master, "last-b")}
 	sub := s.ready(t, s.SSubscribe(testContext(t), moving...))
-	for _, to := range []*redistest.Server{s.cluster.Masters()[1], master} {
-		for _, channel := range moving {
-			s.cluster.MigrateSlotOf(channel, to)
-		}
-		for _, channel := range moving {
-			s.cluster.waitForOwner(t, channel)
-		}
-		s.assertHears(t, sub, 1, moving...)
-		eventuallyHolds(t, "no connection to the old owner is left", func() bool {
-			return !slices.ContainsFunc(s.cluster.others(to), func(m *redistest.Server) bool { return len(s.subscriptions(t, m)) > 0 })
-		})
+	for _, channel := range moving {
+		s.cluster.MigrateSlotOf(channel, s.cluster.Masters()[1])
 	}
+	for _, channel := range moving {
+		s.cluster.waitForOwner(t, channel)
+	}
+	s.assertHears(t, sub, 1, moving...)
+	eventuallyHolds(t, "no connection to the old owner is left", func() bool { return len(s.subscriptions(t, master)) == 0 })
 }
 
 func testUnsubscribeMigrated(t *testing.T, s *clusterSubject) {
@@ -151,17 +147,16 @@ func testUnsubscribeMigrated(t *testing.T, s *clusterSubject) {
 			t.Fatal(err)
 		}
 		mustBeReady(t, sub)
-		var migration sync.WaitGroup
-		migration.Go(func() { s.cluster.MigrateSlotOf(moving, masters[1]) })
-		if err := sub.SUnsubscribe(ctx, moving); err != nil {
+		removed := make(chan error, 1)
+		go func() { removed <- sub.SUnsubscribe(ctx, moving) }()
+		s.cluster.MigrateSlotOf(moving, masters[1])
+		if err := <-removed; err != nil {
 			t.Fatal(err)
 		}
-		migration.Wait()
 		s.cluster.waitForOwner(t, kept)
 		mustBeReady(t, sub)
 		s.send(t, i, moving)
 		s.assertHears(t, sub, i, kept)
-		s.cluster.MigrateSlotOf(moving, masters[0])
 	}
 	if got, want := sub.String(), "PubSub("+kept+")"; got != want {
 		t.Errorf("String() = %q, want %q", got, want)
@@ -270,7 +265,8 @@ func testKilledMaster(t *testing.T, s *clusterSubject) {
 func testRemovedMaster(t *testing.T, s *clusterSubject) {
 	sub, node, sharded := s.pinned(t)
 	s.cluster.Remove(node)
-	eventuallyHolds(t, "the node is left", func() bool { return len(s.subscriptions(t, node)) == 0 })
+	// The cluster is asked every ten seconds.
+	holdsWithin(t, 2*patience, "the node is left", func() bool { return len(s.subscriptions(t, node)) == 0 })
 	s.waitForPlain(t, node)
 	s.assertPlain(t, sub)
 	for i, channel := range sharded {

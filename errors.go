@@ -29,10 +29,9 @@ type SubscriptionError struct {
 	Op string
 	// Names are the channels or patterns that are affected, sorted.
 	Names []string
-	// Deaf is for how long nothing can have been heard on Names: from the last
-	// sign of life until now, or until they were heard again. It is the sum where
-	// one report stands for several outages of a name that are over, and that of
-	// the name with the largest.
+	// Deaf is how far back the time begins in which messages on Names may have been
+	// lost: at the last sign of life. Where one report stands for several outages,
+	// it is that before the first of them.
 	Deaf time.Duration
 	// Count is how many times this has happened since it was last reported: 1 or
 	// more.
@@ -110,8 +109,9 @@ type repeats struct {
 	timer *time.Timer // ends the interval
 	over  bool        // they are outages that have ended
 	last  trouble
-	since time.Time                // the first of them began
-	names map[string]time.Duration // for how long they were not heard, all in all
+	since time.Time // the first of them began
+	until time.Time // when all names were heard again; zero: they are not
+	names map[string]struct{}
 	count int
 }
 
@@ -120,14 +120,12 @@ func (r *reporter) report(t trouble, names []string) {
 	r.add(t, names, false)
 }
 
-// recovered reports that names are heard again. What is to be said of their not
-// being heard has come too late.
+// recovered reports that names are heard again. What is still to be said of
+// attempts that failed before is old news from then on.
 func (r *reporter) recovered(t trouble, names []string) {
 	r.mu.Lock()
 	for _, p := range r.recent {
-		if !p.over {
-			p.forget(names)
-		}
+		p.heardAgain(names)
 	}
 	r.mu.Unlock()
 	r.add(t, names, true)
@@ -178,33 +176,45 @@ func (p *repeats) add(t trouble, names []string) {
 		p.since = t.since
 	}
 	if p.names == nil {
-		p.names = make(map[string]time.Duration, len(names))
+		p.names = make(map[string]struct{}, len(names))
 	}
 	for _, name := range names {
-		p.names[name] += time.Since(t.since)
+		p.names[name] = struct{}{}
 	}
 	p.last = t
+	p.until = time.Time{}
 	p.count++
 }
 
-func (p *repeats) forget(names []string) {
+// heardAgain notes that names are. What has happened to others goes on.
+func (p *repeats) heardAgain(names []string) {
+	left := maps.Clone(p.names)
 	for _, name := range names {
-		delete(p.names, name)
+		delete(left, name)
 	}
-	if len(p.names) == 0 {
-		p.count = 0
+	switch {
+	case p.over || p.count == 0:
+	case len(left) == 0:
+		p.until = time.Now()
+	default:
+		p.names = left
 	}
 }
 
 func (p *repeats) error() *SubscriptionError {
-	e := &SubscriptionError{Op: p.last.op, Names: slices.Sorted(maps.Keys(p.names)), Count: p.count, Err: p.last.err, over: p.over}
+	e := &SubscriptionError{
+		Op:    p.last.op,
+		Names: slices.Sorted(maps.Keys(p.names)),
+		Count: p.count,
+		Err:   p.last.err,
+		over:  p.over || !p.until.IsZero(),
+	}
 	switch {
-	case p.over:
-		for _, deaf := range p.names {
-			e.Deaf = max(e.Deaf, deaf)
-		}
-	case !p.since.IsZero():
+	case p.since.IsZero():
+	case p.until.IsZero():
 		e.Deaf = time.Since(p.since)
+	default:
+		e.Deaf = p.until.Sub(p.since)
 	}
 	return e
 }

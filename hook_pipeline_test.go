@@ -134,6 +134,8 @@ func TestAttributesOfBatches(t *testing.T) {
 	publish("user.7", "report.1")
 	assertAttributes(t, rec.spans(t, 12)[11], servedBatch(rdb, 2, team)...)
 	assertAttributes(t, rec.spans(t, 12)[10], served(rdb, "create", "report.1", templated("report.{id}"), team)...)
+	publish("report.1", "user.7")
+	assertAttributes(t, rec.spans(t, 15)[14], servedBatch(rdb, 2, team)...)
 }
 
 // One span whose context all messages carry.

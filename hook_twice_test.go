@@ -70,6 +70,24 @@ func TestTwoHooks(t *testing.T) {
 	})
 }
 
+// A hook that wraps nothing leaves envelopes alone as well.
+func TestBareHookAndPublish(t *testing.T) {
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec, hooking := testContext(t), newRecorder(t), newRecorder(t)
+		instrument(t, rdb, hooking, tracedpubsub.WithEnvelopeFilter(func(string) bool { return false }))
+		raw := readyRaw(t, rdb.Subscribe(ctx, "reports"))
+		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec))
+		assertSent(t, client.Publish(ctx, "reports", "hello"))
+		assertCarries(t, nextRaw(t, raw), "hello", rec.spans(t, 1)[0])
+		hooking.spans(t, 0)
+		assertSent(t, rdb.Publish(ctx, "reports", "hello"))
+		if got := nextRaw(t, raw).Payload; got != "hello" {
+			t.Errorf("on the wire is %q, want hello", got)
+		}
+		hooking.spans(t, 1)
+	})
+}
+
 // An envelope that a relay passes on is left as it is, with the creation context that
 // it has; what merely resembles one is a payload. The vectors of the wire format tell
 // which is which.

@@ -91,9 +91,6 @@ func rowsOf(i int) []*row {
 }
 
 func TestMatrixSelectionCovers(t *testing.T) {
-	if *fullMatrix {
-		t.Skip("-full selects everything")
-	}
 	for i, f := range matrixFaults {
 		var got []string
 		for _, r := range rowsOf(i) {

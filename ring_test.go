@@ -8,133 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tracedpubsub/tracedpubsub"
-	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
 )
-
-// ringSubject is a subject on a Ring of three servers that looks for them often.
-type ringSubject struct {
-	*tracedpubsub.Client
-
-	ring    *redis.Ring
-	servers map[string]*redistest.Server // by the names that the Ring has for them
-	admins  map[string]*redis.Client
-	reports *troubleLog
-}
-
-func newRingSubject(t *testing.T) *ringSubject {
-	t.Helper()
-	s := &ringSubject{
-		servers: make(map[string]*redistest.Server), admins: make(map[string]*redis.Client), reports: newTroubleLog(),
-	}
-	for i := range 3 {
-		s.addServer(t, strconv.Itoa(i))
-	}
-	s.wrapRing(t)
-	return s
-}
-
-func (s *ringSubject) addServer(t *testing.T, name string) {
-	t.Helper()
-	s.servers[name] = redistest.Start(t)
-	// Asked while its server is down, it is to say so at once.
-	s.admins[name] = redis.NewClient(&redis.Options{Addr: s.servers[name].Addr(), MaxRetries: -1, DialerRetries: 1})
-	t.Cleanup(func() { _ = s.admins[name].Close() })
-}
-
-func (s *ringSubject) wrapRing(t *testing.T) {
-	t.Helper()
-	s.ring = redis.NewRing(&redis.RingOptions{Addrs: s.addrs(), HeartbeatFrequency: 50 * time.Millisecond, DialerRetries: 1})
-	t.Cleanup(func() { _ = s.ring.Close() })
-	s.Client = tracedpubsub.Wrap(s.ring, tracedpubsub.WithErrorHandler(s.reports.handle))
-}
-
-func (s *ringSubject) addrs() map[string]string {
-	addrs := make(map[string]string)
-	for name, server := range s.servers {
-		addrs[name] = server.Addr()
-	}
-	return addrs
-}
-
-// owner is the name of the server that the Ring has for a channel.
-func (s *ringSubject) owner(t *testing.T, channel string) string {
-	t.Helper()
-	client, err := s.ring.GetShardClientForKey(channel)
-	if err != nil {
-		t.Fatalf("owner of %s: %v", channel, err)
-	}
-	for name, addr := range s.addrs() {
-		if addr == client.Options().Addr {
-			return name
-		}
-	}
-	t.Fatalf("%s belongs to a stranger", channel)
-	return ""
-}
-
-// connections are how many connections subscribe on each server that runs.
-func (s *ringSubject) connections(t *testing.T) string {
-	t.Helper()
-	var counts []string
-	for name, admin := range s.admins {
-		if list, err := admin.Do(t.Context(), "client", "list", "type", "pubsub").Text(); err == nil {
-			counts = append(counts, fmt.Sprintf("%s: %d", name, strings.Count(list, "\n")))
-		}
-	}
-	slices.Sort(counts)
-	return strings.Join(counts, ", ")
-}
-
-// waitForShards waits until the Ring has so many servers that are up.
-func (s *ringSubject) waitForShards(t *testing.T, n int) {
-	t.Helper()
-	eventuallyHolds(t, fmt.Sprintf("%d servers are up", n), func() bool { return s.ring.Len() == n })
-}
-
-// waitForOwners waits until each channel is listened to at its owner and nowhere
-// else.
-func (s *ringSubject) waitForOwners(t *testing.T, channels ...string) {
-	t.Helper()
-	for _, channel := range channels {
-		eventuallyHolds(t, channel+" is listened to at its owner alone", func() bool {
-			owner := s.owner(t, channel)
-			for name, admin := range s.admins {
-				n, err := admin.PubSubNumSub(t.Context(), channel).Result()
-				if want := name == owner; err == nil && (n[channel] == 1) != want {
-					return false
-				}
-			}
-			return true
-		})
-	}
-}
-
-func (s *ringSubject) ready(t *testing.T, sub *tracedpubsub.PubSub) *tracedpubsub.PubSub {
-	t.Helper()
-	t.Cleanup(func() { _ = sub.Close() })
-	mustBeReady(t, sub)
-	return sub
-}
-
-// assertHears publishes through the Ring and asserts that each message comes.
-func (s *ringSubject) assertHears(t *testing.T, sub *tracedpubsub.PubSub, publish func(ctx context.Context, channel string, payload any) *redis.IntCmd, channels ...string) {
-	t.Helper()
-	for _, channel := range channels {
-		if err := publish(t.Context(), channel, channel).Err(); err != nil {
-			t.Fatalf("publish on %s: %v", channel, err)
-		}
-	}
-	assertReceivesAll(t, sub, channels...)
-}
 
 func TestRingRoutes(t *testing.T) {
 	t.Parallel()
@@ -277,25 +158,6 @@ func TestRingAllDown(t *testing.T) {
 	}
 }
 
-// waitForConnections waits until what sub wants is asked for where it belongs.
-func (s *ringSubject) waitForConnections(t *testing.T, sub *tracedpubsub.PubSub) {
-	t.Helper()
-	eventuallyHolds(t, "each name is heard", func() bool {
-		patterns, heard := 0, make(map[string]bool)
-		for name, admin := range s.admins {
-			patterns += int(admin.PubSubNumPat(t.Context()).Val())
-			for _, channel := range []string{"a", "b", "c"} {
-				n := admin.PubSubNumSub(t.Context(), channel).Val()[channel] + admin.PubSubShardNumSub(t.Context(), channel).Val()[channel]
-				heard[channel] = heard[channel] || n == 1 && s.owner(t, channel) == name
-			}
-		}
-		if sub.String() == "PubSub(?)" {
-			return patterns == 3
-		}
-		return heard["a"] && heard["b"] && heard["c"]
-	})
-}
-
 func TestRingWithoutAName(t *testing.T) {
 	t.Parallel()
 	s := newRingSubject(t)
@@ -336,88 +198,4 @@ func TestRingWithoutAName(t *testing.T) {
 			return slices.ContainsFunc(got, func(e trouble) bool { return e.Op == "subscribe" && len(e.Names) == 0 })
 		})
 	})
-}
-
-func TestRingSetAddrs(t *testing.T) {
-	t.Parallel()
-	s := newRingSubject(t)
-	ctx := testContext(t)
-	channels := make([]string, 20)
-	for i := range channels {
-		channels[i] = fmt.Sprintf("channel-%d", i)
-	}
-	sub := s.ready(t, s.Subscribe(ctx, channels...))
-	if err := sub.PSubscribe(ctx, "pattern*"); err != nil {
-		t.Fatal(err)
-	}
-	mustBeReady(t, sub)
-	s.addServer(t, "3")
-	s.ring.SetAddrs(s.addrs())
-	s.waitForOwners(t, channels...)
-	eventuallyHolds(t, "the pattern is subscribed to on the new server", func() bool { return s.admins["3"].PubSubNumPat(ctx).Val() == 1 })
-	all := append([]string{"pattern-0", "pattern-1", "pattern-2", "pattern-3", "pattern-4", "pattern-5"}, channels...)
-	mustBeReady(t, sub)
-	s.assertHears(t, sub, s.Publish, all...)
-
-	delete(s.servers, "0") // it runs on
-	s.ring.SetAddrs(s.addrs())
-	s.waitForOwners(t, channels...)
-	eventuallyHolds(t, "the server that was removed is left", func() bool {
-		return strings.HasPrefix(s.connections(t), "0: 0")
-	})
-	eventuallyHolds(t, "nothing is asked for on it any more", func() bool {
-		ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
-		defer cancel()
-		return sub.Ready(ctx) == nil
-	})
-	s.assertHears(t, sub, s.Publish, all...)
-	if got, want := s.connections(t), "0: 0, 1: 1, 2: 1, 3: 1"; got != want {
-		t.Errorf("connections are %s, want %s", got, want)
-	}
-}
-
-// Names come and go while servers do: in the end each is where it belongs, or
-// nowhere.
-func TestRingNamesChangeWithItsServers(t *testing.T) {
-	t.Parallel()
-	s := newRingSubject(t)
-	ctx := testContext(t)
-	all, less := s.addrs(), s.addrs()
-	delete(less, "1")
-	sub := s.ready(t, s.Subscribe(ctx, "kept"))
-	var changing sync.WaitGroup
-	changing.Go(func() {
-		for range 20 {
-			s.ring.SetAddrs(less)
-			s.ring.SetAddrs(all)
-		}
-	})
-	goes := make([]string, 20)
-	for i := range goes {
-		goes[i] = fmt.Sprintf("goes-%d", i)
-	}
-	for range 30 {
-		if err := errors.Join(
-			sub.Subscribe(ctx, goes...), sub.PSubscribe(ctx, "goes*", "stays*"),
-			sub.Unsubscribe(ctx, goes...), sub.PUnsubscribe(ctx, "goes*"),
-		); err != nil {
-			t.Fatal(err)
-		}
-	}
-	changing.Wait()
-	if got, want := sub.String(), "PubSub(kept, stays*)"; got != want {
-		t.Errorf("String() = %q, want %q", got, want)
-	}
-	mustBeReadyAgain(t, sub)
-	s.waitForOwners(t, "kept")
-	eventuallyHolds(t, "one pattern is left, and no channel but one", func() bool {
-		for _, admin := range s.admins {
-			heard := admin.PubSubNumSub(ctx, goes...).Val()
-			if slices.ContainsFunc(goes, func(name string) bool { return heard[name] > 0 }) || admin.PubSubNumPat(ctx).Val() != 1 {
-				return false
-			}
-		}
-		return s.connections(t) == "0: 1, 1: 1, 2: 1"
-	})
-	s.assertHears(t, sub, s.Publish, "kept", "stays-0", "stays-1", "stays-2", "stays-3")
 }

@@ -159,6 +159,12 @@ func printed(got []trouble) []string {
 // eventuallyHolds polls a fact that nothing tells of.
 func eventuallyHolds(t *testing.T, what string, holds func() bool) {
 	t.Helper()
+	holdsWithin(t, patience, what, holds)
+}
+
+// holdsWithin is eventuallyHolds for what takes longer.
+func holdsWithin(t *testing.T, patience time.Duration, what string, holds func() bool) {
+	t.Helper()
 	late := time.After(patience)
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()

@@ -1,0 +1,154 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+)
+
+// ringSubject is a subject on a Ring of three servers that looks for them often.
+type ringSubject struct {
+	*tracedpubsub.Client
+
+	ring    *redis.Ring
+	servers map[string]*redistest.Server // by the names that the Ring has for them
+	admins  map[string]*redis.Client
+	reports *troubleLog
+}
+
+func newRingSubject(t *testing.T) *ringSubject {
+	t.Helper()
+	s := &ringSubject{
+		servers: make(map[string]*redistest.Server), admins: make(map[string]*redis.Client), reports: newTroubleLog(),
+	}
+	for i := range 3 {
+		s.addServer(t, strconv.Itoa(i))
+	}
+	s.wrapRing(t)
+	return s
+}
+
+func (s *ringSubject) addServer(t *testing.T, name string) {
+	t.Helper()
+	s.servers[name] = redistest.Start(t)
+	// Asked while its server is down, it is to say so at once.
+	s.admins[name] = redis.NewClient(&redis.Options{Addr: s.servers[name].Addr(), MaxRetries: -1, DialerRetries: 1})
+	t.Cleanup(func() { _ = s.admins[name].Close() })
+}
+
+func (s *ringSubject) wrapRing(t *testing.T) {
+	t.Helper()
+	s.ring = redis.NewRing(&redis.RingOptions{Addrs: s.addrs(), HeartbeatFrequency: 50 * time.Millisecond, DialerRetries: 1})
+	t.Cleanup(func() { _ = s.ring.Close() })
+	s.Client = tracedpubsub.Wrap(s.ring, tracedpubsub.WithErrorHandler(s.reports.handle))
+}
+
+func (s *ringSubject) addrs() map[string]string {
+	addrs := make(map[string]string)
+	for name, server := range s.servers {
+		addrs[name] = server.Addr()
+	}
+	return addrs
+}
+
+// owner is the name of the server that the Ring has for a channel.
+func (s *ringSubject) owner(t *testing.T, channel string) string {
+	t.Helper()
+	client, err := s.ring.GetShardClientForKey(channel)
+	if err != nil {
+		t.Fatalf("owner of %s: %v", channel, err)
+	}
+	for name, addr := range s.addrs() {
+		if addr == client.Options().Addr {
+			return name
+		}
+	}
+	t.Fatalf("%s belongs to a stranger", channel)
+	return ""
+}
+
+// connections are how many connections subscribe on each server that runs.
+func (s *ringSubject) connections(t *testing.T) string {
+	t.Helper()
+	var counts []string
+	for name, admin := range s.admins {
+		if list, err := admin.Do(t.Context(), "client", "list", "type", "pubsub").Text(); err == nil {
+			counts = append(counts, fmt.Sprintf("%s: %d", name, strings.Count(list, "\n")))
+		}
+	}
+	slices.Sort(counts)
+	return strings.Join(counts, ", ")
+}
+
+// waitForShards waits until the Ring has so many servers that are up.
+func (s *ringSubject) waitForShards(t *testing.T, n int) {
+	t.Helper()
+	eventuallyHolds(t, fmt.Sprintf("%d servers are up", n), func() bool { return s.ring.Len() == n })
+}
+
+// waitForOwners waits until each channel is listened to at its owner and nowhere
+// else.
+func (s *ringSubject) waitForOwners(t *testing.T, channels ...string) {
+	t.Helper()
+	for _, channel := range channels {
+		eventuallyHolds(t, channel+" is listened to at its owner alone", func() bool {
+			owner := s.owner(t, channel)
+			for name, admin := range s.admins {
+				n, err := admin.PubSubNumSub(t.Context(), channel).Result()
+				if want := name == owner; err == nil && (n[channel] == 1) != want {
+					return false
+				}
+			}
+			return true
+		})
+	}
+}
+
+func (s *ringSubject) ready(t *testing.T, sub *tracedpubsub.PubSub) *tracedpubsub.PubSub {
+	t.Helper()
+	t.Cleanup(func() { _ = sub.Close() })
+	mustBeReady(t, sub)
+	return sub
+}
+
+// assertHears publishes through the Ring and asserts that each message comes.
+func (s *ringSubject) assertHears(t *testing.T, sub *tracedpubsub.PubSub, publish func(ctx context.Context, channel string, payload any) *redis.IntCmd, channels ...string) {
+	t.Helper()
+	for _, channel := range channels {
+		if err := publish(t.Context(), channel, channel).Err(); err != nil {
+			t.Fatalf("publish on %s: %v", channel, err)
+		}
+	}
+	assertReceivesAll(t, sub, channels...)
+}
+
+// waitForConnections waits until what sub wants is asked for where it belongs.
+func (s *ringSubject) waitForConnections(t *testing.T, sub *tracedpubsub.PubSub) {
+	t.Helper()
+	eventuallyHolds(t, "each name is heard", func() bool {
+		patterns, heard := 0, make(map[string]bool)
+		for name, admin := range s.admins {
+			patterns += int(admin.PubSubNumPat(t.Context()).Val())
+			for _, channel := range []string{"a", "b", "c"} {
+				n := admin.PubSubNumSub(t.Context(), channel).Val()[channel] + admin.PubSubShardNumSub(t.Context(), channel).Val()[channel]
+				heard[channel] = heard[channel] || n == 1 && s.owner(t, channel) == name
+			}
+		}
+		if sub.String() == "PubSub(?)" {
+			return patterns == 3
+		}
+		return heard["a"] && heard["b"] && heard["c"]
+	})
+}
