@@ -103,9 +103,28 @@ func (c *Carrier) empty() bool {
 	return c.traceparent == "" && c.tracestate == "" && c.baggage == "" && len(c.others) == 0
 }
 
-// inject writes the trace context and the baggage of ctx into c.
-func (c *Carrier) inject(ctx context.Context, p propagation.TextMapPropagator) {
-	p.Inject(ctx, c)
+// inject writes the trace context and the baggage of ctx into carrier. A
+// propagator that panics leaves it empty.
+func (c *config) inject(ctx context.Context, carrier *Carrier) {
+	p, _ := c.propagation()
+	injected := false
+	defer func() {
+		if !injected {
+			*carrier = Carrier{}
+		}
+	}()
+	defer c.contain("WithPropagators")
+	p.Inject(ctx, carrier)
+	injected = true
+}
+
+// extractInto returns ctx with what the propagator finds in carrier; ctx itself
+// if it panics.
+func (c *config) extractInto(ctx context.Context, carrier *Carrier) (extracted context.Context) {
+	p, _ := c.propagation()
+	extracted = ctx
+	defer c.contain("WithPropagators")
+	return p.Extract(ctx, carrier)
 }
 
 // producer returns ctx with what the carrier carries, and the span context of
@@ -123,11 +142,10 @@ func (c *config) producer(ctx context.Context, carrier *Carrier) (context.Contex
 	if carrier.empty() {
 		return ctx, trace.SpanContext{}
 	}
-	p, _ := c.propagation()
 	if c.publicEndpoint {
-		return ctx, trace.SpanContextFromContext(p.Extract(context.Background(), carrier))
+		return ctx, trace.SpanContextFromContext(c.extractInto(context.Background(), carrier))
 	}
-	ctx = p.Extract(ctx, carrier)
+	ctx = c.extractInto(ctx, carrier)
 	return ctx, trace.SpanContextFromContext(ctx)
 }
 

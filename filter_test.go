@@ -13,9 +13,11 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
 )
 
 // A channel that is left out is as go-redis has it, on both sides.
@@ -244,4 +246,40 @@ func TestPanickingFunctions(t *testing.T) {
 			})
 		}
 	})
+}
+
+// panicking is a propagator that panics when it is used, but not when it is asked
+// for its fields.
+type panicking struct{}
+
+func (panicking) Inject(context.Context, propagation.TextMapCarrier) { panic(errHandler) }
+
+func (panicking) Extract(context.Context, propagation.TextMapCarrier) context.Context {
+	panic(errHandler)
+}
+
+func (panicking) Fields() []string { return []string{"traceparent"} }
+
+// A message goes out, and comes in, without a context if the propagator panics.
+func TestPropagatorThatPanics(t *testing.T) {
+	ctx, rdb, rec := testContext(t), redistest.Start(t).Client(), newRecorder(t)
+	var published, read errorLog
+	raw := readyRaw(t, rdb.Subscribe(ctx, "reports"))
+	assertSent(t, tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithPropagators(panicking{}),
+		published.option()).Publish(ctx, "reports", "hello"))
+	published.assertOne(t, errHandler)
+	const bare = `{"tracedpubsub":1,"payload":"hello"}`
+	if got := nextRaw(t, raw).Payload; got != bare {
+		t.Errorf("what went out is %s, want %s", got, bare)
+	}
+
+	m := tracedpubsub.FromRedis(&redis.Message{Channel: "reports", Payload: `{"tracedpubsub":1,"traceparent":"x","payload":"hello"}`},
+		tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithPropagators(panicking{}), read.option())
+	_, span := m.Start(ctx)
+	span.End()
+	if m.Payload != "hello" {
+		t.Errorf("the payload is %q, want %q", m.Payload, "hello")
+	}
+	read.assertOne(t, errHandler)
+	assertRoot(t, rec.spans(t, 2)[1])
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
@@ -58,6 +59,9 @@ func Instrument(rdb redis.UniversalClient, channels func(channel string) bool, o
 		return errors.New("tracedpubsub: Instrument needs to be told which channels, and got nil")
 	}
 	t := &tracing{cfg: newConfig(opts...), channels: channels}
+	if v := reflect.ValueOf(rdb); v.Kind() == reflect.Pointer && v.IsNil() {
+		return fmt.Errorf("tracedpubsub: cannot instrument a %T that is nil", rdb)
+	}
 	switch rdb := rdb.(type) {
 	case *redis.Client:
 		t.client = rdb

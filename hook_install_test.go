@@ -23,6 +23,7 @@ func TestInstrumentRefuses(t *testing.T) {
 		{"no channels", "they are asked for", rdb, nil},
 		{"a type of the user's own", "nobody knows where its commands go", struct{ redis.UniversalClient }{rdb}, allChannels},
 		{"nothing", "it is no client", nil, allChannels},
+		{"a client that is nil", "nor is this", (*redis.Client)(nil), allChannels},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			err := tracedpubsub.Instrument(row.client, row.channels)

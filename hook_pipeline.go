@@ -5,6 +5,7 @@ package tracedpubsub
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/redis/go-redis/v9"
@@ -171,8 +172,13 @@ func (b *batch) takeOver(err error, each func(err error)) (first error) {
 func (b *batch) failure(m *outgoing, err error) error {
 	answered := m.takeOver()
 	switch {
-	case m.sent == nil: // the caller's own command is not asked: it might wait
-		return nil
+	case m.sent == nil:
+		// The caller's own command is not asked: it might wait. An answer of the server
+		// may be about another command; any other error is about all of them.
+		if _, answer := errors.AsType[redis.Error](err); answer {
+			return nil
+		}
+		return err
 	case m.sent.Err() != nil:
 		return m.sent.Err()
 	case answered:

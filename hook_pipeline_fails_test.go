@@ -133,6 +133,21 @@ func TestPipelineOfDeadServer(t *testing.T) {
 	assertFailed(t, spans[1], "connection")
 }
 
+// The same with a command whose reply could not be given back, so that it goes out
+// itself.
+func TestPipelineOfDeadServerWithAnotherType(t *testing.T) {
+	ctx, rec := testContext(t), newRecorder(t)
+	rdb := deadClient(t)
+	instrument(t, rdb, rec, tracedpubsub.WithErrorHandler(func(error) {}))
+	_, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		return pipe.Process(ctx, redis.NewBoolCmd(ctx, "publish", "reports", "hello"))
+	})
+	if err == nil {
+		t.Error("Exec returned no error")
+	}
+	assertFailed(t, rec.spans(t, 2)[1], "connection")
+}
+
 // A hook behind ours that sends nothing decides for the batch.
 func TestPipelineThatIsNotSent(t *testing.T) {
 	ctx, rec := testContext(t), newRecorder(t)

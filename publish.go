@@ -237,9 +237,8 @@ func (e *encoder) encode(ctx context.Context, c *config, payload any) ([]byte, e
 
 // begin writes the trace context of ctx in front of the envelopes that follow.
 func (e *encoder) begin(ctx context.Context, c *config) {
-	p, _ := c.propagation()
 	e.carrier = Carrier{}
-	e.carrier.inject(ctx, p)
+	c.inject(ctx, &e.carrier)
 	head, left := appendHead(e.message[:0], &e.carrier)
 	if left != nil {
 		c.handle(left)
