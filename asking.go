@@ -44,7 +44,7 @@ func (f *feed) commands(op string, to kind, names []string) []*command {
 	switch {
 	case len(names) == 0:
 		return nil
-	case f.shard == nil || f.shard.cluster == nil:
+	case !f.slotted():
 		return []*command{{op: op, to: to, names: names}}
 	}
 	commands := make([]*command, len(names))

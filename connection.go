@@ -18,7 +18,7 @@ type connection struct {
 	ps   *redis.PubSub
 	home Subscriber // where it leads to
 
-	// Guarded by feed.mu.
+	// Guarded by status.mu.
 	pending   []*command            // in the order in which they were sent
 	recovered map[*trouble][]string // names that are heard again, and are to be reported
 

@@ -106,8 +106,8 @@ func panicText(v any) string {
 
 // Channel returns the channel on which the messages come, for select loops.
 // Start the consumer span with [Message.Start]. It is always the same channel,
-// and is closed with the subscription: a nil message with ok false. A message that nobody takes is not
-// dropped: the subscription stops reading.
+// and is closed with the subscription: a nil message with ok false. A message
+// that nobody takes is not dropped: the subscription stops reading.
 func (p *PubSub) Channel() <-chan *Message {
 	p.read()
 	return p.messages

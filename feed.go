@@ -197,6 +197,10 @@ func (f *feed) unused() bool {
 	return f.conn == nil && f.idle()
 }
 
+// slotted says that what the feed wants are sharded channels of a cluster, which
+// go with their slots.
+func (f *feed) slotted() bool { return f.shard != nil && f.shard.cluster != nil }
+
 // idle says that the feed wants nothing. status.mu is held.
 func (f *feed) idle() bool {
 	for _, wishes := range f.wishes {

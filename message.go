@@ -47,10 +47,7 @@ type Message struct {
 // received. Of the options, those that are about reading count. Use
 // [Client.FromRedis] where the messages are many: it reads its options once.
 func FromRedis(m *redis.Message, opts ...Option) *Message {
-	if len(opts) == 0 {
-		return defaultConfig.open(m, nil)
-	}
-	return newConfig(opts...).open(m, nil)
+	return configOf(opts).open(m, nil)
 }
 
 // FromRedis is the function [FromRedis] with the options of c, for messages that

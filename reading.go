@@ -108,7 +108,7 @@ func (f *feed) reportRecovered(conn *connection) {
 // does when another server takes over its slot. It says whether that is what has
 // happened. status.mu is held.
 func (f *feed) moved(conn *connection, s *redis.Subscription) bool {
-	if f.shard == nil || f.shard.cluster == nil || s.Kind != unsubscribeOps[toShards] {
+	if !f.slotted() || s.Kind != unsubscribeOps[toShards] {
 		return false
 	}
 	if w := f.wishes[toShards][s.Channel]; w != nil {
@@ -174,7 +174,7 @@ func (f *feed) refuse(conn *connection, cmd *command, names []string, err error)
 		w.asked, w.deaf = nil, &t // the watch asks again
 	}
 	f.status.mu.Unlock()
-	if _, moved := redis.IsMovedError(err); moved && f.shard != nil && f.shard.cluster != nil {
+	if _, moved := redis.IsMovedError(err); moved && f.slotted() {
 		if !cmd.subscribes() {
 			return // nobody listens there any more, as asked for
 		}
