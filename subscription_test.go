@@ -90,6 +90,7 @@ type trouble struct {
 type troubleLog struct {
 	mu      sync.Mutex
 	got     []trouble
+	count   int
 	other   []error
 	changed chan struct{}
 }
@@ -101,6 +102,7 @@ func (r *troubleLog) handle(err error) {
 	defer r.mu.Unlock()
 	if e, ok := errors.AsType[*tracedpubsub.SubscriptionError](err); ok {
 		r.got = append(r.got, trouble{e, time.Now()})
+		r.count++
 	} else {
 		r.other = append(r.other, err)
 	}
@@ -113,6 +115,13 @@ func (r *troubleLog) all() []trouble {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.got)
+}
+
+// forget forgets what was reported before a moment.
+func (r *troubleLog) forget(before time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.got = slices.DeleteFunc(r.got, func(e trouble) bool { return e.at.Before(before) })
 }
 
 // wait waits until enough says that what was reported is enough.
