@@ -104,9 +104,10 @@ func (c *Carrier) empty() bool {
 }
 
 // inject writes the trace context and the baggage of ctx into carrier. A
-// propagator that panics leaves it empty.
-func (c *config) inject(ctx context.Context, carrier *Carrier) {
-	p, _ := c.propagation()
+// propagator that panics leaves it empty. The traceparent may lie in room, which
+// has to last as long as carrier.
+func (c *config) inject(ctx context.Context, carrier *Carrier, room *[traceparentLength]byte) {
+	parts := c.propagation().parts
 	injected := false
 	defer func() {
 		if !injected {
@@ -114,14 +115,20 @@ func (c *config) inject(ctx context.Context, carrier *Carrier) {
 		}
 	}()
 	defer c.contain("WithPropagators")
-	p.Inject(ctx, carrier)
+	for _, part := range parts {
+		if part == (propagation.TraceContext{}) && tracesAlike() {
+			injectTraceContext(ctx, carrier, room)
+		} else {
+			part.Inject(ctx, carrier)
+		}
+	}
 	injected = true
 }
 
 // extractInto returns ctx with what the propagator finds in carrier; ctx itself
 // if it panics.
 func (c *config) extractInto(ctx context.Context, carrier *Carrier) (extracted context.Context) {
-	p, _ := c.propagation()
+	p := c.propagation().propagator
 	extracted = ctx
 	defer c.contain("WithPropagators")
 	return p.Extract(ctx, carrier)

@@ -77,9 +77,8 @@ func Encode(ctx context.Context, payload any, opts ...Option) ([]byte, error) {
 // error handler count, and they go with the Envelope.
 func Decode(message string, opts ...Option) (Envelope, error) {
 	e := Envelope{cfg: configOf(opts)}
-	_, fields := e.cfg.propagation()
 	var err error
-	e.Payload, err = decode(message, fields, &e.Carrier)
+	e.Payload, err = decode(message, e.cfg.propagation().fields, &e.Carrier)
 	return e, err
 }
 

@@ -85,7 +85,7 @@ func (t *tracing) look(m *outgoing) bool {
 // go-redis to marshal, which is to be done once.
 func plainBytes(payload any) []byte {
 	switch payload.(type) {
-	case string, *string, []byte:
+	case string, *string, []byte, *enveloped:
 		b, _ := payloadBytes(nil, payload)
 		return b
 	}
@@ -102,10 +102,9 @@ func (c *config) isEnvelope(payload []byte) bool {
 	if !bytes.Contains(payload, []byte(`tracedpubsub`)) && !bytes.Contains(payload, []byte(`\u`)) {
 		return false
 	}
-	_, fields := c.propagation()
 	message := string(payload) // a copy: it is the user's, who may write to it
 	var carrier Carrier
-	body, err := decode(message, fields, &carrier)
+	body, err := decode(message, c.propagation().fields, &carrier)
 	return len(body) < len(message) || errors.Is(err, ErrUnsupportedVersion)
 }
 
@@ -135,7 +134,7 @@ func (t *tracing) copy(ctx context.Context, e *encoder, m *outgoing, room []any)
 	case m.err != nil:
 		args[2] = refused(args[2], m.err)
 	default:
-		args[2] = string(e.wrap(m.body))
+		args[2] = newEnveloped(e.wrap(m.body))
 	}
 	m.sent = copyOf(ctx, m.cmd, args)
 	if m.sent == nil && !m.bare {

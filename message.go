@@ -72,8 +72,7 @@ func (c *config) open(m *redis.Message, server []attribute.KeyValue) *Message {
 		msg.template = m.Pattern
 	}
 	if m.PayloadSlice == nil {
-		_, fields := c.propagation()
-		msg.Payload, msg.Err = decode(m.Payload, fields, &msg.carrier)
+		msg.Payload, msg.Err = decode(m.Payload, c.propagation().fields, &msg.carrier)
 	}
 	return msg
 }

@@ -37,35 +37,47 @@ func (c *config) tracer() trace.Tracer {
 	return tracer
 }
 
+// propagatorOf is a propagator and what there is to know of it.
 type propagatorOf struct {
 	propagator propagation.TextMapPropagator
 	fields     []string
+	parts      []propagation.TextMapPropagator // what injects, one after the other
 }
 
 var (
-	w3c       = propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
-	w3cFields = w3c.Fields()
+	w3c        = propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
+	w3cDefault = &propagatorOf{w3c, w3c.Fields(), partsOf(w3c)}
 )
 
-// propagation returns the propagator in force and the names of its fields.
-func (c *config) propagation() (propagation.TextMapPropagator, []string) {
+// propagation returns the propagator in force.
+func (c *config) propagation() *propagatorOf {
 	p := c.propagator
 	if p == nil {
 		p = otel.GetTextMapPropagator()
 	}
 	if kept := c.propagators.Load(); kept != nil && identical(kept.propagator, p) {
-		return kept.propagator, kept.fields
+		return kept
 	}
 	fields := c.fieldsOf(p)
 	if len(fields) == 0 {
 		// Not kept: the global default delegates to one that may be set later.
 		if c.propagator == nil {
-			return w3c, w3cFields
+			return w3cDefault
 		}
-		return p, nil
+		return &propagatorOf{p, nil, []propagation.TextMapPropagator{p}}
 	}
-	c.propagators.Store(&propagatorOf{p, fields})
-	return p, fields
+	kept := &propagatorOf{p, fields, partsOf(p)}
+	c.propagators.Store(kept)
+	return kept
+}
+
+// partsOf takes the SDK's composite propagator apart.
+func partsOf(p propagation.TextMapPropagator) []propagation.TextMapPropagator {
+	parts := []propagation.TextMapPropagator{p}
+	if v := reflect.ValueOf(p); v.Type() == reflect.TypeOf(w3c) {
+		return v.Convert(reflect.TypeOf(parts)).Interface().([]propagation.TextMapPropagator)
+	}
+	return parts
 }
 
 // fieldsOf asks a propagator for its fields. It may be asked on the goroutine that

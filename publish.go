@@ -30,6 +30,9 @@ type ShardPublisher interface {
 // takes and returns what it returns; a payload that go-redis refuses is handed
 // on to it, so that its own error is on the command.
 //
+// The command holds the envelope as an argument that is no string, but prints and
+// marshals as one.
+//
 // Where the reply is deferred (rdb is a redis.Pipeliner, or an asynchronous
 // *redis.AutoPipeliner), the span tells of the creation of the message alone,
 // and Publish does not wait for the reply.
@@ -193,7 +196,7 @@ func (c *config) message(ctx context.Context, channel string, payload any) (any,
 	if err != nil {
 		return refused(payload, err), err
 	}
-	return string(message), nil
+	return newEnveloped(message), nil
 }
 
 // refused is what goes to go-redis for a payload that has no bytes: err is that
@@ -215,10 +218,11 @@ func (f failedMarshal) MarshalBinary() ([]byte, error) { return nil, f.err }
 // encoder is the memory in which an envelope is written. What it returns is to
 // be copied: go-redis keeps commands, and the encoder is used again.
 type encoder struct {
-	carrier Carrier
-	payload []byte // for payloads that have to be formatted
-	message []byte
-	head    int // how much of message is in front of the payload
+	carrier     Carrier
+	traceparent [traceparentLength]byte // what carrier has may lie here
+	payload     []byte                  // for payloads that have to be formatted
+	message     []byte
+	head        int // how much of message is in front of the payload
 }
 
 var encoders = sync.Pool{New: func() any { return &encoder{payload: make([]byte, 0, 64)} }}
@@ -238,7 +242,7 @@ func (e *encoder) encode(ctx context.Context, c *config, payload any) ([]byte, e
 // begin writes the trace context of ctx in front of the envelopes that follow.
 func (e *encoder) begin(ctx context.Context, c *config) {
 	e.carrier = Carrier{}
-	c.inject(ctx, &e.carrier)
+	c.inject(ctx, &e.carrier, &e.traceparent)
 	head, left := appendHead(e.message[:0], &e.carrier)
 	if left != nil {
 		c.handle(left)

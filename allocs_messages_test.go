@@ -1,0 +1,169 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+)
+
+// onlooker is a span processor. An SDK that has one makes snapshots of spans.
+type onlooker struct{}
+
+func (onlooker) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
+func (onlooker) OnEnd(sdktrace.ReadOnlySpan)                     {}
+func (onlooker) Shutdown(context.Context) error                  { return nil }
+func (onlooker) ForceFlush(context.Context) error                { return nil }
+
+// producerSpan and consumerSpan are what no library can do without: a span of the
+// SDK, with attributes that are ready.
+func producerSpan(ctx context.Context, tracer trace.Tracer) trace.Span {
+	_, span := tracer.Start(ctx, "publish reports", readyAttributes...)
+	return span
+}
+
+func consumerSpan(ctx context.Context, tracer trace.Tracer) trace.Span {
+	return producerSpan(trace.ContextWithRemoteSpanContext(ctx, remote), tracer)
+}
+
+var (
+	readyAttributes = []trace.SpanStartOption{trace.WithAttributes(
+		attribute.String("1", ""), attribute.String("2", ""), attribute.String("3", ""), attribute.String("4", ""))}
+	remote = trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled, Remote: true,
+	})
+)
+
+// assertAllocs asserts how many allocations f makes beside those of a span, with each
+// tracing that an application may have. prepare returns f.
+func assertAllocs(t *testing.T, want float64, span func(context.Context, trace.Tracer) trace.Span, prepare func(c *config) (f func())) {
+	t.Helper()
+	for name, provider := range map[string]trace.TracerProvider{
+		"sampled":   sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(onlooker{})),
+		"unsampled": sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample())),
+		"no-op":     noop.NewTracerProvider(),
+	} {
+		c, tracer := newConfig(WithTracerProvider(provider), WithPropagators(w3c)), provider.Tracer("")
+		floor := fewestAllocs(func() { span(context.Background(), tracer).End() })
+		if got := fewestAllocs(prepare(c)); got != floor+want {
+			t.Errorf("%s: %v allocations, want the %v of a span, and %v", name, got, floor, want)
+		}
+	}
+}
+
+// samplePayloads are one for each form that an envelope has.
+var samplePayloads = []struct {
+	name    string
+	payload any
+}{
+	{"text", strings.Repeat("the quick brown fox ", 50)},
+	{"escaped text", strings.Repeat("say \"hi\"\n", 100)},
+	{"document", `{"items":[` + strings.Repeat(`{"id":7,"name":"x"},`, 50) + `null]}`},
+	{"binary", []byte(strings.Repeat("\xff\x00", 500))},
+	{"number", 17.5},
+}
+
+// To publish costs one allocation beside the span: the envelope, which go-redis may
+// keep for as long as it likes.
+func TestAllocationsOfPublishing(t *testing.T) {
+	answered := redis.NewIntCmd(context.Background())
+	ctx := context.Background()
+	for _, p := range samplePayloads {
+		t.Run(p.name, func(t *testing.T) {
+			assertAllocs(t, 1, producerSpan, func(c *config) func() {
+				return func() {
+					c.publish(ctx, &publication{silent{answered}, nil, publishing, viaPublish}, "reports", p.payload)
+				}
+			})
+		})
+	}
+}
+
+// A hook makes a copy of the command besides, with arguments of its own.
+func TestAllocationsOfHookedPublishing(t *testing.T) {
+	ctx := context.Background()
+	cmd := redis.NewIntCmd(ctx, "publish", "reports", "hello")
+	assertAllocs(t, 3, producerSpan, func(c *config) func() {
+		process := newHook(c).ProcessHook(func(_ context.Context, sent redis.Cmder) error {
+			answer(sent)
+			return nil
+		})
+		return func() { _ = process(ctx, cmd) }
+	})
+}
+
+// In a pipeline a message costs its span, its envelope and its copy. What the batch
+// has for all of them is the same few pieces for any number.
+func TestAllocationsOfHookedPipelines(t *testing.T) {
+	const few, many = 1, 4 // so few that all find in the pools what they have put there
+	ctx := context.Background()
+	cmds := make([]redis.Cmder, many)
+	for i := range cmds {
+		cmds[i] = redis.NewIntCmd(ctx, "publish", "reports", "hello")
+	}
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))
+	tracer := provider.Tracer("")
+	span := fewestAllocs(func() { producerSpan(ctx, tracer).End() })
+	for _, batchSpanOnly := range []bool{false, true} {
+		c := newConfig(WithTracerProvider(provider), WithPropagators(w3c))
+		want := (many - few) * (2 + span)
+		if c.batchSpanOnly = batchSpanOnly; batchSpanOnly {
+			want = (many - few) * 2
+		}
+		process := newHook(c).ProcessPipelineHook(func(_ context.Context, sent []redis.Cmder) error {
+			for _, cmd := range sent {
+				answer(cmd)
+			}
+			return nil
+		})
+		got := fewestAllocs(func() { _ = process(ctx, cmds) }) - fewestAllocs(func() { _ = process(ctx, cmds[:few]) })
+		if got != want {
+			t.Errorf("one span for the batch %t: %v allocations for %d messages more, want %v", batchSpanOnly, got, many-few, want)
+		}
+	}
+}
+
+func newHook(c *config) redis.Hook {
+	return &hook{&tracing{cfg: c, channels: func(string) bool { return true }}, alone}
+}
+
+func answer(sent redis.Cmder) { sent.(*redis.IntCmd).SetVal(1) }
+
+// To receive costs the Message, and its payload if that has to be made of what was read.
+func TestAllocationsOfReceiving(t *testing.T) {
+	ctx := context.Background()
+	for _, row := range []struct {
+		name, reason, payload string
+		want                  float64
+	}{
+		{"text", "the payload is part of what was read", "hello", 1},
+		{"document", "likewise", `{"a":[1,2,3]}`, 1},
+		{"escaped text", "one more for the payload", `say "hi"`, 2},
+		{"binary", "likewise", "\xff\x00", 2},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			e := Envelope{Payload: row.payload, Carrier: Carrier{traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}
+			m := &redis.Message{Channel: "reports", Payload: string(e.AppendTo(nil))}
+			var got string
+			assertAllocs(t, row.want, consumerSpan, func(c *config) func() {
+				return func() {
+					c.open(m, nil).within(ctx, func(_ context.Context, m *Message) bool {
+						got = m.Payload
+						return true
+					})
+				}
+			})
+			if got != row.payload {
+				t.Errorf("received %q, want %q: %s", got, row.payload, row.reason)
+			}
+		})
+	}
+}
