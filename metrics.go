@@ -34,11 +34,11 @@ type instruments struct {
 // metrics returns the instruments of the provider in force. They are kept for as
 // long as it stays the same.
 func (c *config) metrics() *instruments {
-	provider := c.meterProvider
+	kept, provider := c.meters.Load(), c.meterProvider
 	if provider == nil {
 		provider = otel.GetMeterProvider()
 	}
-	if kept := c.meters.Load(); kept != nil && identical(kept.provider, provider) {
+	if kept != nil && (c.meterProvider != nil || identical(kept.provider, provider)) {
 		return kept
 	}
 	i, err := newInstruments(provider)

@@ -15,7 +15,7 @@ import (
 
 // The global provider and the global propagator are looked up on each call, so
 // that one that is set later counts. What is made from them is kept for as long
-// as they stay the same.
+// as they stay the same; that of an option is always the same.
 
 type tracerOf struct {
 	provider trace.TracerProvider
@@ -23,11 +23,11 @@ type tracerOf struct {
 }
 
 func (c *config) tracer() trace.Tracer {
-	provider := c.tracerProvider
+	kept, provider := c.tracers.Load(), c.tracerProvider
 	if provider == nil {
 		provider = otel.GetTracerProvider()
 	}
-	if kept := c.tracers.Load(); kept != nil && identical(kept.provider, provider) {
+	if kept != nil && (c.tracerProvider != nil || identical(kept.provider, provider)) {
 		return kept.tracer
 	}
 	tracer := provider.Tracer(ScopeName,
@@ -51,11 +51,11 @@ var (
 
 // propagation returns the propagator in force.
 func (c *config) propagation() *propagatorOf {
-	p := c.propagator
+	kept, p := c.propagators.Load(), c.propagator
 	if p == nil {
 		p = otel.GetTextMapPropagator()
 	}
-	if kept := c.propagators.Load(); kept != nil && identical(kept.propagator, p) {
+	if kept != nil && (c.propagator != nil || identical(kept.propagator, p)) {
 		return kept
 	}
 	fields := c.fieldsOf(p)
@@ -66,7 +66,7 @@ func (c *config) propagation() *propagatorOf {
 		}
 		return &propagatorOf{p, nil, []propagation.TextMapPropagator{p}}
 	}
-	kept := &propagatorOf{p, fields, partsOf(p)}
+	kept = &propagatorOf{p, fields, partsOf(p)}
 	c.propagators.Store(kept)
 	return kept
 }
@@ -90,11 +90,15 @@ func (c *config) fieldsOf(p propagation.TextMapPropagator) []string {
 // identical says whether a and b are the same thing. A composite propagator is a
 // slice, which == does not take.
 func identical(a, b any) (same bool) {
-	va, vb := reflect.ValueOf(a), reflect.ValueOf(b)
-	if va.Type() != vb.Type() {
+	t := reflect.TypeOf(a)
+	if t != reflect.TypeOf(b) {
 		return false
 	}
-	if va.Kind() == reflect.Slice {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return a == b
+	case reflect.Slice:
+		va, vb := reflect.ValueOf(a), reflect.ValueOf(b)
 		return va.Len() == vb.Len() && va.Pointer() == vb.Pointer()
 	}
 	// Nor does it take other types that have one inside: they are new each time.
