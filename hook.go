@@ -57,7 +57,8 @@ import (
 // payloads lets them choose the trace context, too; [Publish] wraps whatever it is given.
 //
 // Of several hooks, the first that traces its channel has a message, and the others
-// leave it alone, bare or not.
+// leave it alone, bare or not. So they do with what a [Client] sends bare (see
+// [WithEnvelopeFilter]), but for what it puts into a pipeline: there a hook is not told.
 func Instrument(rdb redis.UniversalClient, channels func(channel string) bool, opts ...Option) error {
 	if channels == nil {
 		return errors.New("tracedpubsub: Instrument needs to be told which channels, and got nil")
@@ -166,7 +167,8 @@ func withBare(ctx context.Context, channel string) context.Context {
 	return context.WithValue(ctx, bareKey{}, channel)
 }
 
-// isBare says whether another hook has traced cmd and wants it to go out bare.
+// isBare says whether a [Client] or another hook has traced cmd and wants it to go out
+// bare.
 func isBare(ctx context.Context, cmd redis.Cmder) bool {
 	bare, ok := ctx.Value(bareKey{}).(string)
 	if !ok {

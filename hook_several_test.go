@@ -132,6 +132,75 @@ func assertBatchAbout(t *testing.T, rec *recorder, channels []string, raws map[s
 	}
 }
 
+// What a Client has traced and sends bare, hooks leave alone.
+func TestHookAndBareClient(t *testing.T) {
+	onEachHookedClient(t, func(t *testing.T, open func() nodeHooker) {
+		ctx, rdb := testContext(t), open()
+		rec, hooking, metered := newRecorder(t), newRecorder(t), newMetering(t)
+		instrument(t, rdb.UniversalClient, hooking, metered.option())
+		rdb.add(tracedpubsub.NewHook(allChannels, tracedpubsub.WithTracerProvider(hooking), metered.option()))
+		client := tracedpubsub.Wrap(rdb.UniversalClient, tracedpubsub.WithTracerProvider(rec), metered.option(),
+			tracedpubsub.WithEnvelopeFilter(func(channel string) bool { return channel != "bare" }))
+		raw := readyRaw(t, rdb.listen(ctx, "bare", true))
+
+		assertSent(t, client.SPublish(ctx, "bare", "hello"))
+		if got := nextRaw(t, raw).Payload; got != "hello" {
+			t.Errorf("on the wire is %q, want hello", got)
+		}
+		assertName(t, rec.spans(t, 1)[0], "spublish bare")
+		assertSent(t, client.Publish(ctx, "bare", 7)) // a ring sends it to a shard past its own hooks
+		rec.spans(t, 2)
+		err := rdb.Watch(ctx, func(tx *redis.Tx) error { return client.SPublishTo(ctx, tx, "bare", "watched").Err() }, "bare")
+		if got := nextRaw(t, raw).Payload; got != "watched" || err != nil {
+			t.Errorf("on the wire is %q, %v, want watched", got, err)
+		}
+		rec.spans(t, 3)
+		if err := client.SPublish(ctx, "enveloped", report{7}).Err(); err == nil {
+			t.Error("a struct was published")
+		}
+		assertFailed(t, rec.spans(t, 4)[3], plainErrorType) // and not a second time
+		hooking.spans(t, 0)
+		if n := metered.total(t, sentMessages); n != 4 {
+			t.Errorf("%d messages were counted, want 4", n)
+		}
+
+		// It is about that one message.
+		assertSent(t, rdb.SPublish(ctx, "bare", "hello"))
+		assertCarries(t, nextRaw(t, raw), "hello", hooking.spans(t, 1)[0])
+	})
+}
+
+// A hook that publishes something else with the context that it is given is a publisher
+// like any other.
+func TestHookAndBareClientAndAuditor(t *testing.T) {
+	ctx, rec, hooking := testContext(t), newRecorder(t), newRecorder(t)
+	server := redistest.Start(t)
+	rdb, other := server.Client(), server.Client()
+	instrument(t, other, hooking)
+	rdb.AddHook(auditing{rdb: other})
+	raw := readyRaw(t, server.Client().Subscribe(ctx, "audit"))
+	client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithEnvelopeFilter(func(string) bool { return false }))
+	assertSent(t, client.Publish(ctx, "bare", "hello"))
+	audit, publish := hooking.spans(t, 1)[0], rec.spans(t, 1)[0]
+	assertCarries(t, nextRaw(t, raw), "hello", audit)
+	assertParent(t, audit, publish)
+}
+
+// auditing is a hook that publishes the payload of each command with three arguments.
+type auditing struct {
+	unhooked
+	rdb *redis.Client
+}
+
+func (a auditing) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if args := cmd.Args(); len(args) == 3 {
+			a.rdb.Publish(ctx, "audit", args[2])
+		}
+		return next(ctx, cmd)
+	}
+}
+
 // A command may be of a type that cannot be compared.
 func TestBatchOfSeveralHooksAndStrangeCommands(t *testing.T) {
 	ctx, first, then := testContext(t), newRecorder(t), newRecorder(t)
