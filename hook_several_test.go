@@ -79,6 +79,8 @@ func TestBatchOfSeveralHooks(t *testing.T) {
 				first, then, metered := newRecorder(t), newRecorder(t), newMetering(t)
 				instrument(t, rdb.UniversalClient, first, row.option, metered.option())
 				rdb.add(tracedpubsub.NewHook(row.inner, tracedpubsub.WithTracerProvider(then), metered.option()))
+				last := newRecorder(t)
+				rdb.add(tracedpubsub.NewHook(allChannels, tracedpubsub.WithTracerProvider(last), metered.option()))
 				raws := map[string]*redis.PubSub{"a": readyRaw(t, rdb.listen(ctx, "a", true)), "b": readyRaw(t, rdb.listen(ctx, "b", true))}
 
 				if _, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
@@ -101,6 +103,7 @@ func TestBatchOfSeveralHooks(t *testing.T) {
 				assertSent(t, rdb.SPublish(ctx, "a", "hello"))
 				assertWire(t, nextRaw(t, raws["a"]), row.bare, first.spans(t, before+1)[before])
 				then.spans(t, after)
+				last.spans(t, 0) // nothing is left for it
 			})
 		}
 	})
