@@ -52,8 +52,13 @@ import (
 //
 // A payload that is an envelope already goes out as it is, without a span of its own:
 // it comes from [Publish], from another hook, or from a relay that passes on what it
-// has received. Whoever lets strangers choose whole payloads lets them choose the trace
-// context, too; [Publish] wraps whatever it is given.
+// has received. In a pipeline it is one of the messages of the batch, whose send span
+// links to the span context that it carries. Whoever lets strangers choose whole
+// payloads lets them choose the trace context, too; [Publish] wraps whatever it is given.
+//
+// Of several hooks, the first that traces its channel has a message, and the others
+// leave it alone, bare or not. So they do with what a [Client] sends bare (see
+// [WithEnvelopeFilter]), but for what it puts into a pipeline: there a hook is not told.
 func Instrument(rdb redis.UniversalClient, channels func(channel string) bool, opts ...Option) error {
 	if channels == nil {
 		return errors.New("tracedpubsub: Instrument needs to be told which channels, and got nil")
@@ -153,6 +158,26 @@ func (h *hook) first(ctx context.Context) (context.Context, bool) {
 	}
 }
 
+// bareKey is the key in the context of a command that was traced and goes out bare; the
+// value is its channel, for a hook may publish something else with that context.
+type bareKey struct{}
+
+// withBare makes hooks leave alone what is published on channel with ctx.
+func withBare(ctx context.Context, channel string) context.Context {
+	return context.WithValue(ctx, bareKey{}, channel)
+}
+
+// isBare says whether a [Client] or another hook has traced cmd and wants it to go out
+// bare.
+func isBare(ctx context.Context, cmd redis.Cmder) bool {
+	bare, ok := ctx.Value(bareKey{}).(string)
+	if !ok {
+		return false
+	}
+	channel, ok := channelOf(cmd)
+	return ok && channel == bare
+}
+
 // DialHook leaves dialing alone.
 func (h *hook) DialHook(next redis.DialHook) redis.DialHook { return next }
 
@@ -160,7 +185,7 @@ func (h *hook) DialHook(next redis.DialHook) redis.DialHook { return next }
 func (h *hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		o := operationOf(cmd)
-		if o == nil {
+		if o == nil || isBare(ctx, cmd) {
 			return next(ctx, cmd)
 		}
 		ctx, first := h.first(ctx)
@@ -168,9 +193,10 @@ func (h *hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			return next(ctx, cmd)
 		}
 		m := outgoing{cmd: cmd, operation: o}
-		if !h.look(&m) {
+		if _, ours := h.look(&m); !ours || m.envelope {
 			return next(ctx, cmd)
 		}
+		m.template = h.cfg.templateOf(m.channel)
 		return h.publish(ctx, &m, next)
 	}
 }
@@ -187,6 +213,9 @@ func (t *tracing) publish(ctx context.Context, m *outgoing, next redis.ProcessHo
 	t.begin(ctx, e, m)
 	t.copy(ctx, e, m, make([]any, arguments))
 	e.free()
+	if m.bare {
+		ctx = withBare(ctx, m.channel)
+	}
 	err := next(ctx, m.toSend())
 	answered := m.takeOver()
 	failure = attribute.KeyValue{}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tracedpubsub/tracedpubsub/internal/jsontext"
 )
@@ -44,41 +45,43 @@ type outgoing struct {
 	operation *operation
 	channel   string
 	template  string
-	bare      bool   // the payload goes out as it is
-	body      []byte // the bytes of the payload, unless it goes out bare
-	err       error  // why it has none
+	envelope  bool              // it is one already, and goes out itself
+	carried   trace.SpanContext // by that envelope
+	bare      bool              // the payload goes out as it is
+	body      []byte            // the bytes of the payload, unless it goes out bare
+	err       error             // why it has none
 	sent      redis.Cmder
 }
 
-// look asks what there is to be known of m before its span starts. It returns false
-// for a message that is none of ours: its channel is not traced, or it is an envelope.
-func (t *tracing) look(m *outgoing) bool {
-	args := m.cmd.Args()
-	channel, ok := args[1].(string)
-	if !ok {
-		b, err := payloadBytes(nil, args[1])
-		if err != nil {
-			return false // go-redis refuses it
-		}
-		channel = string(b)
-	}
-	if !t.traces(channel) {
-		return false
+// look finds out what m is, but for its template. It is none of ours if its channel is
+// not traced. Of an envelope it returns what that carries.
+func (t *tracing) look(m *outgoing) (carrier Carrier, ours bool) {
+	channel, ok := channelOf(m.cmd)
+	if !ok || !t.traces(channel) {
+		return carrier, false
 	}
 	m.channel = channel
 	m.bare = !t.cfg.envelopes(channel)
 	var body []byte
-	if !m.bare {
-		body, m.err = payloadBytes(nil, args[2])
+	if payload := m.cmd.Args()[2]; !m.bare {
+		body, m.err = payloadBytes(nil, payload)
 		m.body = body
 	} else {
-		body = plainBytes(args[2])
+		body = plainBytes(payload)
 	}
-	if t.cfg.isEnvelope(body) {
-		return false
+	carrier, m.envelope = t.cfg.asEnvelope(body)
+	return carrier, true
+}
+
+// channelOf is the channel of a command that publishes; there is none if go-redis
+// refuses what it is given as one.
+func channelOf(cmd redis.Cmder) (channel string, ok bool) {
+	name := cmd.Args()[1]
+	if channel, ok = name.(string); ok {
+		return channel, true
 	}
-	m.template = t.cfg.templateOf(channel)
-	return true
+	b, err := payloadBytes(nil, name)
+	return string(b), err == nil
 }
 
 // plainBytes are the bytes of a payload that is text or bytes already. Others are for
@@ -92,20 +95,26 @@ func plainBytes(payload any) []byte {
 	return nil
 }
 
-// isEnvelope says whether a payload is an envelope already, of any version.
-func (c *config) isEnvelope(payload []byte) bool {
+// asEnvelope says whether a payload is an envelope already, of any version, and what
+// it carries.
+func (c *config) asEnvelope(payload []byte) (carrier Carrier, is bool) {
 	// Mostly it can be told without reading all of it: there is no object, or no marker,
 	// be it with escapes.
 	if start := jsontext.SkipSpace(payload, 0); start >= len(payload) || payload[start] != '{' {
-		return false
+		return carrier, false
 	}
 	if !bytes.Contains(payload, []byte(`tracedpubsub`)) && !bytes.Contains(payload, []byte(`\u`)) {
-		return false
+		return carrier, false
 	}
 	message := string(payload) // a copy: it is the user's, who may write to it
-	var carrier Carrier
 	body, err := decode(message, c.propagation().fields, &carrier)
-	return len(body) < len(message) || errors.Is(err, ErrUnsupportedVersion)
+	return carrier, len(body) < len(message) || errors.Is(err, ErrUnsupportedVersion)
+}
+
+// carriedBy is the span context in the carrier of an envelope, if it is valid.
+func (c *config) carriedBy(carrier Carrier) trace.SpanContext {
+	_, carried := c.producer(context.Background(), &carrier)
+	return carried
 }
 
 // spanOf is the start of a span that is about m alone.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 	"go.opentelemetry.io/otel/attribute"
@@ -24,7 +25,7 @@ func (h *hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 		if !first {
 			return next(ctx, cmds)
 		}
-		b := h.batch(cmds)
+		b := h.batch(ctx, cmds)
 		if len(b.messages) == 0 {
 			return next(ctx, cmds)
 		}
@@ -33,19 +34,40 @@ func (h *hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 }
 
 // batch is a pipeline with messages among its commands.
+//
+// Those that are envelopes already belong to it like the others, but go out as they
+// are: whoever has made them has made the spans of their creation.
 type batch struct {
 	*tracing
-	cmds     []redis.Cmder // with the copies of the messages, once they are made
-	messages []outgoing
-	at       []int // where they are in cmds
+	cmds      []redis.Cmder // with the copies of the messages, once they are made
+	messages  []outgoing
+	at        []int // where they are in cmds
+	envelopes int   // how many of them go out as they are
+
+	outer    *batch // of another hook that has passed the same pipeline on
+	identify sync.Once
+	ids      map[*any]struct{} // what the messages are known by
 }
 
-func (t *tracing) batch(cmds []redis.Cmder) *batch {
+// batchKey is the key in the context of a pipeline of the batch that a hook has made of it.
+type batchKey struct{}
+
+func (t *tracing) batch(ctx context.Context, cmds []redis.Cmder) *batch {
 	b := &batch{tracing: t, cmds: cmds}
+	b.outer, _ = ctx.Value(batchKey{}).(*batch)
 	for i, cmd := range cmds {
 		m := outgoing{cmd: cmd, operation: operationOf(cmd)}
-		if m.operation == nil || !t.look(&m) {
+		if m.operation == nil || b.outer.has(cmd) {
 			continue
+		}
+		carrier, ours := t.look(&m)
+		if !ours {
+			continue
+		}
+		m.template = t.cfg.templateOf(m.channel)
+		if m.envelope {
+			m.carried = t.cfg.carriedBy(carrier)
+			b.envelopes++
 		}
 		if b.messages == nil {
 			b.messages = make([]outgoing, 0, len(cmds)-i)
@@ -57,15 +79,41 @@ func (t *tracing) batch(cmds []redis.Cmder) *batch {
 	return b
 }
 
+// has says whether cmd is a message of b, or of a batch around it: one batch accounts
+// for a message, and what that has decided on stays.
+func (b *batch) has(cmd redis.Cmder) bool {
+	for ; b != nil; b = b.outer {
+		b.identify.Do(func() { // the nodes of a cluster may ask at the same time
+			b.ids = make(map[*any]struct{}, len(b.at))
+			for _, at := range b.at {
+				b.ids[idOf(b.cmds[at])] = struct{}{}
+			}
+		})
+		if _, ok := b.ids[idOf(cmd)]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// idOf is what a command that publishes is known by. It is where its arguments are:
+// commands themselves may be of types that cannot be compared.
+func idOf(cmd redis.Cmder) *any { return &cmd.Args()[0] }
+
 func (b *batch) send(ctx context.Context, next redis.ProcessPipelineHook) error {
 	start := spanStart{
-		operation: sendingMessages,
+		operation: sending,
 		server:    b.cfg.server(b.client),
 		messages:  len(b.messages),
 	}
 	start.channel, start.template = b.destination()
 	if !b.cfg.batchSpanOnly {
-		start.operation, start.links = sending, b.create(ctx)
+		start.links = b.create(ctx)
+	} else {
+		start.links = b.carried()
+		if b.own() > 0 {
+			start.operation = sendingMessages
+		}
 	}
 	ctx, span := b.cfg.startSpan(ctx, &start)
 	sending := b.cfg.measurement(&start)
@@ -77,7 +125,7 @@ func (b *batch) send(ctx context.Context, next redis.ProcessPipelineHook) error 
 		b.copyAll(ctx)
 	}
 	b.replace()
-	err := next(ctx, b.cmds)
+	err := next(context.WithValue(ctx, batchKey{}, b), b.cmds)
 	failure, uncounted = attribute.KeyValue{}, 0
 	first := b.takeOver(err, func(err error) {
 		var each attribute.KeyValue
@@ -92,6 +140,9 @@ func (b *batch) send(ctx context.Context, next redis.ProcessPipelineHook) error 
 	}
 	return err
 }
+
+// own is how many messages the batch makes envelopes of, or sends bare.
+func (b *batch) own() int { return len(b.messages) - b.envelopes }
 
 // destination is the channel of all messages, and the template of all, or "" where
 // they have not the same.
@@ -108,42 +159,61 @@ func (b *batch) destination() (channel, template string) {
 	return channel, template
 }
 
-// create makes a span for each message, whose context the message carries, and
-// returns links to them. They tell of the creation alone, and end with it.
+// create makes a span for each message that has none, whose context the message
+// carries, and returns links to the creation of all messages. The spans tell of that
+// alone, and end with it.
 func (b *batch) create(ctx context.Context) []trace.Link {
 	e := encoders.Get().(*encoder)
 	defer e.free()
-	links := make([]trace.Link, len(b.messages))
-	room := make([]any, len(b.messages)*arguments)
+	links := make([]trace.Link, 0, len(b.messages))
+	room := make([]any, b.own()*arguments)
 	for i := range b.messages {
 		m := &b.messages[i]
+		if m.envelope {
+			links = appendLink(links, m.carried)
+			continue
+		}
 		start := b.spanOf(m, creating)
 		ctx, span := b.cfg.startSpan(ctx, &start)
 		b.begin(ctx, e, m)
-		b.copy(ctx, e, m, part(room, i))
+		b.copy(ctx, e, m, room[:arguments:arguments])
+		room = room[arguments:]
 		if m.err != nil {
 			fail(span, publishErrorType(m.err), m.err.Error())
 		}
 		span.End()
-		links[i] = trace.Link{SpanContext: span.SpanContext()}
+		links = append(links, trace.Link{SpanContext: span.SpanContext()})
 	}
 	return links
 }
 
-// copyAll makes all messages carry the context of ctx.
+// carried is links to what the envelopes carry that the batch does not make.
+func (b *batch) carried() (links []trace.Link) {
+	for i := range b.messages {
+		links = appendLink(links, b.messages[i].carried)
+	}
+	return links
+}
+
+func appendLink(links []trace.Link, to trace.SpanContext) []trace.Link {
+	if !to.IsValid() {
+		return links
+	}
+	return append(links, trace.Link{SpanContext: to})
+}
+
+// copyAll makes all messages carry the context of ctx that carry none.
 func (b *batch) copyAll(ctx context.Context) {
 	e := encoders.Get().(*encoder)
 	defer e.free()
 	e.begin(ctx, b.cfg)
-	room := make([]any, len(b.messages)*arguments)
+	room := make([]any, b.own()*arguments)
 	for i := range b.messages {
-		b.copy(ctx, e, &b.messages[i], part(room, i))
+		if m := &b.messages[i]; !m.envelope {
+			b.copy(ctx, e, m, room[:arguments:arguments])
+			room = room[arguments:]
+		}
 	}
-}
-
-// part is the room for the arguments of a message, apart from those of the others.
-func part(room []any, i int) []any {
-	return room[i*arguments : (i+1)*arguments : (i+1)*arguments]
 }
 
 // replace puts the copies in the places of the messages, in a slice of its own.
@@ -173,12 +243,7 @@ func (b *batch) failure(m *outgoing, err error) error {
 	answered := m.takeOver()
 	switch {
 	case m.sent == nil:
-		// The caller's own command is not asked: it might wait. An answer of the server
-		// may be about another command; any other error is about all of them.
-		if _, answer := errors.AsType[redis.Error](err); answer {
-			return nil
-		}
-		return err
+		return b.failureOf(m.cmd, err)
 	case m.sent.Err() != nil:
 		return m.sent.Err()
 	case answered:
@@ -188,3 +253,28 @@ func (b *batch) failure(m *outgoing, err error) error {
 	}
 	return err // if there is one, it was not sent
 }
+
+// failureOf returns the error of a message whose command is the caller's own. Such a
+// command has no mark by which to know that it was answered.
+func (b *batch) failureOf(cmd redis.Cmder, err error) error {
+	if err == nil {
+		return nil // it would be the first error of a command
+	}
+	if own := errorOf(cmd); own != nil {
+		return own
+	}
+	if _, answer := errors.AsType[redis.Error](err); answer {
+		return nil // to another command
+	}
+	// go-redis puts any other error on the commands that it is about. If it is on none, it
+	// comes from a hook that has sent nothing.
+	if slices.ContainsFunc(b.cmds, func(cmd redis.Cmder) bool { return errorOf(cmd) != nil }) {
+		return nil
+	}
+	return err
+}
+
+// errorOf returns the error of a command that was executed. Err of an asynchronous
+// auto-pipeline's command may wait for the batch, which waits for the hook that asks; a
+// clone has the error, and never waits.
+func errorOf(cmd redis.Cmder) error { return cmd.Clone().Err() }

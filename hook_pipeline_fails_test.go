@@ -163,10 +163,8 @@ func TestPipelineThatIsNotSent(t *testing.T) {
 }
 
 // aborting is a hook that lets no pipeline pass.
-type aborting struct{}
+type aborting struct{ unhooked }
 
-func (aborting) DialHook(next redis.DialHook) redis.DialHook          { return next }
-func (aborting) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
 func (aborting) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(context.Context, []redis.Cmder) error { return errHandler }
 }

@@ -195,8 +195,9 @@ func WithChannelSize(n int) Option {
 // WithBatchSpanOnly makes a pipeline one span of kind PRODUCER, whose context all
 // of its messages carry, instead of a span for each message and one of kind CLIENT
 // that links to them: for large batches, in which nobody needs to tell the messages
-// apart. It is for [Instrument] and [NewHook]; nothing else sees a pipeline as a
-// whole.
+// apart. Messages that are envelopes already keep the context that they carry; the
+// span links to it, and is of kind CLIENT if there are no others. It is for
+// [Instrument] and [NewHook]; nothing else sees a pipeline as a whole.
 //
 // Default: off.
 func WithBatchSpanOnly() Option {

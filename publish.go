@@ -133,7 +133,10 @@ func (c *config) publish(ctx context.Context, p *publication, channel string, pa
 	failure := panicked
 	defer func() { endProducer(ctx, span, &sending, failure, 1) }()
 
-	message, err := c.message(ctx, channel, payload)
+	message, enveloped, err := c.message(ctx, channel, payload)
+	if !enveloped {
+		ctx = withBare(ctx, channel)
+	}
 	cmd := p.send(ctx, p.rdb, channel, message)
 	if !deferred {
 		err = cmd.Err()
@@ -184,19 +187,19 @@ func recordReceivers(span trace.Span, rdb any, receivers int64) {
 	}
 }
 
-// message is what goes to go-redis for payload: an envelope, or something that
-// go-redis refuses with the error that is returned beside it.
-func (c *config) message(ctx context.Context, channel string, payload any) (any, error) {
+// message is what goes to go-redis for payload: an envelope, the payload itself, or
+// something that go-redis refuses with the error that is returned beside it.
+func (c *config) message(ctx context.Context, channel string, payload any) (message any, enveloped bool, err error) {
 	if !c.envelopes(channel) {
-		return payload, nil
+		return payload, false, nil
 	}
 	e := encoders.Get().(*encoder)
 	defer e.free()
-	message, err := e.encode(ctx, c, payload)
+	envelope, err := e.encode(ctx, c, payload)
 	if err != nil {
-		return refused(payload, err), err
+		return refused(payload, err), false, err
 	}
-	return newEnveloped(message), nil
+	return newEnveloped(envelope), true, nil
 }
 
 // refused is what goes to go-redis for a payload that has no bytes: err is that

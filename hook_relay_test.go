@@ -1,0 +1,210 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+)
+
+// relayed is where foreignEnvelope and laterEnvelope come from.
+var relayed = trace.NewSpanContext(trace.SpanContextConfig{
+	TraceID: trace.TraceID{0x0a, 0xf7, 0x65, 0x19, 0x16, 0xcd, 0x43, 0xdd, 0x84, 0x48, 0xeb, 0x21, 0x1c, 0x80, 0x31, 0x9c},
+	SpanID:  trace.SpanID{0xb7, 0xad, 0x6b, 0x71, 0x69, 0x20, 0x33, 0x31},
+})
+
+const (
+	laterEnvelope = `{"tracedpubsub":2,` + foreignTraceparent + `,"anything":0}`
+	nakedEnvelope = `{"tracedpubsub":1,"payload":"hello"}`
+)
+
+// relays are batches with messages that are envelopes already.
+var relays = []struct {
+	name, reason string
+	payloads     []string
+}{
+	{"envelopes", "all have been created elsewhere", []string{foreignEnvelope, foreignEnvelope}},
+	{"later version", "what it is cannot be told, where it comes from can", []string{laterEnvelope}},
+	{"without context", "there is nothing to link to, and it is sent all the same", []string{nakedEnvelope}},
+	{"envelope first", "links are in the order of the messages", []string{foreignEnvelope, "hello", "world"}},
+	{"envelopes last", "likewise", []string{"hello", nakedEnvelope, foreignEnvelope}},
+}
+
+// An envelope in a pipeline is one of the messages of the batch. It goes out as it is, and
+// the span of the batch links to where it comes from.
+func TestHookedPipelineOfRelay(t *testing.T) {
+	server := redistest.Start(t)
+	for _, mode := range []struct {
+		name, reason string
+		option       tracedpubsub.Option
+		only         bool
+	}{
+		{"default", "the usual case", nil, false},
+		{"batch span only", "its span is the context of what has none", tracedpubsub.WithBatchSpanOnly(), true},
+		{"public endpoint", "that is about reading", tracedpubsub.WithPublicEndpoint(), false},
+	} {
+		for _, p := range pipelines {
+			for _, row := range relays {
+				t.Run(mode.name+"/"+p.name+"/"+row.name, func(t *testing.T) {
+					ctx, rec, metered, behind := testContext(t), newRecorder(t), newMetering(t), &passing{}
+					rdb, raw := server.Client(), readyRaw(t, server.Client().Subscribe(ctx, row.name))
+					instrument(t, rdb, rec, mode.option, metered.option())
+					rdb.AddHook(behind)
+					publishing, caller := withCaller(t, ctx)
+
+					cmds, err := p.run(rdb, publishing, func(pipe redis.Pipeliner) error {
+						for _, payload := range row.payloads {
+							pipe.Publish(ctx, row.name, payload)
+						}
+						return nil
+					})
+					if err != nil {
+						t.Fatalf("%v: %s, %s, %s", err, mode.reason, p.reason, row.reason)
+					}
+					spans := rec.sofar()
+					send := spans[len(spans)-1]
+					assertName(t, send, "send "+row.name)
+					assertChildOf(t, send, caller)
+					assertSucceeded(t, send)
+					assertAttributes(t, send, served(rdb, "send", row.name, batchOf(len(row.payloads)))...)
+					assertRelayed(t, row.payloads, spans, mode.only, raw)
+					for i, payload := range row.payloads {
+						if same := behind.saw(cmds[i]); same != (payload[0] == '{') {
+							t.Errorf("for %s the caller's own command was sent: %t", payload, same)
+						}
+					}
+					n := int64(len(row.payloads))
+					metered.assertPoints(t, sentMessages, seriesOf(n, rdb, "send"))
+					metered.assertPoints(t, operationDuration, seriesOf(1, rdb, "send"))
+				})
+			}
+		}
+	}
+}
+
+// assertRelayed asserts what there is on the wire of a batch, and in its spans, of which
+// the last is that of the batch.
+func assertRelayed(t *testing.T, payloads []string, spans []sdktrace.ReadOnlySpan, only bool, raw *redis.PubSub) {
+	t.Helper()
+	created, send := spans[:len(spans)-1], spans[len(spans)-1]
+	var links []trace.SpanContext
+	kind := trace.SpanKindClient
+	for _, payload := range payloads {
+		m := nextRaw(t, raw)
+		switch {
+		case payload[0] == '{':
+			if m.Payload != payload {
+				t.Errorf("on the wire is %q, want %q as it was", m.Payload, payload)
+			}
+			if payload != nakedEnvelope {
+				links = append(links, relayed)
+			}
+		case only:
+			kind = trace.SpanKindProducer // some of its messages are created by it
+			assertCarries(t, m, payload, send)
+		case len(created) == 0:
+			t.Fatalf("there is no span for %q: %v", payload, names(spans))
+		default:
+			assertCarries(t, m, payload, created[0])
+			links = append(links, created[0].SpanContext())
+			created = created[1:]
+		}
+	}
+	if len(created) != 0 {
+		t.Errorf("there are more spans than messages: %v", names(spans))
+	}
+	assertKind(t, send, kind)
+	assertLinks(t, send, links...)
+}
+
+// passing is a hook that remembers the commands that pass it in pipelines.
+type passing struct {
+	unhooked
+	cmds []redis.Cmder
+}
+
+func (p *passing) saw(cmd redis.Cmder) bool {
+	for _, seen := range p.cmds {
+		if seen == cmd {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *passing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		p.cmds = append(p.cmds, cmds...)
+		return next(ctx, cmds)
+	}
+}
+
+// unhooked is a hook that does nothing.
+type unhooked struct{}
+
+func (unhooked) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (unhooked) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (unhooked) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// What PublishTo puts into a pipeline of a client that has a hook is in the batch, too.
+func TestHookedPipelineOfClient(t *testing.T) {
+	server := redistest.Start(t)
+	for _, p := range pipelines {
+		t.Run(p.name, func(t *testing.T) {
+			ctx, rec, metered := testContext(t), newRecorder(t), newMetering(t)
+			rdb, raw := server.Client(), readyRaw(t, server.Client().Subscribe(ctx, p.name))
+			instrument(t, rdb, rec, metered.option())
+			client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec), metered.option())
+			publishing, caller := withCaller(t, ctx)
+			_, err := p.run(rdb, publishing, func(pipe redis.Pipeliner) error {
+				client.PublishTo(publishing, pipe, p.name, "of the client")
+				pipe.Publish(ctx, p.name, "of the hook")
+				return nil
+			})
+			if err != nil {
+				t.Fatalf("%v: %s", err, p.reason)
+			}
+			spans := rec.spans(t, 3)
+			for _, s := range spans {
+				assertChildOf(t, s, caller)
+			}
+			assertCarries(t, nextRaw(t, raw), "of the client", spans[0])
+			assertCarries(t, nextRaw(t, raw), "of the hook", spans[1])
+			assertKind(t, spans[2], trace.SpanKindClient)
+			assertLinks(t, spans[2], spans[0].SpanContext(), spans[1].SpanContext())
+			assertAttributes(t, spans[2], served(rdb, "send", p.name, batchOf(2))...)
+			metered.assertPoints(t, sentMessages, seriesOf(2, rdb, "send"))
+			metered.assertPoints(t, operationDuration, seriesOf(1, rdb, "send"))
+		})
+	}
+}
+
+// A propagator that panics costs the link, and no more.
+func TestHookedPipelineOfRelayAndPanickingPropagator(t *testing.T) {
+	ctx, rec := testContext(t), newRecorder(t)
+	rdb := redistest.Start(t).Client()
+	raw := readyRaw(t, rdb.Subscribe(ctx, "reports"))
+	var told errorLog
+	instrument(t, rdb, rec, tracedpubsub.WithPropagators(panicking{}), told.option())
+	if _, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		pipe.Publish(ctx, "reports", foreignEnvelope)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got := nextRaw(t, raw).Payload; got != foreignEnvelope {
+		t.Errorf("on the wire is %q, want %q", got, foreignEnvelope)
+	}
+	assertLinks(t, rec.spans(t, 1)[0])
+	told.assertOne(t, errHandler)
+}

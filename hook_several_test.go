@@ -1,0 +1,229 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+)
+
+// nodeHooker is a client, and how to add a hook that commands pass after those of the
+// client: that of its nodes, where it has any.
+type nodeHooker struct {
+	redis.UniversalClient
+	listen listenFunc
+	add    func(redis.Hook)
+}
+
+// onEachHookedClient runs test for each type of client; open makes a new one.
+func onEachHookedClient(t *testing.T, test func(t *testing.T, open func() nodeHooker)) {
+	t.Helper()
+	t.Run("Client", func(t *testing.T) {
+		server := redistest.Start(t)
+		test(t, func() nodeHooker {
+			rdb := server.Client()
+			return nodeHooker{rdb, listenBy(rdb), rdb.AddHook}
+		})
+	})
+	t.Run("ClusterClient", func(t *testing.T) {
+		cluster := redistest.StartCluster(t)
+		test(t, func() nodeHooker {
+			rdb := cluster.Client()
+			return nodeHooker{rdb, listenBy(cluster.Client()), func(h redis.Hook) {
+				rdb.OnNewNode(func(node *redis.Client) { node.AddHook(h) })
+			}}
+		})
+	})
+	t.Run("Ring", func(t *testing.T) {
+		server := redistest.Start(t)
+		addrs := map[string]string{"one": server.Addr(), "two": redistest.NewProxy(t, server.Addr()).Addr()} // which hear all
+		test(t, func() nodeHooker {
+			rdb := redis.NewRing(&redis.RingOptions{Addrs: addrs})
+			t.Cleanup(func() { _ = rdb.Close() })
+			return nodeHooker{rdb, listenBy(server.Client()), func(h redis.Hook) {
+				_ = rdb.ForEachShard(t.Context(), func(_ context.Context, shard *redis.Client) error {
+					shard.AddHook(h)
+					return nil
+				})
+			}}
+		})
+	})
+}
+
+// Of several hooks the first that a message passes has it, and no batch is there twice.
+func TestBatchOfSeveralHooks(t *testing.T) {
+	rows := []struct {
+		name, reason string
+		inner        func(channel string) bool
+		option       tracedpubsub.Option // of the first hook
+		first, then  []string            // the channels whose messages are theirs
+		bare         bool
+	}{
+		{"same channels", "all messages are the first hook's", allChannels, nil, []string{"a", "b"}, nil, false},
+		{"other channels", "each hook has its own", func(channel string) bool { return channel == "b" },
+			tracedpubsub.WithFilter(func(channel string) bool { return channel == "a" }), []string{"a"}, []string{"b"}, false},
+		{"first hook that leaves payloads bare", "it has said so", allChannels,
+			tracedpubsub.WithEnvelopeFilter(func(string) bool { return false }), []string{"a", "b"}, nil, true},
+	}
+	onEachHookedClient(t, func(t *testing.T, open func() nodeHooker) {
+		for _, row := range rows {
+			t.Run(row.name, func(t *testing.T) {
+				ctx, rdb := testContext(t), open()
+				first, then, metered := newRecorder(t), newRecorder(t), newMetering(t)
+				instrument(t, rdb.UniversalClient, first, row.option, metered.option())
+				rdb.add(tracedpubsub.NewHook(row.inner, tracedpubsub.WithTracerProvider(then), metered.option()))
+				last := newRecorder(t)
+				rdb.add(tracedpubsub.NewHook(allChannels, tracedpubsub.WithTracerProvider(last), metered.option()))
+				raws := map[string]*redis.PubSub{"a": readyRaw(t, rdb.listen(ctx, "a", true)), "b": readyRaw(t, rdb.listen(ctx, "b", true))}
+
+				if _, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+					for _, channel := range []string{"a", "b"} {
+						pipe.SPublish(ctx, channel, foreignEnvelope)
+						pipe.SPublish(ctx, channel, "hello")
+					}
+					return nil
+				}); err != nil {
+					t.Fatalf("%v: %s", err, row.reason)
+				}
+				assertBatchAbout(t, first, row.first, raws, row.bare)
+				assertBatchAbout(t, then, row.then, raws, row.bare)
+				if n := metered.total(t, sentMessages); n != 4 {
+					t.Errorf("%d messages were counted, want 4: %s", n, row.reason)
+				}
+
+				// A single message is the first hook's as well.
+				before, after := len(first.sofar()), len(then.sofar())
+				assertSent(t, rdb.SPublish(ctx, "a", "hello"))
+				assertWire(t, nextRaw(t, raws["a"]), row.bare, first.spans(t, before+1)[before])
+				then.spans(t, after)
+				last.spans(t, 0) // nothing is left for it
+			})
+		}
+	})
+}
+
+// assertBatchAbout asserts that a hook has traced a batch of two messages, an envelope and
+// another, on each of the channels, or nothing if there are none.
+func assertBatchAbout(t *testing.T, rec *recorder, channels []string, raws map[string]*redis.PubSub, bare bool) {
+	t.Helper()
+	if len(channels) == 0 {
+		rec.spans(t, 0)
+		return
+	}
+	spans := rec.spans(t, len(channels)+1)
+	var links []trace.SpanContext
+	for i, channel := range channels {
+		assertName(t, spans[i], "create "+channel)
+		links = append(links, relayed, spans[i].SpanContext())
+		if got := nextRaw(t, raws[channel]).Payload; got != foreignEnvelope {
+			t.Errorf("on the wire is %q, want %q", got, foreignEnvelope)
+		}
+		assertWire(t, nextRaw(t, raws[channel]), bare, spans[i])
+	}
+	send := spans[len(channels)]
+	assertKind(t, send, trace.SpanKindClient)
+	assertLinks(t, send, links...)
+	if n, _ := attributeOf(send, "messaging.batch.message_count"); n.AsInt64() != int64(2*len(channels)) {
+		t.Errorf("the span counts %d messages, want %d", n.AsInt64(), 2*len(channels))
+	}
+}
+
+// What a Client has traced and sends bare, hooks leave alone.
+func TestHookAndBareClient(t *testing.T) {
+	onEachHookedClient(t, func(t *testing.T, open func() nodeHooker) {
+		ctx, rdb := testContext(t), open()
+		rec, hooking, metered := newRecorder(t), newRecorder(t), newMetering(t)
+		instrument(t, rdb.UniversalClient, hooking, metered.option())
+		rdb.add(tracedpubsub.NewHook(allChannels, tracedpubsub.WithTracerProvider(hooking), metered.option()))
+		client := tracedpubsub.Wrap(rdb.UniversalClient, tracedpubsub.WithTracerProvider(rec), metered.option(),
+			tracedpubsub.WithEnvelopeFilter(func(channel string) bool { return channel != "bare" }))
+		raw := readyRaw(t, rdb.listen(ctx, "bare", true))
+
+		assertSent(t, client.SPublish(ctx, "bare", "hello"))
+		if got := nextRaw(t, raw).Payload; got != "hello" {
+			t.Errorf("on the wire is %q, want hello", got)
+		}
+		assertName(t, rec.spans(t, 1)[0], "spublish bare")
+		assertSent(t, client.Publish(ctx, "bare", 7)) // a ring sends it to a shard past its own hooks
+		rec.spans(t, 2)
+		err := rdb.Watch(ctx, func(tx *redis.Tx) error { return client.SPublishTo(ctx, tx, "bare", "watched").Err() }, "bare")
+		if got := nextRaw(t, raw).Payload; got != "watched" || err != nil {
+			t.Errorf("on the wire is %q, %v, want watched", got, err)
+		}
+		rec.spans(t, 3)
+		if err := client.SPublish(ctx, "enveloped", report{7}).Err(); err == nil {
+			t.Error("a struct was published")
+		}
+		assertFailed(t, rec.spans(t, 4)[3], plainErrorType) // and not a second time
+		hooking.spans(t, 0)
+		if n := metered.total(t, sentMessages); n != 4 {
+			t.Errorf("%d messages were counted, want 4", n)
+		}
+
+		// It is about that one message.
+		assertSent(t, rdb.SPublish(ctx, "bare", "hello"))
+		assertCarries(t, nextRaw(t, raw), "hello", hooking.spans(t, 1)[0])
+	})
+}
+
+// A hook that publishes something else with the context that it is given is a publisher
+// like any other.
+func TestHookAndBareClientAndAuditor(t *testing.T) {
+	ctx, rec, hooking := testContext(t), newRecorder(t), newRecorder(t)
+	server := redistest.Start(t)
+	rdb, other := server.Client(), server.Client()
+	instrument(t, other, hooking)
+	rdb.AddHook(auditing{rdb: other})
+	raw := readyRaw(t, server.Client().Subscribe(ctx, "audit"))
+	client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithEnvelopeFilter(func(string) bool { return false }))
+	assertSent(t, client.Publish(ctx, "bare", "hello"))
+	audit, publish := hooking.spans(t, 1)[0], rec.spans(t, 1)[0]
+	assertCarries(t, nextRaw(t, raw), "hello", audit)
+	assertParent(t, audit, publish)
+}
+
+// auditing is a hook that publishes the payload of each command with three arguments.
+type auditing struct {
+	unhooked
+	rdb *redis.Client
+}
+
+func (a auditing) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if args := cmd.Args(); len(args) == 3 {
+			a.rdb.Publish(ctx, "audit", args[2])
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// A command may be of a type that cannot be compared.
+func TestBatchOfSeveralHooksAndStrangeCommands(t *testing.T) {
+	ctx, first, then := testContext(t), newRecorder(t), newRecorder(t)
+	rdb := redistest.Start(t).Client()
+	raw := readyRaw(t, rdb.Subscribe(ctx, "reports"))
+	instrument(t, rdb, first)
+	instrument(t, rdb, then)
+	if _, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		return pipe.Process(ctx, labelled{IntCmd: redis.NewIntCmd(ctx, "publish", "reports", foreignEnvelope)})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got := nextRaw(t, raw).Payload; got != foreignEnvelope {
+		t.Errorf("on the wire is %q, want %q", got, foreignEnvelope)
+	}
+	assertLinks(t, first.spans(t, 1)[0], relayed)
+	then.spans(t, 0)
+}
+
+type labelled struct {
+	*redis.IntCmd
+	_ []string
+}
