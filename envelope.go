@@ -155,7 +155,7 @@ func appendPayload(b, payload []byte) []byte {
 		b = strconv.AppendInt(b, int64(len(payload)), 10)
 		b = append(b, `,"payload":`...)
 		return append(b, payload...)
-	case utf8.Valid(payload):
+	case jsontext.ValidUTF8(payload):
 		b = append(b, `,"payload":`...)
 		return jsontext.AppendQuoted(b, payload)
 	default:

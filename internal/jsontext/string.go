@@ -47,7 +47,7 @@ func skipLongString(text []byte, pos int) (end int, escaped bool) {
 		}
 		switch text[pos] {
 		case '"':
-			if !allASCII && !utf8.Valid(text[start:pos]) {
+			if !allASCII && !ValidUTF8(text[start:pos]) {
 				return Broken, escaped
 			}
 			return pos + 1, escaped
