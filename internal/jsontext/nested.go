@@ -82,7 +82,7 @@ func skipName(text []byte, pos int) int {
 type nesting struct {
 	depth int
 	inner uint64 // the last 64 levels or fewer, the innermost lowest
-	outer [16]uint64
+	outer [15]uint64
 	more  []uint64 // what outer has no room for
 }
 
