@@ -17,10 +17,10 @@ import (
 // An auto-pipeline makes its own batches: each message is in one, or goes alone.
 func TestHookedAutoPipeline(t *testing.T) {
 	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec := testContext(t), newRecorder(t)
+		ctx, rec, meters := testContext(t), newRecorder(t), newMetering(t)
 		own := redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
 		t.Cleanup(func() { _ = own.Close() })
-		instrument(t, own, rec)
+		instrument(t, own, rec, meters.option())
 		raw := readyRaw(t, rdb.Subscribe(ctx, "reports"))
 		ap, err := own.AsyncAutoPipeline()
 		if err != nil {
@@ -54,6 +54,7 @@ func TestHookedAutoPipeline(t *testing.T) {
 		if counted+alone != n || int64(len(created)) != counted {
 			t.Errorf("%d messages were created, %d sent in batches, %d alone, want %d in all", len(created), counted, alone, n)
 		}
+		meters.assertTells(t, rec.sofar())
 		for id, linked := range created {
 			if !linked {
 				t.Errorf("no batch links to %v", id)
@@ -77,10 +78,10 @@ func assertSeenOnceInAutoPipelines(t *testing.T, cluster *redistest.Cluster) {
 	for name, face := range faces {
 		for _, fullDuplex := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/full-duplex %t", name, fullDuplex), func(t *testing.T) {
-				ctx, rec := testContext(t), newRecorder(t)
+				ctx, rec, meters := testContext(t), newRecorder(t), newMetering(t)
 				rdb, listener := cluster.Client(), cluster.Client()
 				var told errorLog
-				instrument(t, rdb, rec, told.option())
+				instrument(t, rdb, rec, told.option(), meters.option())
 				var options *redis.AutoPipelineOptions
 				if fullDuplex {
 					options = &redis.AutoPipelineOptions{FullDuplex: true}
@@ -109,6 +110,7 @@ func assertSeenOnceInAutoPipelines(t *testing.T, cluster *redistest.Cluster) {
 						perMessage++
 					}
 				}
+				meters.assertTells(t, rec.sofar())
 				if perMessage != n {
 					t.Errorf("there are %d producer spans, want %d", perMessage, n)
 				}

@@ -20,6 +20,7 @@ func TestHookOnCluster(t *testing.T) {
 	t.Run("one by one", func(t *testing.T) { assertSeenOnce(t, cluster.Client(), listen, func() {}) })
 	t.Run("batch over all nodes", func(t *testing.T) { assertOneBatch(t, cluster.Client(), listen) })
 	t.Run("redirect", func(t *testing.T) { assertSeenOnceRedirected(t, cluster) })
+	t.Run("redirect while a slot moves", func(t *testing.T) { assertSeenOnceAsked(t, cluster) })
 	t.Run("auto-pipelines", func(t *testing.T) { assertSeenOnceInAutoPipelines(t, cluster) })
 }
 
@@ -27,7 +28,7 @@ func TestHookOnCluster(t *testing.T) {
 // still.
 func assertSeenOnceRedirected(t *testing.T, cluster *redistest.Cluster) {
 	t.Helper()
-	ctx, rec := testContext(t), newRecorder(t)
+	ctx, rec, meters := testContext(t), newRecorder(t), newMetering(t)
 	masters := cluster.Masters()
 	for i, p := range severalPublishers {
 		if p.name != "client" && p.name != "Pipelined" && p.name != "TxPipelined" {
@@ -38,7 +39,7 @@ func assertSeenOnceRedirected(t *testing.T, cluster *redistest.Cluster) {
 			rdb, listener := cluster.Client(), cluster.Client()
 			counting := &wiretap{}
 			rdb.OnNewNode(func(node *redis.Client) { node.AddHook(counting) })
-			instrument(t, rdb, rec)
+			instrument(t, rdb, rec, meters.option())
 			if err := rdb.SPublish(ctx, channel, "hello").Err(); err != nil { // it knows where the slot is
 				t.Fatal(err)
 			}
@@ -71,6 +72,54 @@ func assertSeenOnceRedirected(t *testing.T, cluster *redistest.Cluster) {
 			}
 			assertCarries(t, nextRaw(t, raw), "hello", spans[0])
 		})
+	}
+	meters.assertTells(t, rec.sofar())
+}
+
+// assertSeenOnceAsked has a node send a transaction away with ASK: a key of it is not
+// there, and its slot moves. What only publishes is not sent away so, having no key.
+func assertSeenOnceAsked(t *testing.T, cluster *redistest.Cluster) {
+	t.Helper()
+	ctx, rec, meters := testContext(t), newRecorder(t), newMetering(t)
+	from, to := cluster.Masters()[0], cluster.Masters()[1]
+	channel := cluster.ChannelOn(from, "asked")
+	rdb, counting := cluster.Client(), &wiretap{}
+	rdb.OnNewNode(func(node *redis.Client) { node.AddHook(counting) })
+	instrument(t, rdb, rec, meters.option())
+
+	defer cluster.MigrateSlotOf(channel, to) // which ends what begins here
+	setSlot(t, to.Client(), channel, "importing", from.Client())
+	setSlot(t, from.Client(), channel, "migrating", to.Client())
+	cmds, err := rdb.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+		pipe.Set(ctx, channel, "value", 0)
+		pipe.SPublish(ctx, channel, "hello")
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := cmds[1].String(); got != "spublish "+channel+" hello: 0" {
+		t.Errorf("the command is %q, want the caller's with no receiver", got)
+	}
+	sent := counting.take()
+	if len(sent) != 2 || sent[0] != sent[1] || cluster.OwnerOf(channel) != from {
+		t.Fatalf("the nodes were sent %q, want the same envelope twice, and no other owner of the slot", sent)
+	}
+	spans := rec.spans(t, 2)
+	for _, s := range spans {
+		assertSucceeded(t, s)
+	}
+	assertCarries(t, &redis.Message{Payload: sent[0]}, "hello", spans[0])
+	meters.assertTells(t, spans)
+}
+
+// setSlot makes a node import the slot of a channel from another, or migrate it there.
+func setSlot(t *testing.T, node *redis.Client, channel, how string, other *redis.Client) {
+	t.Helper()
+	ctx := testContext(t)
+	slot, id := node.ClusterKeySlot(ctx, channel), other.ClusterMyID(ctx)
+	if err := node.Do(ctx, "cluster", "setslot", slot.Val(), how, id.Val()).Err(); err != nil {
+		t.Fatalf("%v, %v: %v", slot, id, err)
 	}
 }
 

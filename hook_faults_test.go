@@ -74,11 +74,11 @@ func TestHookOnFullDuplex(t *testing.T) {
 	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for name, face := range faces {
 			t.Run(name, func(t *testing.T) {
-				ctx, rec := testContext(t), newRecorder(t)
+				ctx, rec, meters := testContext(t), newRecorder(t), newMetering(t)
 				own := redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
 				t.Cleanup(func() { _ = own.Close() })
 				var told errorLog
-				instrument(t, own, rec, told.option())
+				instrument(t, own, rec, told.option(), meters.option())
 				ap, err := face(own, &redis.AutoPipelineOptions{FullDuplex: true})
 				if err != nil {
 					t.Fatal(err)
@@ -117,6 +117,7 @@ func TestHookOnFullDuplex(t *testing.T) {
 					t.Fatal(err)
 				}
 				assertCarries(t, nextRaw(t, raw), "hello", rec.spans(t, n+3)[n+1])
+				meters.assertTells(t, rec.sofar())
 			})
 		}
 	})
@@ -124,10 +125,10 @@ func TestHookOnFullDuplex(t *testing.T) {
 
 // A failure on a full-duplex auto-pipeline is on the command and on the span.
 func TestHookOnFullDuplexThatFails(t *testing.T) {
-	ctx, rec := testContext(t), newRecorder(t)
+	ctx, rec, meters := testContext(t), newRecorder(t), newMetering(t)
 	rdb := limited(t)
 	var told errorLog
-	instrument(t, rdb, rec, told.option())
+	instrument(t, rdb, rec, told.option(), meters.option())
 	ap, err := rdb.AsyncAutoPipelineWithOptions(&redis.AutoPipelineOptions{FullDuplex: true})
 	if err != nil {
 		t.Fatal(err)
@@ -137,6 +138,7 @@ func TestHookOnFullDuplexThatFails(t *testing.T) {
 		t.Errorf("the command has %v, want NOPERM", err)
 	}
 	assertFailed(t, rec.spans(t, 1)[0], "NOPERM")
+	meters.assertTells(t, rec.sofar())
 }
 
 // A command of a type whose reply cannot be given back is sent as it is.
@@ -214,10 +216,11 @@ func TestHookAndRetries(t *testing.T) {
 		for _, c := range commands {
 			t.Run(p.name+"/"+c.name, func(t *testing.T) {
 				ctx, rec, channel := testContext(t), newRecorder(t), p.name+"/"+c.name
+				meters := newMetering(t)
 				var line breaking
 				rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), Dialer: line.dial})
 				t.Cleanup(func() { _ = rdb.Close() })
-				instrument(t, rdb, rec)
+				instrument(t, rdb, rec, meters.option())
 				listener := server.Client()
 				subscribe, publish := listener.Subscribe, listener.Publish
 				if c.sharded {
@@ -250,6 +253,7 @@ func TestHookAndRetries(t *testing.T) {
 				for _, s := range spans {
 					assertSucceeded(t, s)
 				}
+				meters.assertTells(t, spans)
 				assertCarries(t, nextRaw(t, raw), "hello", spans[0])
 				assertSent(t, publish(ctx, channel, "end"))
 				if got := nextRaw(t, raw).Payload; got != "end" {

@@ -84,10 +84,10 @@ func listenBy(rdb redis.UniversalClient) listenFunc {
 // between.
 func assertSeenOnce(t *testing.T, rdb redis.UniversalClient, listen listenFunc, then func()) {
 	t.Helper()
-	rec := newRecorder(t)
+	rec, meters := newRecorder(t), newMetering(t)
 	var a asked
 	err := tracedpubsub.Instrument(rdb, func(string) bool { a.count("channels"); return true },
-		tracedpubsub.WithTracerProvider(rec),
+		tracedpubsub.WithTracerProvider(rec), meters.option(),
 		tracedpubsub.WithEnvelopeFilter(func(channel string) bool { return channel[0] != 'b' }))
 	if err != nil {
 		t.Fatal(err)
@@ -141,6 +141,7 @@ func assertSeenOnce(t *testing.T, rdb redis.UniversalClient, listen listenFunc, 
 			}
 		}
 	}
+	meters.assertTells(t, rec.sofar())
 }
 
 func assertWire(t *testing.T, m *redis.Message, bare bool, span sdktrace.ReadOnlySpan) {
@@ -155,8 +156,8 @@ func assertWire(t *testing.T, m *redis.Message, bare bool, span sdktrace.ReadOnl
 // assertOneBatch asserts that a batch is one, however many nodes it goes to.
 func assertOneBatch(t *testing.T, rdb redis.UniversalClient, listen listenFunc) {
 	t.Helper()
-	ctx, rec := testContext(t), newRecorder(t)
-	instrument(t, rdb, rec)
+	ctx, rec, meters := testContext(t), newRecorder(t), newMetering(t)
+	instrument(t, rdb, rec, meters.option())
 	const n = 30
 	var raws []*redis.PubSub
 	for i := range n {
@@ -182,6 +183,7 @@ func assertOneBatch(t *testing.T, rdb redis.UniversalClient, listen listenFunc) 
 	assertChildOf(t, spans[n], caller)
 	assertLinks(t, spans[n], created...)
 	assertSucceeded(t, spans[n])
+	meters.assertTells(t, spans)
 }
 
 func TestHookOnRing(t *testing.T) {

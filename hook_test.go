@@ -90,8 +90,8 @@ func TestHookSeesAllThatPublishes(t *testing.T) {
 		for _, c := range commands {
 			t.Run(p.name+"/"+c.name, func(t *testing.T) {
 				ctx, rec, channel := testContext(t), newRecorder(t), p.name+"/"+c.name
-				rdb, listener := server.Client(), server.Client()
-				instrument(t, rdb, rec)
+				rdb, listener, meters := server.Client(), server.Client(), newMetering(t)
+				instrument(t, rdb, rec, meters.option())
 				subscribe := listener.Subscribe
 				if c.sharded {
 					subscribe = listener.SSubscribe
@@ -130,6 +130,7 @@ func TestHookSeesAllThatPublishes(t *testing.T) {
 					assertSucceeded(t, creation)
 				}
 				assertCarries(t, nextRaw(t, raw), "hello", creation)
+				meters.assertTells(t, rec.sofar())
 			})
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/tracedpubsub/tracedpubsub"
 )
@@ -132,6 +133,43 @@ func (m *metering) assertPoints(t *testing.T, name string, want ...point) {
 	for _, p := range got {
 		t.Errorf("%s is %d for %s, want nothing", name, p.n, p.attributes.Encoded(attribute.DefaultEncoder()))
 	}
+}
+
+// ofMetrics are the attributes that the conventions have for metrics of messages.
+var ofMetrics = attribute.NewAllowKeysFilter(
+	"messaging.system", "messaging.operation.name", "messaging.operation.type", "messaging.destination.template",
+	"server.address", "server.port", "error.type")
+
+// assertTells asserts that the metrics tell what the given spans of publishers tell:
+// each that sends took its time once, and has sent one message or a batch of them. What
+// was only created does not count. Of a batch, all messages have succeeded, or none.
+func (m *metering) assertTells(t *testing.T, spans []sdktrace.ReadOnlySpan) {
+	t.Helper()
+	var sent, took []point
+	add := func(points *[]point, n int64, attributes attribute.Set) {
+		for i := range *points {
+			if p := &(*points)[i]; p.attributes.Equals(&attributes) {
+				p.n += n
+				return
+			}
+		}
+		*points = append(*points, point{n: n, attributes: attributes})
+	}
+	for _, s := range spans {
+		if operation, _ := attributeOf(s, "messaging.operation.type"); operation.AsString() != "send" {
+			continue
+		}
+		n := int64(1)
+		if batch, ok := attributeOf(s, "messaging.batch.message_count"); ok {
+			n = batch.AsInt64()
+		}
+		attributes, _ := attribute.NewSetWithFiltered(s.Attributes(), ofMetrics)
+		add(&sent, n, attributes)
+		add(&took, 1, attributes)
+	}
+	m.assertPoints(t, sentMessages, sent...)
+	m.assertPoints(t, operationDuration, took...)
+	m.assertOnly(t, sentMessages, operationDuration)
 }
 
 // assertOnly asserts that nothing was recorded but to the given instruments.
