@@ -4,81 +4,157 @@
 package tracedpubsub_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tracedpubsub/tracedpubsub"
-	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
 )
+
+// measuredByHook is something that is done with a client that has a hook, and what the
+// metrics say about it. Other scenarios hold them against the spans: see assertTells.
+type measuredByHook struct {
+	name, reason string
+	options      []tracedpubsub.Option
+	twice        bool // there is another hook behind
+	publish      func(ctx context.Context, rdb *redis.Client, client *tracedpubsub.Client) error
+	operation    string
+	sent         map[string]int64 // messages by error.type
+	took         map[string]int64 // operations likewise
+}
+
+var measuredByHooks = []measuredByHook{{
+	name:   "single",
+	reason: "as Publish of this package has it",
+	publish: func(ctx context.Context, rdb *redis.Client, _ *tracedpubsub.Client) error {
+		return rdb.Publish(ctx, "allowed", "1").Err()
+	},
+	operation: "publish", sent: map[string]int64{"": 1}, took: map[string]int64{"": 1},
+}, {
+	name:   "pipeline",
+	reason: "three messages in one batch",
+	publish: func(ctx context.Context, rdb *redis.Client, _ *tracedpubsub.Client) error {
+		return pipelined(ctx, rdb.Pipelined, "allowed", "allowed", "allowed")
+	},
+	operation: "send", sent: map[string]int64{"": 3}, took: map[string]int64{"": 1},
+}, {
+	name:   "transaction",
+	reason: "MULTI and EXEC are no messages",
+	publish: func(ctx context.Context, rdb *redis.Client, _ *tracedpubsub.Client) error {
+		return pipelined(ctx, rdb.TxPipelined, "allowed", "allowed")
+	},
+	operation: "send", sent: map[string]int64{"": 2}, took: map[string]int64{"": 1},
+}, {
+	name:   "Watch",
+	reason: "its transaction passes the hooks of the client",
+	publish: func(ctx context.Context, rdb *redis.Client, _ *tracedpubsub.Client) error {
+		return rdb.Watch(ctx, func(tx *redis.Tx) error { return pipelined(ctx, tx.TxPipelined, "allowed", "allowed") }, "key")
+	},
+	operation: "send", sent: map[string]int64{"": 2}, took: map[string]int64{"": 1},
+}, {
+	name:    "batch span only",
+	reason:  "the spans are others, the messages are not",
+	options: []tracedpubsub.Option{tracedpubsub.WithBatchSpanOnly()},
+	publish: func(ctx context.Context, rdb *redis.Client, _ *tracedpubsub.Client) error {
+		return pipelined(ctx, rdb.Pipelined, "allowed", "allowed", "allowed")
+	},
+	operation: "send", sent: map[string]int64{"": 3}, took: map[string]int64{"": 1},
+}, {
+	name:   "partial failure",
+	reason: "each message has its own outcome, and the batch the error of the first that failed",
+	publish: func(ctx context.Context, rdb *redis.Client, _ *tracedpubsub.Client) error {
+		return answeredWith("NOPERM", pipelined(ctx, rdb.Pipelined, "allowed", "forbidden", "allowed"))
+	},
+	operation: "send", sent: map[string]int64{"": 2, "NOPERM": 1}, took: map[string]int64{"NOPERM": 1},
+}, {
+	name:   "transaction that fails",
+	reason: "none was sent: one was refused, and the others with it",
+	publish: func(ctx context.Context, rdb *redis.Client, _ *tracedpubsub.Client) error {
+		return answeredWith("EXECABORT", pipelined(ctx, rdb.TxPipelined, "allowed", "forbidden", "allowed"))
+	},
+	operation: "send", sent: map[string]int64{"EXECABORT": 2, "NOPERM": 1}, took: map[string]int64{"EXECABORT": 1},
+}, {
+	name:   "hook and Client",
+	reason: "the Client counts, and the hook sees an envelope",
+	publish: func(ctx context.Context, _ *redis.Client, client *tracedpubsub.Client) error {
+		return client.Publish(ctx, "allowed", "1").Err()
+	},
+	operation: "publish", sent: map[string]int64{"": 1}, took: map[string]int64{"": 1},
+}, {
+	name:   "hook and Client, refused",
+	reason: "a failure is counted once, too",
+	publish: func(ctx context.Context, _ *redis.Client, client *tracedpubsub.Client) error {
+		return answeredWith("NOPERM", client.Publish(ctx, "forbidden", "1").Err())
+	},
+	operation: "publish", sent: map[string]int64{"NOPERM": 1}, took: map[string]int64{"NOPERM": 1},
+}, {
+	name:   "two hooks",
+	reason: "the first counts, and the second sees an envelope",
+	twice:  true,
+	publish: func(ctx context.Context, rdb *redis.Client, _ *tracedpubsub.Client) error {
+		return rdb.Publish(ctx, "allowed", "1").Err()
+	},
+	operation: "publish", sent: map[string]int64{"": 1}, took: map[string]int64{"": 1},
+}}
 
 // What a hook sees is sent when it sees it, in a pipeline too: each message
 // counts, and the batch took its time once.
 func TestHookMetrics(t *testing.T) {
-	for _, tt := range []struct {
-		name, reason string
-		opts         []tracedpubsub.Option
-		publish      func(t *testing.T, rdb *redis.Client)
-		want         func(rdb *redis.Client) (sent, took []point)
-	}{{
-		"single", "as Publish of this package has it", nil,
-		func(t *testing.T, rdb *redis.Client) { assertSent(t, rdb.Publish(t.Context(), "a", "1")) },
-		func(rdb *redis.Client) (sent, took []point) {
-			return []point{seriesOf(1, rdb, "publish")}, []point{seriesOf(1, rdb, "publish")}
-		},
-	}, {
-		"pipeline", "three messages in one batch", nil, publishThree,
-		func(rdb *redis.Client) (sent, took []point) {
-			return []point{seriesOf(3, rdb, "send")}, []point{seriesOf(1, rdb, "send")}
-		},
-	}, {
-		"batch span only", "the spans are others, the messages are not",
-		[]tracedpubsub.Option{tracedpubsub.WithBatchSpanOnly()}, publishThree,
-		func(rdb *redis.Client) (sent, took []point) {
-			return []point{seriesOf(3, rdb, "send")}, []point{seriesOf(1, rdb, "send")}
-		},
-	}, {
-		"partial failure", "one of the messages has the error, and so has the batch", nil,
-		func(t *testing.T, rdb *redis.Client) {
-			_, _ = rdb.Pipelined(t.Context(), func(pipe redis.Pipeliner) error {
-				pipe.Publish(t.Context(), "a", "1")
-				pipe.Publish(t.Context(), "forbidden", "2")
-				return nil
-			})
-		},
-		func(rdb *redis.Client) (sent, took []point) {
-			failed := seriesOf(1, rdb, "send", errorType("NOPERM"))
-			return []point{seriesOf(1, rdb, "send"), failed}, []point{failed}
-		},
-	}} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Log(tt.reason)
-			rdb := redistest.Start(t).Client()
-			if err := rdb.Do(t.Context(), "ACL", "SETUSER", "default", "resetchannels", "&a").Err(); err != nil {
-				t.Fatal(err)
-			}
+	server := limitedServer(t)
+	for _, row := range measuredByHooks {
+		t.Run(row.name, func(t *testing.T) {
+			rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), Username: "limited", Password: "secret"})
+			t.Cleanup(func() { _ = rdb.Close() })
 			m := newMetering(t)
-			opts := append([]tracedpubsub.Option{m.option()}, tt.opts...)
-			if err := tracedpubsub.Instrument(rdb, allChannels, opts...); err != nil {
+			options := append([]tracedpubsub.Option{m.option()}, row.options...)
+			instrument(t, rdb, newRecorder(t), options...)
+			if row.twice {
+				instrument(t, rdb, newRecorder(t), options...)
+			}
+			if err := row.publish(testContext(t), rdb, tracedpubsub.Wrap(rdb, options...)); err != nil {
 				t.Fatal(err)
 			}
-			tt.publish(t, rdb)
-			sent, took := tt.want(rdb)
-			m.assertPoints(t, sentMessages, sent...)
-			m.assertPoints(t, operationDuration, took...)
+			m.assertPoints(t, sentMessages, pointsOf(row.sent, rdb, row.operation)...)
+			m.assertPoints(t, operationDuration, pointsOf(row.took, rdb, row.operation)...)
 			m.assertOnly(t, sentMessages, operationDuration)
+			if t.Failed() {
+				t.Log(row.reason)
+			}
 		})
 	}
 }
 
-func publishThree(t *testing.T, rdb *redis.Client) {
-	t.Helper()
-	if _, err := rdb.Pipelined(t.Context(), func(pipe redis.Pipeliner) error {
-		for range 3 {
-			pipe.Publish(t.Context(), "a", "1")
+// pointsOf are the series of an operation, by error.type; "" is for none.
+func pointsOf(byError map[string]int64, rdb *redis.Client, operation string) (points []point) {
+	for failure, n := range byError {
+		if failure == "" {
+			points = append(points, seriesOf(n, rdb, operation))
+		} else {
+			points = append(points, seriesOf(n, rdb, operation, errorType(failure)))
+		}
+	}
+	return points
+}
+
+// pipelined publishes on channels by one of go-redis' functions for that.
+func pipelined(ctx context.Context, run func(context.Context, func(redis.Pipeliner) error) ([]redis.Cmder, error), channels ...string) error {
+	_, err := run(ctx, func(pipe redis.Pipeliner) error {
+		for _, channel := range channels {
+			pipe.Publish(ctx, channel, "hello")
 		}
 		return nil
-	}); err != nil {
-		t.Fatal(err)
+	})
+	return err
+}
+
+// answeredWith returns an error unless err is the server's with the given prefix.
+func answeredWith(prefix string, err error) error {
+	if answer, ok := errors.AsType[redis.Error](err); ok && strings.HasPrefix(answer.Error(), prefix+" ") {
+		return nil
 	}
+	return fmt.Errorf("got %w, want %s", err, prefix)
 }
