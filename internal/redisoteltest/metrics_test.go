@@ -6,90 +6,159 @@ package redisoteltest
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
-	"sync"
+	"strings"
 	"testing"
 	"time"
 
+	native "github.com/redis/go-redis/extra/redisotel-native/v9"
+	"github.com/redis/go-redis/extra/redisotel/v9"
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/attribute"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
 )
 
-// native keeps what go-redis tells whoever makes its own metrics; all else it ignores.
-type native struct {
-	redis.OTelRecorder // nil: what is not below is not told here
-	mu                 sync.Mutex
-	told               []string
+// publishing does with a client what its metrics are to tell of. It is not to be done by
+// several goroutines: they would dial as they please.
+func publishing(t *testing.T, rdb *redis.Client) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	fill := func(pipe redis.Pipeliner) error {
+		pipe.Publish(ctx, "reports", "hello")
+		pipe.Set(ctx, "key", "value", 0)
+		return nil
+	}
+	rdb.Publish(ctx, "reports", "hello")
+	rdb.SPublish(ctx, "reports", "hello")
+	rdb.Do(ctx, "publish", "reports", "hello")
+	rdb.Do(ctx, "publish", "reports")                    // refused by Redis
+	rdb.Publish(ctx, "reports", struct{ number int }{7}) // refused by go-redis
+	_, _ = rdb.Pipelined(ctx, fill)
+	_, _ = rdb.TxPipelined(ctx, fill)
+	err := rdb.Watch(ctx, func(tx *redis.Tx) error {
+		_, err := tx.TxPipelined(ctx, fill)
+		return err
+	}, "key")
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
-func (n *native) tell(format string, args ...any) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.told = append(n.told, fmt.Sprintf(format, args...))
-}
+// poolID is the mark that go-redis gives to the pools of each client, which is in
+// their names: behind the port.
+var poolID = regexp.MustCompile(`([:=][0-9]+)_[0-9a-f]+`)
 
-func (n *native) take() []string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	told := n.told
-	n.told = nil
-	return told
-}
-
-func (n *native) RecordOperationDuration(_ context.Context, _ time.Duration, cmd redis.Cmder, attempts int, err error, _ redis.ConnInfo, _ int) {
-	n.tell("%s, attempts %d, error %v", cmd.Name(), attempts, err)
-}
-
-func (n *native) RecordPipelineOperationDuration(_ context.Context, _ time.Duration, name string, cmds, attempts int, err error, _ redis.ConnInfo, _ int) {
-	n.tell("%s of %d, attempts %d, error %v", name, cmds, attempts, err)
-}
-
-func (n *native) RecordPubSubMessage(_ context.Context, _ redis.ConnInfo, direction, channel string, sharded bool) {
-	n.tell("%s on %s, sharded %t", direction, channel, sharded)
-}
-
-func (n *native) RecordError(_ context.Context, errorType string, _ redis.ConnInfo, status string, internal bool, retries int) {
-	n.tell("error %s %s, internal %t, retries %d", errorType, status, internal, retries)
-}
-
-func (n *native) RecordConnectionCreateTime(context.Context, time.Duration, redis.ConnInfo) {}
-func (n *native) RecordConnectionRelaxedTimeout(context.Context, int, redis.ConnInfo, string, string) {
-}
-func (n *native) RecordConnectionHandoff(context.Context, redis.ConnInfo, string)         {}
-func (n *native) RecordMaintenanceNotification(context.Context, redis.ConnInfo, string)   {}
-func (n *native) RecordConnectionWaitTime(context.Context, time.Duration, redis.ConnInfo) {}
-func (n *native) RecordConnectionClosed(context.Context, redis.ConnInfo, string, error)   {}
-
-// go-redis counts and measures under the hook what it does without.
-func TestBesideMetricsOfGoRedis(t *testing.T) {
-	recorder := &native{}
-	redis.SetOTelRecorder(recorder)
-	t.Cleanup(func() { redis.SetOTelRecorder(nil) })
-	server := redistest.Start(t)
-	run := func(rdb *redis.Client) []string {
-		ctx := context.Background()
-		rdb.Ping(ctx)
-		recorder.take()
-		rdb.Publish(ctx, "reports", "hello")
-		rdb.SPublish(ctx, "reports", "hello")
-		rdb.Do(ctx, "PUBLISH", "reports")
-		for _, pipelined := range []func(context.Context, func(redis.Pipeliner) error) ([]redis.Cmder, error){rdb.Pipelined, rdb.TxPipelined} {
-			_, _ = pipelined(ctx, func(pipe redis.Pipeliner) error {
-				pipe.Publish(ctx, "reports", "hello")
-				pipe.Set(ctx, "key", "value", 0)
-				return nil
-			})
+// exported is what an exporter gets: the series of each instrument, and what was counted
+// or how often was measured. How long something took is not in it.
+func exported(t *testing.T, reader sdkmetric.Reader) (series []string) {
+	t.Helper()
+	var all metricdata.ResourceMetrics
+	if err := reader.Collect(context.Background(), &all); err != nil {
+		t.Fatal(err)
+	}
+	add := func(m metricdata.Metrics, attributes attribute.Set, n int64) {
+		if m.Unit == "ns" {
+			n = -1
 		}
-		return recorder.take()
+		shown := poolID.ReplaceAllString(attributes.Encoded(attribute.DefaultEncoder()), "$1")
+		series = append(series, fmt.Sprintf("%s %T of %s {%s}: %d", m.Name, m.Data, m.Unit, shown, n))
 	}
-	want := run(server.Client())
-	if len(want) < 5 {
-		t.Fatalf("go-redis has told %q: is that all?", want)
+	for _, scope := range all.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			switch data := m.Data.(type) {
+			case metricdata.Sum[int64]:
+				for _, p := range data.DataPoints {
+					add(m, p.Attributes, p.Value)
+				}
+			case metricdata.Histogram[float64]:
+				for _, p := range data.DataPoints {
+					add(m, p.Attributes, int64(p.Count))
+				}
+			default:
+				t.Errorf("%s is a %T", m.Name, data)
+			}
+		}
 	}
-	rdb := server.Client()
-	newTracing(t).hook(t, rdb)
-	if got := run(rdb); !slices.Equal(got, want) {
-		t.Errorf("go-redis tells\n%q, want\n%q", got, want)
+	slices.Sort(series)
+	return series
+}
+
+// enable makes others record what rdb does.
+type enable func(t *testing.T, provider *sdkmetric.MeterProvider, rdb *redis.Client)
+
+func enableRedisotel(t *testing.T, provider *sdkmetric.MeterProvider, rdb *redis.Client) {
+	t.Helper()
+	if err := redisotel.InstrumentMetrics(rdb, redisotel.WithMeterProvider(provider)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// enableNative is about all clients, and about the pools of those that are made later.
+func enableNative(t *testing.T, provider *sdkmetric.MeterProvider, _ *redis.Client) {
+	t.Helper()
+	instance := native.GetObservabilityInstance()
+	if err := instance.Init(native.NewConfig().WithEnabled(true).WithMeterProvider(provider)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = instance.Shutdown() })
+}
+
+// Under the hook, others export what they do without, whoever was first.
+func TestBesideMetrics(t *testing.T) {
+	server := redistest.Start(t)
+	hook := func(t *testing.T, _ *sdkmetric.MeterProvider, rdb *redis.Client) { newTracing(t).hook(t, rdb) }
+	for _, row := range []struct {
+		name, reason string
+		enable       enable
+		early        bool // before there is a client
+		hookFirst    bool
+		least        string // one of the series that are expected at least
+	}{
+		{"redisotel first", "its hook is around ours", enableRedisotel, false, false, "db.client.connections.use_time"},
+		{"hook before redisotel", "its hook is within ours", enableRedisotel, false, true, "db.client.connections.use_time"},
+		{"native metrics first", "as its documentation asks", enableNative, true, false, "db.client.operation.duration"},
+		{"hook before native metrics", "they are for the whole process, and may come at any time", enableNative, false, true, "db.client.operation.duration"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			var got [2][]string
+			for i, hooked := range []bool{false, true} {
+				t.Run(fmt.Sprintf("hooked %t", hooked), func(t *testing.T) {
+					reader := sdkmetric.NewManualReader()
+					provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+					t.Cleanup(func() { _ = provider.Shutdown(context.Background()) })
+					var steps []enable
+					if hooked {
+						steps = append(steps, hook)
+					}
+					if row.early {
+						row.enable(t, provider, nil)
+					} else if row.hookFirst {
+						steps = append(steps, row.enable)
+					} else {
+						steps = slices.Insert(steps, 0, row.enable)
+					}
+					rdb := server.Client()
+					for _, step := range steps {
+						step(t, provider, rdb)
+					}
+					publishing(t, rdb)
+					got[i] = exported(t, reader)
+				})
+			}
+			if !slices.Equal(got[1], got[0]) {
+				t.Errorf("exported is\n%s, want as without the hook\n%s", strings.Join(got[1], "\n"), strings.Join(got[0], "\n"))
+			}
+			if !slices.ContainsFunc(got[0], func(s string) bool { return strings.HasPrefix(s, row.least+" ") }) {
+				t.Errorf("exported is no %s: %v", row.least, got[0])
+			}
+			if t.Failed() {
+				t.Log(row.reason)
+			}
+		})
 	}
 }
