@@ -5,14 +5,14 @@ package tracedpubsub_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
 )
 
 // assertSameCommands asserts that two clients have made the same of the same commands:
@@ -26,10 +26,19 @@ func assertSameCommands(t *testing.T, got, want []redis.Cmder) {
 		if g, w := describe(got[i]), describe(want[i]); g != w {
 			t.Errorf("command %d is\n%s, want\n%s", i, g, w)
 		}
-		if g, w := fmt.Sprintf("%#v", got[i].Args()), fmt.Sprintf("%#v", want[i].Args()); g != w { // a NaN equals no other
+		if g, w := arguments(got[i]), arguments(want[i]); g != w {
 			t.Errorf("command %d has the arguments %s, want %s", i, g, w)
 		}
 	}
+}
+
+// arguments prints them, as a NaN equals no other. They may be long: nothing is quoted.
+func arguments(cmd redis.Cmder) string {
+	var b strings.Builder
+	for _, arg := range cmd.Args() {
+		fmt.Fprintf(&b, "%T %v, ", arg, arg)
+	}
+	return b.String()
 }
 
 func describe(cmd redis.Cmder) string {
@@ -37,7 +46,7 @@ func describe(cmd redis.Cmder) string {
 	if result := reflect.ValueOf(cmd).MethodByName("Val"); result.IsValid() && result.Type().NumIn() == 0 {
 		value = fmt.Sprintf("%#v", result.Call(nil)[0])
 	}
-	return fmt.Sprintf("%T %s (%s) %q value %s error %T %v", cmd, cmd.FullName(), cmd.Name(), cmd.String(), value, cmd.Err(), cmd.Err())
+	return fmt.Sprintf("%T %s (%s) %s value %s error %T %v", cmd, cmd.FullName(), cmd.Name(), cmd.String(), value, cmd.Err(), cmd.Err())
 }
 
 // everyCommand runs one command after the other, failing ones among them, and returns them.
@@ -67,7 +76,7 @@ func everyCommand(ctx context.Context, rdb commanderOfAll) (cmds []redis.Cmder) 
 		redis.NewStringCmd(ctx, "publish", "reports", "hello"),
 		redis.NewBoolCmd(ctx, "publish", "reports", "hello"),
 		redis.NewStatusCmd(ctx, "publish", "forbidden", "hello"),
-		redis.NewSliceCmd(ctx, "publish", "reports", "hello"),
+		redis.NewUintCmd(ctx, "publish", "reports", "hello"),
 	} {
 		_ = rdb.Process(ctx, cmd)
 		add(cmd)
@@ -95,147 +104,157 @@ type commanderOfAll interface {
 	Process(ctx context.Context, cmd redis.Cmder) error
 }
 
-// limitedServer has a user who may not publish on the channel "forbidden".
-func limitedServer(t *testing.T) *redistest.Server {
-	t.Helper()
-	server := redistest.Start(t)
-	err := server.Client().ACLSetUser(testContext(t), "limited", "on", ">secret", "~*", "+@all", "resetchannels", "&reports", "&allowed", "&7").Err()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return server
-}
-
-// Under the hook go-redis is as it was: every reply, every error, every command.
-func TestHookChangesNothingElse(t *testing.T) {
-	rows := []struct {
-		name, reason string
-		run          func(t *testing.T, ctx context.Context, rdb *redis.Client) []redis.Cmder
-	}{{
-		name:   "one by one",
-		reason: "the usual case",
-		run: func(_ *testing.T, ctx context.Context, rdb *redis.Client) []redis.Cmder {
-			return everyCommand(ctx, rdb)
-		},
-	}, {
-		name:   "connection",
-		reason: "it has the hooks of its client",
-		run: func(_ *testing.T, ctx context.Context, rdb *redis.Client) []redis.Cmder {
-			conn := rdb.Conn()
-			defer func() { _ = conn.Close() }()
-			return everyCommand(ctx, conn)
-		},
-	}, {
-		name:   "pipeline",
-		reason: "a command that fails does not take the others with it",
-		run: func(_ *testing.T, ctx context.Context, rdb *redis.Client) []redis.Cmder {
-			pipe := rdb.Pipeline()
-			everyCommand(ctx, pipe)
-			return execute(ctx, pipe)
-		},
-	}, {
-		name:   "aborted transaction",
-		reason: "commands that fail take the others with them",
-		run: func(_ *testing.T, ctx context.Context, rdb *redis.Client) []redis.Cmder {
-			pipe := rdb.TxPipeline()
-			everyCommand(ctx, pipe)
-			return execute(ctx, pipe)
-		},
-	}, {
-		name:   "transaction",
-		reason: "the replies are within that of EXEC",
-		run: func(_ *testing.T, ctx context.Context, rdb *redis.Client) []redis.Cmder {
-			pipe := rdb.TxPipeline()
-			pipe.Publish(ctx, "reports", "hello")
-			pipe.Incr(ctx, "counter")
-			pipe.Do(ctx, "SPUBLISH", "reports", 7)
-			return execute(ctx, pipe)
-		},
-	}, {
-		name:   "payload that is refused",
-		reason: "go-redis stops there",
-		run: func(_ *testing.T, ctx context.Context, rdb *redis.Client) []redis.Cmder {
-			pipe := rdb.Pipeline()
-			pipe.Publish(ctx, "reports", "hello")
-			pipe.Publish(ctx, "reports", report{7})
-			pipe.Ping(ctx)
-			return append(execute(ctx, pipe), rdb.Publish(ctx, "reports", report{7}), rdb.Do(ctx, "publish", "reports", report{7}))
-		},
-	}, {
-		name:   "context that has ended",
-		reason: "nothing is sent",
-		run: func(_ *testing.T, ctx context.Context, rdb *redis.Client) []redis.Cmder {
-			ctx, cancel := context.WithCancel(ctx)
-			cancel()
-			pipe := rdb.Pipeline()
-			pipe.Publish(ctx, "reports", "hello")
-			return append(execute(ctx, pipe), rdb.Publish(ctx, "reports", "hello"), rdb.Do(ctx, "publish", "reports", "hello"))
-		},
-	}, {
-		name:   "auto-pipeline",
-		reason: "it waits for its batch",
-		run: func(t *testing.T, ctx context.Context, rdb *redis.Client) []redis.Cmder {
-			ap, err := rdb.AutoPipeline()
-			if err != nil {
-				t.Fatal(err)
-			}
-			return everyCommand(ctx, ap)
-		},
-	}, {
-		name:   "asynchronous auto-pipeline",
-		reason: "commands are queued",
-		run: func(t *testing.T, ctx context.Context, rdb *redis.Client) []redis.Cmder {
-			ap, err := rdb.AsyncAutoPipeline()
-			if err != nil {
-				t.Fatal(err)
-			}
-			return everyCommand(ctx, ap)
-		},
-	}, {
-		name:   "full-duplex auto-pipeline",
-		reason: "a hook watches, and no more",
-		run: func(t *testing.T, ctx context.Context, rdb *redis.Client) []redis.Cmder {
-			ap, err := rdb.AsyncAutoPipelineWithOptions(&redis.AutoPipelineOptions{FullDuplex: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return everyCommand(ctx, ap)
-		},
-	}, {
-		name:   "closed client",
-		reason: "no command gets anywhere",
-		run: func(t *testing.T, ctx context.Context, rdb *redis.Client) []redis.Cmder {
-			pipe := rdb.Pipeline()
-			pipe.Publish(ctx, "reports", "hello")
-			if err := rdb.Close(); err != nil {
-				t.Fatal(err)
-			}
-			return append(execute(ctx, pipe), rdb.Publish(ctx, "reports", "hello"))
-		},
-	}}
-	for _, row := range rows {
-		t.Run(row.name, func(t *testing.T) {
-			ctx, server := testContext(t), limitedServer(t)
-			options := &redis.Options{Addr: server.Addr(), Username: "limited", Password: "secret", MaxRetries: -1}
-			hooked, bare := redis.NewClient(options), redis.NewClient(options)
-			t.Cleanup(func() { _, _ = hooked.Close(), bare.Close() })
-			var told errorLog
-			instrument(t, hooked, newRecorder(t), told.option())
-
-			want := row.run(t, ctx, bare)
-			server.Client().FlushAll(ctx)
-			assertSameCommands(t, row.run(t, ctx, hooked), want)
-			if len(want) == 0 {
-				t.Errorf("no commands: %s", row.reason)
-			}
+// comparedUses are the ways to use a client that are compared.
+var comparedUses = []struct {
+	name, reason string
+	run          func(ctx context.Context, rdb redis.UniversalClient) []redis.Cmder
+	breaks       bool // the connection of the first message
+}{{
+	name:   "one by one",
+	reason: "the usual case",
+	run: func(ctx context.Context, rdb redis.UniversalClient) []redis.Cmder {
+		return everyCommand(ctx, rdb)
+	},
+}, {
+	name:   "Watch",
+	reason: "it has the hooks of its client, or of a node",
+	run: func(ctx context.Context, rdb redis.UniversalClient) (cmds []redis.Cmder) {
+		err := rdb.Watch(ctx, func(tx *redis.Tx) error {
+			cmds = everyCommand(ctx, tx)
+			pipe := tx.TxPipeline()
+			pipe.SPublish(ctx, "reports", "hello")
+			pipe.Incr(ctx, "{reports}counter")
+			cmds = append(cmds, execute(ctx, rdb, pipe)...)
+			return nil
+		}, "reports")
+		return append(cmds, outcome(ctx, "Watch", err))
+	},
+}, {
+	name:   "pipeline",
+	reason: "a command that fails does not take the others with it",
+	run: func(ctx context.Context, rdb redis.UniversalClient) []redis.Cmder {
+		pipe := rdb.Pipeline()
+		everyCommand(ctx, pipe)
+		return execute(ctx, rdb, pipe)
+	},
+}, {
+	name:   "aborted transaction",
+	reason: "commands that fail take the others with them",
+	run: func(ctx context.Context, rdb redis.UniversalClient) []redis.Cmder {
+		pipe := rdb.TxPipeline()
+		everyCommand(ctx, pipe)
+		return execute(ctx, rdb, pipe)
+	},
+}, {
+	name:   "transaction",
+	reason: "the replies are within that of EXEC",
+	run: func(ctx context.Context, rdb redis.UniversalClient) []redis.Cmder {
+		pipe := rdb.TxPipeline()
+		pipe.Publish(ctx, "reports", "hello")
+		pipe.Incr(ctx, "{reports}counter")
+		pipe.Do(ctx, "SPUBLISH", "reports", 7)
+		return execute(ctx, rdb, pipe)
+	},
+}, {
+	name:   "payload that is refused",
+	reason: "go-redis stops there",
+	run: func(ctx context.Context, rdb redis.UniversalClient) []redis.Cmder {
+		pipe := rdb.Pipeline()
+		pipe.Publish(ctx, "reports", "hello")
+		pipe.Publish(ctx, "reports", report{7})
+		pipe.Ping(ctx)
+		return append(execute(ctx, rdb, pipe), rdb.Publish(ctx, "reports", report{7}), rdb.Do(ctx, "publish", "reports", report{7}))
+	},
+}, {
+	name:   "context that has ended",
+	reason: "nothing is sent",
+	run: func(ctx context.Context, rdb redis.UniversalClient) []redis.Cmder {
+		ctx, cancel := context.WithCancel(ctx)
+		cancel()
+		pipe := rdb.Pipeline()
+		pipe.Publish(ctx, "reports", "hello")
+		return append(execute(ctx, rdb, pipe), rdb.Publish(ctx, "reports", "hello"), rdb.Do(ctx, "publish", "reports", "hello"))
+	},
+}, {
+	name:   "auto-pipeline",
+	reason: "it waits for its batch",
+	run: func(ctx context.Context, rdb redis.UniversalClient) []redis.Cmder {
+		return automatically(ctx, rdb.AutoPipeline)
+	},
+}, {
+	name:   "asynchronous auto-pipeline",
+	reason: "commands are queued",
+	run: func(ctx context.Context, rdb redis.UniversalClient) []redis.Cmder {
+		return automatically(ctx, rdb.AsyncAutoPipeline)
+	},
+}, {
+	name:   "full-duplex auto-pipeline",
+	reason: "a hook watches, and no more",
+	run: func(ctx context.Context, rdb redis.UniversalClient) []redis.Cmder {
+		return automatically(ctx, func() (*redis.AutoPipeliner, error) {
+			return rdb.AsyncAutoPipelineWithOptions(&redis.AutoPipelineOptions{FullDuplex: true})
 		})
+	},
+}, {
+	name:   "closed client",
+	reason: "no command gets anywhere",
+	run: func(ctx context.Context, rdb redis.UniversalClient) []redis.Cmder {
+		pipe := rdb.Pipeline()
+		pipe.Publish(ctx, "reports", "hello")
+		closed := outcome(ctx, "Close", rdb.Close())
+		return append(execute(ctx, rdb, pipe), closed, rdb.Publish(ctx, "reports", "hello"), rdb.Do(ctx, "spublish", "reports", "hello"))
+	},
+}, {
+	name:   "lost connection",
+	reason: "go-redis sends again, or does not",
+	run: func(ctx context.Context, rdb redis.UniversalClient) []redis.Cmder {
+		return []redis.Cmder{rdb.SPublish(ctx, "reports", "hello"), rdb.Do(ctx, "spublish", "reports", "hello")}
+	},
+	breaks: true,
+}, {
+	name:   "lost connection of a pipeline",
+	reason: "go-redis sends all of it again, or nothing",
+	run: func(ctx context.Context, rdb redis.UniversalClient) []redis.Cmder {
+		pipe := rdb.Pipeline()
+		pipe.SPublish(ctx, "reports", "hello")
+		pipe.Incr(ctx, "{reports}counter")
+		return execute(ctx, rdb, pipe)
+	},
+	breaks: true,
+}, {
+	name:   "lost connection of a transaction",
+	reason: "likewise, and MULTI may keep the error",
+	run: func(ctx context.Context, rdb redis.UniversalClient) []redis.Cmder {
+		pipe := rdb.TxPipeline()
+		pipe.SPublish(ctx, "reports", "hello")
+		pipe.Incr(ctx, "{reports}counter")
+		return execute(ctx, rdb, pipe)
+	},
+	breaks: true,
+}}
+
+// execute executes a pipeline, and adds what came of it.
+func execute(ctx context.Context, rdb redis.UniversalClient, pipe redis.Pipeliner) []redis.Cmder {
+	cmds, err := pipe.Exec(ctx)
+	if _, ring := rdb.(*redis.Ring); ring && err != nil {
+		err = errors.New("that of the shard that failed first") // which may be any
 	}
+	return append(cmds, outcome(ctx, "Exec", err))
 }
 
-// execute executes a pipeline, and adds a command that has its error.
-func execute(ctx context.Context, pipe redis.Pipeliner) []redis.Cmder {
-	cmds, err := pipe.Exec(ctx)
-	executed := redis.NewCmd(ctx, "result of Exec")
-	executed.SetErr(err)
-	return append(cmds, executed)
+// automatically runs every command on an auto-pipeline, and waits for the last.
+func automatically(ctx context.Context, face func() (*redis.AutoPipeliner, error)) []redis.Cmder {
+	ap, err := face()
+	if err != nil {
+		return []redis.Cmder{outcome(ctx, "AutoPipeline", err)}
+	}
+	cmds := everyCommand(ctx, ap)
+	return append(cmds, outcome(ctx, "Close", ap.Close()))
+}
+
+// outcome is an error to be compared as that of a command.
+func outcome(ctx context.Context, of string, err error) redis.Cmder {
+	cmd := redis.NewCmd(ctx, of)
+	cmd.SetErr(err)
+	return cmd
 }

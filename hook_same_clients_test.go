@@ -1,0 +1,187 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+)
+
+// limitedServer has a user who may not publish on the channel "forbidden".
+func limitedServer(t *testing.T) *redistest.Server {
+	t.Helper()
+	server := redistest.Start(t)
+	limit(t, server.Client())
+	return server
+}
+
+func limit(t *testing.T, rdb *redis.Client) {
+	t.Helper()
+	err := rdb.ACLSetUser(testContext(t), "limited", "on", ">secret", "~*", "+@all", "resetchannels", "&reports", "&allowed", "&7").Err()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// comparedClients are the clients that are compared, one with the hook and one without.
+var comparedClients = []struct {
+	name, reason string
+	serve        func(t *testing.T) compared
+}{{
+	name:   "Client",
+	reason: "the usual one, with the retries that it has by default",
+	serve: func(t *testing.T) compared {
+		return comparedClient(limitedServer(t), 0)
+	},
+}, {
+	name:   "Client that tries once",
+	reason: "an error is that of the first time",
+	serve: func(t *testing.T) compared {
+		return comparedClient(limitedServer(t), -1)
+	},
+}, {
+	name:   "ClusterClient",
+	reason: "commands pass its hook, and then those of the nodes",
+	serve: func(t *testing.T) compared {
+		cluster := redistest.StartCluster(t)
+		c := compared{client: func(line *breaking) redis.UniversalClient {
+			return cluster.Client(func(o *redis.ClusterOptions) {
+				o.Username, o.Password, o.Dialer = "limited", "secret", line.dial
+			})
+		}}
+		for _, node := range cluster.Nodes() {
+			limit(t, node.Client())
+		}
+		for _, master := range cluster.Masters() {
+			c.nodes = append(c.nodes, master.Client())
+		}
+		c.listen = listenBy(cluster.Client())
+		return c
+	},
+}, {
+	name:   "Ring",
+	reason: "commands pass its hook, that of a shard, or both",
+	serve: func(t *testing.T) compared {
+		one, two := limitedServer(t), limitedServer(t)
+		return compared{
+			client: func(line *breaking) redis.UniversalClient {
+				return redis.NewRing(&redis.RingOptions{
+					Addrs:    map[string]string{"one": one.Addr(), "two": two.Addr()},
+					Username: "limited", Password: "secret", Dialer: line.dial,
+				})
+			},
+			nodes: []*redis.Client{one.Client(), two.Client()},
+		}
+	},
+}, {
+	name:   "Client of nobody",
+	reason: "there is no connection",
+	serve: func(t *testing.T) compared {
+		addr := deadClient(t).Options().Addr
+		return compared{client: func(line *breaking) redis.UniversalClient {
+			return redis.NewClient(&redis.Options{Addr: addr, Dialer: line.dial, MaxRetries: -1, DialerRetries: 1})
+		}}
+	},
+}, {
+	name:   "ClusterClient of nobody",
+	reason: "there is no node",
+	serve: func(t *testing.T) compared {
+		addr := deadClient(t).Options().Addr
+		return compared{client: func(line *breaking) redis.UniversalClient {
+			return redis.NewClusterClient(&redis.ClusterOptions{
+				Addrs: []string{addr}, Dialer: line.dial, MaxRedirects: -1, DialerRetries: 1,
+			})
+		}}
+	},
+}}
+
+// compared is what serves the clients that are compared.
+type compared struct {
+	client func(line *breaking) redis.UniversalClient
+	nodes  []*redis.Client // as somebody who may do everything
+	listen listenFunc      // to what is sharded; nil: each node does for itself
+}
+
+func comparedClient(server *redistest.Server, retries int) compared {
+	return compared{
+		client: func(line *breaking) redis.UniversalClient {
+			return redis.NewClient(&redis.Options{
+				Addr: server.Addr(), Username: "limited", Password: "secret", Dialer: line.dial, MaxRetries: retries,
+			})
+		},
+		nodes: []*redis.Client{server.Client()},
+	}
+}
+
+// hear has one connection of each node listen, so that replies are not zero.
+func (c *compared) hear(t *testing.T) {
+	t.Helper()
+	ctx := testContext(t)
+	for _, node := range c.nodes {
+		readyRaw(t, node.Subscribe(ctx, "reports"))
+		if c.listen == nil {
+			readyRaw(t, node.SSubscribe(ctx, "reports"))
+		}
+	}
+	if c.listen != nil {
+		readyRaw(t, c.listen(ctx, "reports", true))
+	}
+}
+
+// Under the hook go-redis is as it was: every reply, every error, every command.
+func TestHookChangesNothingElse(t *testing.T) {
+	for _, kind := range comparedClients {
+		t.Run(kind.name, func(t *testing.T) {
+			c := kind.serve(t)
+			c.hear(t)
+			for _, use := range comparedUses {
+				t.Run(use.name, func(t *testing.T) {
+					ctx := testContext(t)
+					run := func(instrumented bool) []redis.Cmder {
+						for _, node := range c.nodes {
+							node.FlushAll(ctx)
+						}
+						var line breaking
+						rdb := c.client(&line)
+						t.Cleanup(func() { _ = rdb.Close() })
+						if instrumented {
+							var told errorLog
+							instrument(t, rdb, newRecorder(t), told.option())
+						}
+						line.armed.Store(use.breaks)
+						return use.run(ctx, rdb)
+					}
+					want := run(false)
+					assertSameCommands(t, run(true), want)
+					if len(want) == 0 {
+						t.Error("no commands")
+					}
+					if t.Failed() {
+						t.Logf("%s; %s", kind.reason, use.reason)
+					}
+				})
+			}
+		})
+	}
+}
+
+// A connection has the hooks of its client.
+func TestHookChangesNothingElseOfConn(t *testing.T) {
+	c := comparedClient(limitedServer(t), 0)
+	c.hear(t)
+	run := func(rdb redis.UniversalClient) []redis.Cmder {
+		t.Cleanup(func() { _ = rdb.Close() })
+		c.nodes[0].FlushAll(testContext(t))
+		conn := rdb.(*redis.Client).Conn()
+		defer func() { _ = conn.Close() }()
+		return everyCommand(testContext(t), conn)
+	}
+	want, hooked := run(c.client(&breaking{})), c.client(&breaking{})
+	var told errorLog
+	instrument(t, hooked, newRecorder(t), told.option())
+	assertSameCommands(t, run(hooked), want)
+}
