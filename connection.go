@@ -29,6 +29,8 @@ type connection struct {
 	came, resumed atomic.Int64
 	paused        atomic.Bool
 
+	// limit is for the next read. It is for the goroutine that reads.
+	limit time.Duration
 	// heard is when the last command was sent that the server has answered:
 	// whatever it had sent by then has been read. For a message nobody can tell:
 	// it may have been waiting in the socket. It is for the goroutine that reads.
@@ -117,6 +119,12 @@ func (c *connection) write(ctx context.Context, cmd *command) error {
 	}
 }
 
+// limitAsBefore is a time limit for a read that leaves the one before in place. The
+// first read sets none, and takes away what go-redis needed for its handshake; to do
+// so each time costs a tenth of a microsecond, and would let the "relaxed" timeouts of
+// go-redis' maintenance notifications end a read that only waits.
+const limitAsBefore = -1
+
 // receive waits for the next message or answer. go-redis takes replies apart
 // with unchecked type assertions: one of an unexpected shape makes it panic, and
 // may leave its mutex locked. Such a PubSub can only be abandoned.
@@ -126,7 +134,8 @@ func (c *connection) receive() (reply any, err error) {
 			err = panicError("go-redis, at an unexpected reply", v)
 		}
 	}()
-	reply, err = c.ps.ReceiveTimeout(hungUp, 0)
+	reply, err = c.ps.ReceiveTimeout(hungUp, c.limit)
+	c.limit = limitAsBefore
 	if err == nil {
 		c.came.Store(int64(time.Since(c.opened)))
 	}
