@@ -87,6 +87,17 @@ func TestAllocationsOfPublishing(t *testing.T) {
 	}
 }
 
+// What is known only after the reply costs nothing but the room that the SDK makes for it.
+func TestAllocationsOfReceivers(t *testing.T) {
+	rdb := redis.NewClient(&redis.Options{})
+	t.Cleanup(func() { _ = rdb.Close() })
+	_, span := sdktrace.NewTracerProvider().Tracer("").Start(context.Background(), "publish reports")
+	defer span.End()
+	if got := fewestAllocs(func() { recordReceivers(span, rdb, 3) }); got != 0 {
+		t.Errorf("%v allocations, want 0", got)
+	}
+}
+
 // A hook makes a copy of the command besides, with arguments of its own.
 func TestAllocationsOfHookedPublishing(t *testing.T) {
 	ctx := context.Background()

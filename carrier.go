@@ -104,10 +104,9 @@ func (c *Carrier) empty() bool {
 }
 
 // inject writes the trace context and the baggage of ctx into carrier. A
-// propagator that panics leaves it empty. The traceparent may lie in room, which
-// has to last as long as carrier.
-func (c *config) inject(ctx context.Context, carrier *Carrier, room *[traceparentLength]byte) {
-	parts := c.propagation().parts
+// propagator that panics leaves it empty.
+func (c *config) inject(ctx context.Context, carrier *Carrier) {
+	p := c.propagation().propagator
 	injected := false
 	defer func() {
 		if !injected {
@@ -115,13 +114,7 @@ func (c *config) inject(ctx context.Context, carrier *Carrier, room *[traceparen
 		}
 	}()
 	defer c.contain("WithPropagators")
-	for _, part := range parts {
-		if part == (propagation.TraceContext{}) && tracesAlike() {
-			injectTraceContext(ctx, carrier, room)
-		} else {
-			part.Inject(ctx, carrier)
-		}
-	}
+	p.Inject(ctx, carrier)
 	injected = true
 }
 

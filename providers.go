@@ -41,12 +41,12 @@ func (c *config) tracer() trace.Tracer {
 type propagatorOf struct {
 	propagator propagation.TextMapPropagator
 	fields     []string
-	parts      []propagation.TextMapPropagator // what injects, one after the other
+	w3c        bool // it injects the fields of the W3C in the way that appendW3C knows
 }
 
 var (
 	w3c        = propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
-	w3cDefault = &propagatorOf{w3c, w3c.Fields(), partsOf(w3c)}
+	w3cDefault = &propagatorOf{w3c, w3c.Fields(), isW3C(w3c)}
 )
 
 // propagation returns the propagator in force.
@@ -64,20 +64,11 @@ func (c *config) propagation() *propagatorOf {
 		if c.propagator == nil {
 			return w3cDefault
 		}
-		return &propagatorOf{p, nil, []propagation.TextMapPropagator{p}}
+		return &propagatorOf{propagator: p}
 	}
-	kept = &propagatorOf{p, fields, partsOf(p)}
+	kept = &propagatorOf{p, fields, isW3C(p)}
 	c.propagators.Store(kept)
 	return kept
-}
-
-// partsOf takes the SDK's composite propagator apart.
-func partsOf(p propagation.TextMapPropagator) []propagation.TextMapPropagator {
-	parts := []propagation.TextMapPropagator{p}
-	if v := reflect.ValueOf(p); v.Type() == reflect.TypeOf(w3c) {
-		return v.Convert(reflect.TypeOf(parts)).Interface().([]propagation.TextMapPropagator)
-	}
-	return parts
 }
 
 // fieldsOf asks a propagator for its fields. It may be asked on the goroutine that

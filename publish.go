@@ -182,10 +182,23 @@ func isDeferred(rdb any) bool {
 // recordReceivers records how many clients got the message. In a cluster the
 // reply counts the clients of one node, and would mislead.
 func recordReceivers(span trace.Span, rdb any, receivers int64) {
-	if _, ok := rdb.(*redis.Client); ok && span.IsRecording() {
-		span.SetAttributes(receiversKey.Int64(receivers))
+	if _, ok := rdb.(*redis.Client); !ok || !span.IsRecording() {
+		return
 	}
+	if receivers >= 0 && receivers < int64(len(fewReceivers)) {
+		span.SetAttributes(fewReceivers[receivers]...)
+		return
+	}
+	span.SetAttributes(receiversKey.Int64(receivers))
 }
+
+// fewReceivers are the attributes for the usual numbers, ready.
+var fewReceivers = func() (few [64][]attribute.KeyValue) {
+	for n := range few {
+		few[n] = []attribute.KeyValue{receiversKey.Int(n)}
+	}
+	return few
+}()
 
 // message is what goes to go-redis for payload: an envelope, the payload itself, or
 // something that go-redis refuses with the error that is returned beside it.
@@ -221,11 +234,10 @@ func (f failedMarshal) MarshalBinary() ([]byte, error) { return nil, f.err }
 // encoder is the memory in which an envelope is written. What it returns is to
 // be copied: go-redis keeps commands, and the encoder is used again.
 type encoder struct {
-	carrier     Carrier
-	traceparent [traceparentLength]byte // what carrier has may lie here
-	payload     []byte                  // for payloads that have to be formatted
-	message     []byte
-	head        int // how much of message is in front of the payload
+	carrier Carrier
+	payload []byte // for payloads that have to be formatted
+	message []byte
+	head    int // how much of message is in front of the payload
 }
 
 var encoders = sync.Pool{New: func() any { return &encoder{payload: make([]byte, 0, 64)} }}
@@ -244,11 +256,14 @@ func (e *encoder) encode(ctx context.Context, c *config, payload any) ([]byte, e
 
 // begin writes the trace context of ctx in front of the envelopes that follow.
 func (e *encoder) begin(ctx context.Context, c *config) {
-	e.carrier = Carrier{}
-	c.inject(ctx, &e.carrier, &e.traceparent)
-	head, left := appendHead(e.message[:0], &e.carrier)
-	if left != nil {
-		c.handle(left)
+	head, done := c.appendW3C(ctx, e.message[:0])
+	if !done {
+		e.carrier = Carrier{}
+		c.inject(ctx, &e.carrier)
+		var left error
+		if head, left = appendHead(head, &e.carrier); left != nil {
+			c.handle(left)
+		}
 	}
 	e.message, e.head = head, len(head)
 }
