@@ -1,0 +1,112 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+
+	b "github.com/tracedpubsub/tracedpubsub/benchmarks"
+)
+
+// grown is what -grow writes down.
+type grown struct {
+	Machine       machine      `json:"machine"`
+	Command       string       `json:"command"`
+	Channels      int          `json:"channels"`
+	Intervals     []b.Interval `json:"intervals"`
+	Subscriptions []subscribed `json:"subscriptions"`
+	Targets       []check      `json:"targets"`
+}
+
+// subscribed is what a message costs with so many names in the subscription.
+type subscribed struct {
+	Names int       `json:"names"`
+	Time  quartiles `json:"time"` // relative to that with one name
+}
+
+func growing(ctx context.Context, o *options, stdout io.Writer) error {
+	return withServer(ctx, func(env *b.Env, pinned string) error {
+		intervals, err := b.Grow(ctx, env, o.messages, o.channels, 20)
+		if err != nil {
+			return err
+		}
+		names, err := growNames(ctx, env, o)
+		if err != nil {
+			return err
+		}
+		made := &grown{aboutMachine(pinned), o.command, o.channels, intervals, names, growth(intervals)}
+		text := growthTable(made)
+		fmt.Fprint(stdout, text)
+		if err := writeJSON(o.path("grow.json"), made); err != nil {
+			return err
+		}
+		if o.docs {
+			return splice("README.md", "grow", text)
+		}
+		return nil
+	})
+}
+
+// growNames receives through subscriptions to more and more names, in turn.
+func growNames(ctx context.Context, env *b.Env, o *options) ([]subscribed, error) {
+	counts := []int{1, 100, 10_000}
+	messages := min(20_000, max(o.messages/100, b.BatchSize))
+	benches := make(map[int]*b.Bench)
+	for _, names := range counts {
+		bench, err := b.Subscribed(env, names)
+		if err != nil {
+			return nil, err
+		}
+		benches[names] = bench
+	}
+	times := make(map[int][]float64)
+	for round := range o.rounds + 1 {
+		order := rand.Perm(len(counts))
+		for _, i := range order {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			r := &run{bench: benches[counts[i]], n: messages}
+			took, err := r.time(env)
+			if err != nil {
+				return nil, err
+			}
+			if round > 0 { // the first warms up
+				times[counts[i]] = append(times[counts[i]], took)
+			}
+		}
+	}
+	var all []subscribed
+	for _, names := range counts {
+		ratios := make([]float64, o.rounds)
+		for i := range ratios {
+			ratios[i] = times[names][i] / times[counts[0]][i]
+		}
+		all = append(all, subscribed{names, quartilesOf(ratios)})
+	}
+	return all, nil
+}
+
+// growthTable has one line for each interval: time relative to the second one, as
+// the first warms up.
+func growthTable(g *grown) string {
+	about := newTable("made with", "")
+	about.row("command", "`"+g.Command+"`")
+	about.row("machine", fmt.Sprintf("%s, %d cores, %s; %s", g.Machine.CPU, g.Machine.Cores, g.Machine.System, g.Machine.Pinned))
+	about.row("channels", fmt.Sprint(g.Channels))
+
+	t := newTable("messages so far", "CPU time for one, to that of the second line", "heap in use, KiB")
+	first := g.Intervals[min(1, len(g.Intervals)-1)].Nanoseconds
+	for _, i := range g.Intervals {
+		t.row(fmt.Sprint(i.Messages), ratio(i.Nanoseconds/first), fmt.Sprint(i.Heap>>10))
+	}
+	names := newTable("names in the subscription", "time to receive one, to that with one name")
+	for _, s := range g.Subscriptions {
+		names.row(fmt.Sprint(s.Names), got(s.Time))
+	}
+	return fmt.Sprintf("%s\n%s\n%s\n%s", about, t, names, targetTable(g.Targets))
+}

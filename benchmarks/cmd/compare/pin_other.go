@@ -1,0 +1,15 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux
+
+package main
+
+import "runtime"
+
+// pin cannot tie a process to a core on this system: Go gets one processor, and
+// the server runs where it will. Ratios of synchronous publishing say less.
+func pin() (string, error) {
+	runtime.GOMAXPROCS(1)
+	return "not pinned: this system cannot tie a process to a core", nil
+}

@@ -1,0 +1,129 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	b "github.com/tracedpubsub/tracedpubsub/benchmarks"
+)
+
+// report is all that is written down of a run.
+type report struct {
+	Machine  machine       `json:"machine"`
+	Command  string        `json:"command"`
+	Rounds   int           `json:"rounds"`
+	Targets  []check       `json:"targets"`
+	Measured []measurement `json:"measured"`
+	Growth   []b.Interval  `json:"growth"`
+}
+
+// machine is what the numbers were made with.
+type machine struct {
+	CPU      string            `json:"cpu"`
+	Cores    int               `json:"cores"`
+	System   string            `json:"system"`
+	Pinned   string            `json:"pinned"`
+	Go       string            `json:"go"`
+	Redis    string            `json:"redis"`
+	Versions map[string]string `json:"versions"` // of the modules that are compared
+}
+
+// measurement is one variant in one setting.
+type measurement struct {
+	Scenario string    `json:"scenario"`
+	Setting  b.Setting `json:"setting"`
+	Variant  string    `json:"variant"`
+	Against  string    `json:"against"` // the variant that the speed is relative to
+	Speed    quartiles `json:"speed"`
+	Rounds   []float64 `json:"rounds"` // the speed in each
+	Allocs   float64   `json:"allocs"` // for one message
+	Messages int       `json:"messages"`
+}
+
+// measurements are those of a comparison one after the other, in the order in which
+// they were asked for.
+func measurements(r *runner) []measurement {
+	var all []measurement
+	first := make(map[*comparison]*run)
+	for _, run := range r.runs {
+		if first[run.of] == nil {
+			first[run.of] = run
+		}
+		against := first[run.of]
+		ratios := speed(run, against)
+		all = append(all, measurement{
+			run.of.Scenario.Name, run.of.Setting, run.variant, against.variant, quartilesOf(ratios), ratios, run.allocs, run.n,
+		})
+	}
+	return all
+}
+
+func aboutMachine(pinned string) machine {
+	m := machine{
+		CPU: "unknown", Cores: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH,
+		Pinned: pinned, Go: runtime.Version(), Redis: "unknown", Versions: make(map[string]string),
+	}
+	if name := cpuName(); name != "" {
+		m.CPU = name
+	}
+	if out, err := exec.Command("redis-server", "--version").Output(); err == nil {
+		for field := range strings.FieldsSeq(string(out)) {
+			if version, found := strings.CutPrefix(field, "v="); found {
+				m.Redis = version
+			}
+		}
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, module := range info.Deps {
+			if slices.Contains(compared, module.Path) {
+				m.Versions[module.Path] = module.Version
+			}
+		}
+	}
+	return m
+}
+
+// compared are the modules whose versions matter.
+var compared = []string{
+	"github.com/redis/go-redis/v9",
+	"github.com/redis/go-redis/extra/redisotel/v9",
+	"github.com/redis/rueidis",
+	"github.com/redis/rueidis/rueidisotel",
+	"github.com/ThreeDotsLabs/watermill",
+	"github.com/cloudevents/sdk-go/v2",
+	"go.opentelemetry.io/otel",
+	"go.opentelemetry.io/otel/sdk",
+}
+
+// cpuName is what Linux calls the processor, or "".
+func cpuName() string {
+	f, err := os.Open("/proc/cpuinfo")
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if name, value, found := strings.Cut(lines.Text(), ":"); found && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+func writeJSON(path string, v any) error {
+	text, err := json.MarshalIndent(v, "", "\t")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return os.WriteFile(path, append(text, '\n'), 0o644)
+}

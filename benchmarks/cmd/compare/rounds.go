@@ -1,0 +1,206 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	b "github.com/tracedpubsub/tracedpubsub/benchmarks"
+)
+
+// runner measures comparisons in rounds.
+type runner struct {
+	env    *b.Env
+	runs   []*run
+	rounds int
+}
+
+// run is one variant of a comparison.
+type run struct {
+	of      *comparison
+	variant string
+	bench   *b.Bench
+	n       int           // messages in each round
+	target  time.Duration // how long they are to take
+
+	times  []float64 // of one message in each round, in nanoseconds
+	allocs float64   // for one message
+}
+
+// newRunner makes everything ready that is to be measured. The caller closes it.
+func newRunner(env *b.Env, comparisons []*comparison, rounds int, total time.Duration) (*runner, error) {
+	r := &runner{env: env, rounds: rounds}
+	weights := 0.0
+	for _, c := range comparisons {
+		cost := c.weight
+		if c.Scenario == b.Receive {
+			cost *= 2 // the backlog has to be published, too
+		}
+		weights += cost * float64(len(c.Variants))
+	}
+	unit := time.Duration(float64(total) / weights / float64(rounds))
+	for _, c := range comparisons {
+		for _, name := range c.Variants {
+			bench, err := setUp(env, c, name)
+			if err != nil {
+				r.close()
+				return nil, err
+			}
+			r.runs = append(r.runs, &run{of: c, variant: name, bench: bench, target: time.Duration(float64(unit) * c.weight)})
+		}
+	}
+	return r, nil
+}
+
+func setUp(env *b.Env, c *comparison, name string) (*b.Bench, error) {
+	v := c.Scenario.Variant(name)
+	if v == nil {
+		return nil, fmt.Errorf("%s has no variant %q", c.Scenario.Name, name)
+	}
+	bench, err := v.Setup(env, c.Setting)
+	if err != nil {
+		return nil, fmt.Errorf("%s, %v, %s: %w", c.Scenario.Name, c.Setting, name, err)
+	}
+	return bench, nil
+}
+
+func (r *runner) close() {
+	for _, run := range r.runs {
+		_ = run.bench.Close() // what was measured stands, whatever comes of it
+	}
+}
+
+// measure counts the allocations of all runs, finds out how many messages fit into
+// their time, and then lets them run, round by round.
+func (r *runner) measure(ctx context.Context) error {
+	err := r.each(ctx, func(run *run) error {
+		if err := run.calibrate(r.env); err != nil {
+			return err
+		}
+		return run.countAllocs(r.env, min(r.rounds, 3))
+	})
+	if err != nil {
+		return err
+	}
+	for range r.rounds {
+		err := r.each(ctx, func(run *run) error {
+			took, err := run.time(r.env)
+			run.times = append(run.times, took)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// each calls f for every run: the comparisons in random order, and within each of
+// them the variants. So those that are compared run within the same moment.
+func (r *runner) each(ctx context.Context, f func(*run) error) error {
+	groups := make(map[*comparison][]*run)
+	var order []*comparison
+	for _, run := range r.runs {
+		if groups[run.of] == nil {
+			order = append(order, run.of)
+		}
+		groups[run.of] = append(groups[run.of], run)
+	}
+	rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	for _, c := range order {
+		runs := groups[c]
+		rand.Shuffle(len(runs), func(i, j int) { runs[i], runs[j] = runs[j], runs[i] })
+		for _, run := range runs {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := f(run); err != nil {
+				return fmt.Errorf("%s, %v, %s: %w", c.Scenario.Name, c.Setting, run.variant, err)
+			}
+		}
+	}
+	return nil
+}
+
+// calibrate finds n. It begins with few messages, which warm up what is cold.
+func (r *run) calibrate(env *b.Env) error {
+	most := max(64<<20/r.of.Setting.Size, b.BatchSize) // the server holds a backlog of them
+	r.n = r.least()
+	for range 6 {
+		took, err := r.time(env)
+		if err != nil {
+			return err
+		}
+		fitting := int(float64(r.target) / took)
+		before := r.n
+		r.n = min(max(fitting, r.least()), most, 100*before)
+		if r.n <= 2*before {
+			return nil
+		}
+	}
+	return nil
+}
+
+// least is the fewest messages that a run may have: a whole pipeline, or a few.
+func (r *run) least() int {
+	if r.computes() {
+		return 3
+	}
+	return b.BatchSize
+}
+
+// computes says whether a run has nothing to do with Redis.
+func (r *run) computes() bool { return r.of.Scenario == b.Encode || r.of.Scenario == b.Decode }
+
+// time runs r.n messages and returns how many nanoseconds one took.
+func (r *run) time(env *b.Env) (float64, error) {
+	if err := env.Settle(); err != nil {
+		return 0, err
+	}
+	var took time.Duration
+	err := r.bench.Run(r.n, func(do func() error) error {
+		runtime.GC() // nobody is to clear up after another
+		start := time.Now()
+		err := do()
+		took = time.Since(start)
+		return err
+	})
+	return float64(took.Nanoseconds()) / float64(r.n), err
+}
+
+// countAllocs counts the allocations of one message, without those of a thousandth
+// of them, such as those of the SDK for a batch. It takes the least of several
+// counts: a pool that was emptied in the midst of one is no cost of a message.
+func (r *run) countAllocs(env *b.Env, counts int) error {
+	n := 2 * b.BatchSize
+	if r.computes() {
+		n = 20
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it would empty the pools
+	for i := range counts {
+		if err := env.Settle(); err != nil {
+			return err
+		}
+		var before, after runtime.MemStats
+		err := r.bench.Run(n, func(do func() error) error {
+			runtime.ReadMemStats(&before)
+			defer runtime.ReadMemStats(&after)
+			return do()
+		})
+		if err != nil {
+			return err
+		}
+		allocs := float64(after.Mallocs-before.Mallocs) / float64(n)
+		if i == 0 || allocs < r.allocs {
+			r.allocs = allocs
+		}
+		runtime.GC()
+	}
+	return nil
+}

@@ -1,0 +1,151 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"runtime"
+
+	b "github.com/tracedpubsub/tracedpubsub/benchmarks"
+	"github.com/tracedpubsub/tracedpubsub/benchmarks/internal/redisserver"
+)
+
+// scaled is what -scale writes down.
+type scaled struct {
+	Machine machine `json:"machine"`
+	Command string  `json:"command"`
+	Rounds  int     `json:"rounds"`
+	Rows    []shard `json:"rows"`
+}
+
+// shard is what is done on a cluster of so many shards.
+type shard struct {
+	What    string    `json:"what"`
+	Shards  int       `json:"shards"`
+	Raw     quartiles `json:"raw"`     // messages in the same time, to those on one shard
+	Library quartiles `json:"library"` // likewise
+	Ratio   quartiles `json:"ratio"`   // the library's to those of go-redis
+}
+
+// sharding is a bench on a cluster.
+type sharding struct {
+	what    string
+	shards  int
+	library bool
+}
+
+const (
+	shardedPublish = "publish, 8 goroutines"
+	shardedReceive = "receive"
+)
+
+var shardCounts = []int{1, 2, 3}
+
+// scaling uses all cores: on one, no shard can help another.
+func scaling(ctx context.Context, o *options, stdout io.Writer) (err error) {
+	benches := make(map[sharding]*run)
+	var env *b.Env
+	for _, shards := range shardCounts {
+		cluster, err := redisserver.StartCluster(ctx, shards)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, cluster.Stop()) }()
+		if env == nil {
+			env = b.NewEnv(cluster.Addrs()[0], nil)
+			defer func() { err = errors.Join(err, env.Close()) }()
+		}
+		if err := addShards(benches, env, cluster.Addrs(), shards); err != nil {
+			return err
+		}
+	}
+	times, err := timeShards(ctx, benches, env, o)
+	if err != nil {
+		return err
+	}
+	made := &scaled{aboutMachine(fmt.Sprintf("not pinned: client and servers share %d cores", runtime.NumCPU())), o.command, o.rounds, shardRows(times)}
+	text := scaleTable(made)
+	fmt.Fprint(stdout, text)
+	if err := writeJSON(o.path("scale.json"), made); err != nil {
+		return err
+	}
+	if o.docs {
+		return splice("README.md", "scale", text)
+	}
+	return nil
+}
+
+func addShards(benches map[sharding]*run, env *b.Env, addrs []string, shards int) error {
+	for what, open := range map[string]func(*b.Env, []string, bool) (*b.Bench, error){
+		shardedPublish: b.ShardedPublish, shardedReceive: b.ShardedReceive,
+	} {
+		for _, library := range []bool{false, true} {
+			bench, err := open(env, addrs, library)
+			if err != nil {
+				return err
+			}
+			// A multiple of the channels: each gets as many.
+			benches[sharding{what, shards, library}] = &run{bench: bench, n: 9_600}
+		}
+	}
+	return nil
+}
+
+func timeShards(ctx context.Context, benches map[sharding]*run, env *b.Env, o *options) (map[sharding][]float64, error) {
+	var order []sharding
+	for s := range benches {
+		order = append(order, s)
+	}
+	times := make(map[sharding][]float64)
+	for round := range o.rounds + 1 {
+		rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+		for _, s := range order {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			took, err := benches[s].time(env)
+			if err != nil {
+				return nil, fmt.Errorf("%s on %d shards: %w", s.what, s.shards, err)
+			}
+			if round > 0 { // the first warms up
+				times[s] = append(times[s], took)
+			}
+		}
+	}
+	return times, nil
+}
+
+func shardRows(times map[sharding][]float64) []shard {
+	ratios := func(of, than sharding) quartiles {
+		return quartilesOf(speed(&run{times: times[of]}, &run{times: times[than]}))
+	}
+	var rows []shard
+	for _, what := range []string{shardedPublish, shardedReceive} {
+		for _, n := range shardCounts {
+			raw, library := sharding{what, n, false}, sharding{what, n, true}
+			rows = append(rows, shard{
+				what, n,
+				ratios(raw, sharding{what, 1, false}),
+				ratios(library, sharding{what, 1, true}),
+				ratios(library, raw),
+			})
+		}
+	}
+	return rows
+}
+
+func scaleTable(s *scaled) string {
+	about := newTable("made with", "")
+	about.row("command", "`"+s.Command+"`")
+	about.row("machine", fmt.Sprintf("%s, %d cores, %s; %s", s.Machine.CPU, s.Machine.Cores, s.Machine.System, s.Machine.Pinned))
+	t := newTable("what", "shards", "go-redis, to one shard", "tracedpubsub, to one shard", "tracedpubsub to go-redis")
+	for _, row := range s.Rows {
+		t.row(row.What, fmt.Sprint(row.Shards), got(row.Raw), got(row.Library), got(row.Ratio))
+	}
+	return fmt.Sprintf("%s\n%s", about, t)
+}

@@ -1,0 +1,150 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	b "github.com/tracedpubsub/tracedpubsub/benchmarks"
+)
+
+// table is printed as Markdown whose columns are of one width, to be read in a
+// terminal as well.
+type table struct{ rows [][]string }
+
+func newTable(columns ...string) *table { return &table{[][]string{columns}} }
+
+func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
+
+func (t *table) String() string {
+	widths := make([]int, len(t.rows[0]))
+	for _, row := range t.rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	var out strings.Builder
+	for i, row := range t.rows {
+		for j, cell := range row {
+			fmt.Fprintf(&out, "| %s%s ", cell, strings.Repeat(" ", widths[j]-utf8.RuneCountInString(cell)))
+		}
+		out.WriteString("|\n")
+		if i > 0 {
+			continue
+		}
+		for _, width := range widths {
+			out.WriteString("|" + strings.Repeat("-", width+2))
+		}
+		out.WriteString("|\n")
+	}
+	return out.String()
+}
+
+// printReport prints what is in a report, in the form in which the README shows it.
+func printReport(w io.Writer, r *report) {
+	fmt.Fprintf(w, "%s\n%s\n%s", aboutTable(r), targetTable(r.Targets), measuredTable(r.Measured))
+}
+
+func aboutTable(r *report) string {
+	var versions []string
+	for _, path := range slices.Sorted(maps.Keys(r.Machine.Versions)) {
+		versions = append(versions, path+" "+r.Machine.Versions[path])
+	}
+	m := r.Machine
+	t := newTable("made with", "")
+	t.row("command", "`"+r.Command+"`")
+	t.row("machine", fmt.Sprintf("%s, %d cores, %s; %s", m.CPU, m.Cores, m.System, m.Pinned))
+	t.row("rounds", fmt.Sprint(r.Rounds))
+	t.row("versions", fmt.Sprintf("%s, Redis %s, %s", m.Go, m.Redis, strings.Join(versions, ", ")))
+	return t.String()
+}
+
+func targetTable(checks []check) string {
+	t := newTable("target", "what", "wanted", "median (quartiles)", "")
+	for _, c := range checks {
+		bound := "at most"
+		if c.AtLeast {
+			bound = "at least"
+		}
+		t.row(c.Target, c.What, fmt.Sprintf("%s %s %s", bound, number(c.Limit), c.Unit), got(c.Got), verdict(c.Met))
+	}
+	return t.String()
+}
+
+func verdict(met bool) string {
+	if met {
+		return "met"
+	}
+	return "**missed**"
+}
+
+// got is what was measured; what was counted has no quartiles.
+func got(q quartiles) string {
+	if q.Lower == q.Upper {
+		return number(q.Median)
+	}
+	return q.String()
+}
+
+func number(f float64) string {
+	if f == float64(int(f)) {
+		return fmt.Sprint(int(f))
+	}
+	return ratio(f)
+}
+
+// summaryTable has one line for each target: those of its checks that are met.
+func summaryTable(checks []check) string {
+	t := newTable("target", "checks", "")
+	for i := 1; i <= numberOfTargets; i++ {
+		name := fmt.Sprintf("P%d", i)
+		all, met := 0, 0
+		for _, c := range checks {
+			if c.Target == name {
+				all++
+				if c.Met {
+					met++
+				}
+			}
+		}
+		t.row(name, fmt.Sprintf("%d of %d met", met, all), verdict(met == all && all > 0))
+	}
+	return t.String()
+}
+
+const numberOfTargets = 10
+
+func measuredTable(all []measurement) string {
+	t := newTable("scenario", "variant", "speed", "allocations")
+	last := ""
+	for _, m := range all {
+		name := fmt.Sprintf("%s, against %s", describeNamed(m.Scenario, m.Setting), m.Against)
+		shown := name
+		if name == last {
+			shown = ""
+		}
+		last = name
+		t.row(shown, m.Variant, got(m.Speed), allocs(m.Allocs))
+	}
+	return t.String()
+}
+
+func describeNamed(scenario string, s b.Setting) string {
+	for _, known := range b.Scenarios {
+		if known.Name == scenario {
+			return describe(known, s)
+		}
+	}
+	return scenario
+}
+
+// allocs has a digit behind the point where messages share allocations.
+func allocs(f float64) string {
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", f), ".0")
+}

@@ -1,0 +1,209 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	b "github.com/tracedpubsub/tracedpubsub/benchmarks"
+)
+
+// check is one thing that a target asks for.
+type check struct {
+	Target  string    `json:"target"` // P1 to P10
+	What    string    `json:"what"`
+	AtLeast bool      `json:"at_least"` // else at most
+	Limit   float64   `json:"limit"`
+	Unit    string    `json:"unit"` // what was counted, or compared
+	Got     quartiles `json:"got"`
+	Met     bool      `json:"met"`
+}
+
+// judge says whether a check is met: by its upper quartile, or, if it is to be at
+// most something, its lower one.
+func (c check) judge() check {
+	if c.AtLeast {
+		c.Met = c.Got.Upper >= c.Limit
+	} else {
+		c.Met = c.Got.Lower <= c.Limit
+	}
+	return c
+}
+
+// checker collects checks, and the first error that stands in their way.
+type checker struct {
+	results results
+	checks  []check
+	err     error
+}
+
+// faster asks that a variant be so many times as fast as another one.
+func (c *checker) faster(target string, scenario *b.Scenario, s b.Setting, variant, than string, limit float64) {
+	c.compare(check{Target: target, What: describe(scenario, s) + variantNote(variant), AtLeast: true, Limit: limit, Unit: "times the speed of " + than},
+		runKey{scenario, s, variant}, runKey{scenario, s, than})
+}
+
+// compare looks how fast a run is against another one.
+func (c *checker) compare(k check, of, than runKey) {
+	c.add(k, of, than, func(of, than *run) quartiles { return quartilesOf(speed(of, than)) })
+}
+
+// allocs asks that a run have at most so many allocations more than another one; of
+// nothing, if than has no variant.
+func (c *checker) allocs(target, what string, of, than runKey, limit float64) {
+	k := check{Target: target, What: what, Limit: limit, Unit: "allocations"}
+	if than.variant == "" {
+		c.add(k, of, of, func(of, _ *run) quartiles { return exactly(of.wholeAllocs()) })
+		return
+	}
+	k.Unit += " over " + than.variant
+	if than.variant == of.variant {
+		k.Unit = "allocations more"
+	}
+	c.add(k, of, than, func(of, than *run) quartiles { return exactly(of.wholeAllocs() - than.wholeAllocs()) })
+}
+
+func (c *checker) add(k check, of, than runKey, got func(of, than *run) quartiles) {
+	a, err := c.results.of(of.scenario, of.setting, of.variant)
+	if err == nil {
+		var other *run
+		if other, err = c.results.of(than.scenario, than.setting, than.variant); err == nil {
+			k.Got = got(a, other)
+			c.checks = append(c.checks, k.judge())
+			return
+		}
+	}
+	if c.err == nil {
+		c.err = err
+	}
+}
+
+func exactly(f float64) quartiles { return quartiles{f, f, f} }
+
+// describe is a setting in words, as far as it is not the usual one.
+func describe(scenario *b.Scenario, s b.Setting) string {
+	parts := []string{scenario.Name, string(s.Kind), b.SizeName(s.Size)}
+	if scenario != b.Encode && scenario != b.Decode {
+		parts = append(parts, string(s.Sampling))
+	}
+	if s.Channels > 1 {
+		parts = append(parts, fmt.Sprintf("%d channels", s.Channels))
+	}
+	if s.Metrics {
+		parts = append(parts, "metrics")
+	}
+	return strings.Join(parts, ", ")
+}
+
+func variantNote(variant string) string {
+	if _, note, found := strings.Cut(variant, ", "); found {
+		return ", " + note
+	}
+	return ""
+}
+
+// targets checks P1 to P9 with what was measured, and P10 with a run of its own.
+func targets(r results, grown []b.Interval) ([]check, error) {
+	c := &checker{results: r}
+	c.publishing()
+	c.receiving()
+	c.codecs()
+	c.metrics()
+	c.checks = append(c.checks, growth(grown)...)
+	return c.checks, c.err
+}
+
+func (c *checker) publishing() {
+	for _, size := range []int{b.Small, b.Medium} {
+		c.faster("P1", b.Publish, setting(b.Text, size, b.Sampled), b.Library, b.Raw, 0.80)
+		c.faster("P1", b.Publish, setting(b.Text, size, b.Unsampled), b.Library, b.Raw, 0.90)
+		c.faster("P1", b.Publish, setting(b.Text, size, b.NoOp), b.Library, b.Raw, 0.95)
+	}
+	for _, size := range []int{b.Small, b.Medium} {
+		c.faster("P2", b.Publish, setting(b.Text, size, b.Sampled), b.Library, b.Redisotel, 1.25)
+	}
+	limits := map[b.Sampling]float64{b.Sampled: 6, b.Unsampled: 4, b.NoOp: 2}
+	for _, kind := range b.Kinds {
+		for _, sampling := range b.Samplings {
+			s := setting(kind, b.Medium, sampling)
+			c.allocs("P3", describe(b.Publish, s), runKey{b.Publish, s, b.Library}, runKey{b.Publish, s, b.Raw}, limits[sampling])
+		}
+	}
+	sampled, unsampled := setting(b.Text, b.Small, b.Sampled), setting(b.Text, b.Small, b.Unsampled)
+	c.faster("P4", b.Pipeline, sampled, b.Library, b.Raw, 0.26)
+	c.faster("P4", b.Pipeline, unsampled, b.Library, b.Raw, 0.50)
+	c.faster("P4", b.Pipeline, sampled, b.LibraryBatch, b.Raw, 0.75)
+}
+
+func (c *checker) receiving() {
+	c.faster("P5", b.Receive, setting(b.Text, b.Small, b.Sampled), b.Library, b.Tutorial, 2)
+	c.faster("P5", b.Receive, setting(b.Text, b.Small, b.Unsampled), b.Library, b.Tutorial, 2.5)
+	c.faster("P5", b.Receive, setting(b.JSON, b.Medium, b.Sampled), b.Library, b.Tutorial, 2.5)
+	c.faster("P5", b.Receive, setting(b.JSON, b.Medium, b.Unsampled), b.Library, b.Tutorial, 2.5)
+	limits := map[b.Sampling]float64{b.Sampled: 8, b.Unsampled: 6}
+	for _, sampling := range []b.Sampling{b.Sampled, b.Unsampled} {
+		for _, s := range []b.Setting{setting(b.Text, b.Small, sampling), setting(b.JSON, b.Medium, sampling), setting(b.Binary, b.Medium, sampling)} {
+			most := limits[sampling]
+			if s.Kind == b.Binary {
+				most++ // the base64 has to be decoded into something
+			}
+			c.allocs("P6", describe(b.Receive, s), runKey{b.Receive, s, b.Library}, runKey{b.Receive, s, b.Raw}, most)
+		}
+	}
+}
+
+// sameTime is how much longer than the same time counts as the same still.
+const sameTime = 1.10
+
+func (c *checker) codecs() {
+	medium, large := setting(b.JSON, b.Medium, b.Sampled), setting(b.JSON, b.Large, b.Sampled)
+	c.compare(check{Target: "P7", What: "decode, JSON, 64 KiB", Limit: sameTime, Unit: "times the time of 1 KiB"},
+		runKey{b.Decode, medium, b.Library}, runKey{b.Decode, large, b.Library})
+	for _, s := range []b.Setting{medium, large, setting(b.Text, b.Medium, b.Sampled), setting(b.Text, b.Large, b.Sampled)} {
+		c.allocs("P7", describe(b.Decode, s), runKey{b.Decode, s, b.Library}, runKey{}, 0)
+	}
+	c.faster("P7", b.Decode, setting(b.Text, b.Large, b.Sampled), b.Library, b.EncodingJSON, 50)
+	for _, kind := range b.Kinds {
+		for _, size := range b.Sizes {
+			s := setting(kind, size, b.Sampled)
+			library, peer := runKey{b.Encode, s, b.Library}, runKey{b.Encode, s, b.EncodingJSON}
+			c.compare(check{Target: "P8", What: describe(b.Encode, s), Limit: 0.35, Unit: "times the time of " + b.EncodingJSON}, peer, library)
+			c.allocs("P8", describe(b.Encode, s), library, runKey{b.Encode, s, b.InjectOnly}, 1)
+		}
+	}
+}
+
+func (c *checker) metrics() {
+	off := setting(b.Text, b.Small, b.Sampled)
+	on := withMetrics(off)
+	for _, scenario := range []*b.Scenario{b.Publish, b.Receive} {
+		without := runKey{scenario, off, b.Library}
+		c.allocs("P9", describe(scenario, on), runKey{scenario, on, b.Library}, without, 0)
+		c.allocs("P9", describe(scenario, on)+", dropped by a view", runKey{scenario, on, b.LibraryDropped}, without, 0)
+	}
+}
+
+// moreHeap is what the heap may grow by: what a pool or a timer happens to hold.
+const moreHeap = 256 // KiB
+
+// growth compares the second half of a run with the first. The first interval is
+// there to warm up.
+func growth(all []b.Interval) []check {
+	warm := all[min(1, len(all)):]
+	half := len(warm) / 2
+	var early, ratios []float64
+	for _, i := range warm[:half] {
+		early = append(early, i.Nanoseconds)
+	}
+	for _, i := range warm[half:] {
+		ratios = append(ratios, i.Nanoseconds/quartilesOf(early).Median)
+	}
+	what := fmt.Sprintf("publish and receive, %d messages", all[len(all)-1].Messages)
+	grown := float64(int64(all[len(all)-1].Heap)-int64(warm[0].Heap)) / 1024
+	return []check{
+		check{Target: "P10", What: what, Limit: sameTime, Unit: "times the CPU time of the first half", Got: quartilesOf(ratios)}.judge(),
+		check{Target: "P10", What: what, Limit: moreHeap, Unit: "KiB more heap at the end", Got: exactly(grown)}.judge(),
+	}
+}

@@ -1,0 +1,141 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package benchmarks
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// Receive takes messages that wait already, all that the server and the kernel hold
+// for a subscriber that has not begun to read. With several channels it subscribes
+// to a pattern.
+var Receive = &Scenario{"receive", receiveVariants()}
+
+// receiver is a way to receive.
+type receiver struct {
+	name      string
+	message   func(*Env, Setting) (string, error) // as its publisher would write it
+	subscribe func(*Env, Setting, string) (*subscription, error)
+}
+
+// subscription is one that has sent its SUBSCRIBE and reads nothing yet.
+type subscription struct {
+	// drain calls handle with the payload of each of the next n messages, in a
+	// consumer span where there is one. It returns sooner if the subscription is closed.
+	drain func(n int, handle func(payload string))
+	close func() error
+}
+
+var receivers = []receiver{
+	{Raw, bareMessage, receiveRaw},
+	{RawLoop, bareMessage, receiveRawLoop},
+	{Library, libraryMessage, receiveLibrary(drainMessages)},
+	{LibraryDropped, libraryMessage, receiveDropped},
+	{LibraryProcess, libraryMessage, receiveLibrary(drainProcess)},
+	{LibraryChannel, libraryMessage, receiveLibrary(drainChannel)},
+	{LibraryReceive, libraryMessage, receiveLibrary(drainReceive)},
+	{LibraryFromRedis, libraryMessage, receiveFromRedis},
+	{Tutorial, tutorialMessage, receiveTutorial},
+	{Rueidis, bareMessage, receiveRueidis},
+	{Rueidisotel, bareMessage, receiveRueidisotel},
+}
+
+func receiveVariants() []Variant {
+	var variants []Variant
+	for _, r := range receivers {
+		variants = append(variants, Variant{r.name, r.bench})
+	}
+	return variants
+}
+
+// patience is how long all messages of a backlog may take to be received, and the
+// server to notice a subscriber.
+const patience = time.Minute
+
+var subscribers atomic.Int64 // each has channels of its own
+
+func (r receiver) bench(e *Env, s Setting) (*Bench, error) {
+	prefix := "receive:" + strconv.FormatInt(subscribers.Add(1), 10) + ":"
+	name := prefix + "0"
+	if s.Channels > 1 {
+		name = prefix + "*"
+	}
+	return r.benchOn(e, s, newNamer(prefix, s.Channels), name)
+}
+
+// benchOn publishes on each of the names in turn. It subscribes to name, or to what
+// the receiver knows and to name as the last.
+func (r receiver) benchOn(e *Env, s Setting, names *namer, name string) (*Bench, error) {
+	message, err := r.message(e, s)
+	if err != nil {
+		return nil, err
+	}
+	var sub *subscription
+	return &Bench{
+		Prepare: func(n int) (err error) {
+			if sub, err = r.subscribe(e, s, name); err != nil {
+				return err
+			}
+			if err := e.waitForSubscribers(s, name, 1); err != nil {
+				return err
+			}
+			return e.publishAll(names.take(n), message)
+		},
+		Do: func(n int) error {
+			watchdog := time.AfterFunc(patience, func() { _ = sub.close() })
+			defer watchdog.Stop()
+			messages, size := 0, 0
+			sub.drain(n, func(payload string) {
+				messages++
+				size += len(payload)
+			})
+			if messages != n || size != n*s.Size {
+				return fmt.Errorf("received %d messages of %d bytes, want %d of %d", messages, size, n, n*s.Size)
+			}
+			return nil
+		},
+		Finish: func() error {
+			if err := sub.close(); err != nil {
+				return err
+			}
+			return e.waitForSubscribers(s, name, 0)
+		},
+		Close: nothing,
+	}, nil
+}
+
+// waitForSubscribers waits until the server counts n subscribers of a name, or
+// patterns.
+func (e *Env) waitForSubscribers(s Setting, name string, n int64) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for {
+		var got int64
+		var err error
+		if s.Channels > 1 {
+			got, err = e.rdb.PubSubNumPat(ctx).Result()
+		} else {
+			var all map[string]int64
+			all, err = e.rdb.PubSubNumSub(ctx, name).Result()
+			got = all[name]
+		}
+		if err != nil {
+			return fmt.Errorf("wait for %d subscribers of %s: %w", n, name, err)
+		}
+		if got == n {
+			return nil
+		}
+		time.Sleep(100 * time.Microsecond)
+	}
+}
+
+// publishAll publishes message on each of the channels.
+func (e *Env) publishAll(channels []string, message string) error {
+	ctx := context.Background()
+	return batches(ctx, publishThrough(e.rdb), channels, message)
+}

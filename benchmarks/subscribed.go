@@ -1,0 +1,29 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package benchmarks
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/tracedpubsub/tracedpubsub"
+)
+
+// Subscribed receives through one subscription to so many names. The messages
+// go to each in turn, and wait already.
+func Subscribed(e *Env, names int) (*Bench, error) {
+	s := Setting{Kind: Text, Size: Small, Sampling: Sampled, Channels: 1}
+	prefix := "subscribed:" + strconv.FormatInt(subscribers.Add(1), 10) + ":"
+	channels := newNamer(prefix, names)
+	r := receiver{Library, libraryMessage, nil}
+	r.subscribe = func(e *Env, s Setting, _ string) (*subscription, error) {
+		rdb := e.client()
+		sub := tracedpubsub.Wrap(rdb, e.options(s)...).Subscribe(context.Background(), channels.take(names)...)
+		return &subscription{
+			drain: func(n int, handle func(string)) { drainMessages(sub, n, handle) },
+			close: closing(sub, rdb),
+		}, nil
+	}
+	return r.benchOn(e, s, channels, prefix+strconv.Itoa(names-1))
+}
