@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"image/color"
 	"os"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -83,7 +84,7 @@ func panelOf(all []measurement, scenario *b.Scenario, s b.Setting) (*plot.Plot, 
 			continue
 		}
 		at := &points[1]
-		if m.Variant == b.Library || m.Variant == b.LibraryBatch || m.Variant == b.LibraryHook {
+		if strings.HasPrefix(m.Variant, b.Library) {
 			at = &points[0]
 		}
 		at.add(m.Speed, float64(len(names)))
@@ -95,7 +96,6 @@ func panelOf(all []measurement, scenario *b.Scenario, s b.Setting) (*plot.Plot, 
 	p := plot.New()
 	p.Title.Text = describe(scenario, s)
 	p.X.Label.Text = "speed, " + against + " = 1"
-	p.X.Min = 0
 	p.NominalY(names...)
 	p.Add(plotter.NewGrid())
 	for i, colored := range []color.Color{ours, theirs} {
@@ -104,6 +104,7 @@ func panelOf(all []measurement, scenario *b.Scenario, s b.Setting) (*plot.Plot, 
 		}
 	}
 	p.X.Min = 0
+	p.Y.Min, p.Y.Max = -0.5, float64(len(names))-0.5
 	return p, nil
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 // withServer calls f with this process on one core, beside a server.
-func withServer(ctx context.Context, f func(env *b.Env, pinned string) error) (err error) {
+func withServer(ctx context.Context, f func(at *place) error) (err error) {
 	pinned, err := pin()
 	if err != nil {
 		return err
@@ -28,12 +28,12 @@ func withServer(ctx context.Context, f func(env *b.Env, pinned string) error) (e
 	defer func() { err = errors.Join(err, server.Stop()) }()
 	env := b.NewEnv(server.Addr(), nil)
 	defer func() { err = errors.Join(err, env.Close()) }()
-	return f(env, pinned)
+	return f(&place{env, clock{[]int{server.PID()}}, pinned})
 }
 
 func comparing(ctx context.Context, o *options, stdout io.Writer) error {
-	return withServer(ctx, func(env *b.Env, pinned string) error {
-		r, err := newRunner(env, comparisons(), o.rounds, o.time)
+	return withServer(ctx, func(at *place) error {
+		r, err := newRunner(at, comparisons(), o.rounds, o.time)
 		if err != nil {
 			return err
 		}
@@ -41,7 +41,7 @@ func comparing(ctx context.Context, o *options, stdout io.Writer) error {
 		if err := r.measure(ctx); err != nil {
 			return err
 		}
-		grown, err := shortGrowth(ctx, env, o)
+		grown, err := shortGrowth(ctx, at.env, o)
 		if err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func comparing(ctx context.Context, o *options, stdout io.Writer) error {
 		if err != nil {
 			return err
 		}
-		made := &report{aboutMachine(pinned), o.command, o.rounds, checks, measurements(r), grown}
+		made := &report{aboutMachine(at.pinned), o.command, o.rounds, checks, measurements(r), grown}
 		printReport(stdout, made)
 		fmt.Fprintf(stdout, "\n%s", summaryTable(checks))
 		if err := keep(o, made, r.results()); err != nil {

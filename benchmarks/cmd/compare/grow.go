@@ -29,16 +29,16 @@ type subscribed struct {
 }
 
 func growing(ctx context.Context, o *options, stdout io.Writer) error {
-	return withServer(ctx, func(env *b.Env, pinned string) error {
-		intervals, err := b.Grow(ctx, env, o.messages, o.channels, 20)
+	return withServer(ctx, func(at *place) error {
+		intervals, err := b.Grow(ctx, at.env, o.messages, o.channels, 20)
 		if err != nil {
 			return err
 		}
-		names, err := growNames(ctx, env, o)
+		names, err := growNames(ctx, at, o)
 		if err != nil {
 			return err
 		}
-		made := &grown{aboutMachine(pinned), o.command, o.channels, intervals, names, growth(intervals)}
+		made := &grown{aboutMachine(at.pinned), o.command, o.channels, intervals, names, growth(intervals)}
 		text := growthTable(made)
 		fmt.Fprint(stdout, text)
 		if err := writeJSON(o.path("grow.json"), made); err != nil {
@@ -52,12 +52,12 @@ func growing(ctx context.Context, o *options, stdout io.Writer) error {
 }
 
 // growNames receives through subscriptions to more and more names, in turn.
-func growNames(ctx context.Context, env *b.Env, o *options) ([]subscribed, error) {
+func growNames(ctx context.Context, at *place, o *options) ([]subscribed, error) {
 	counts := []int{1, 100, 10_000}
 	messages := min(20_000, max(o.messages/100, b.BatchSize))
 	benches := make(map[int]*b.Bench)
 	for _, names := range counts {
-		bench, err := b.Subscribed(env, names)
+		bench, err := b.Subscribed(at.env, names)
 		if err != nil {
 			return nil, err
 		}
@@ -71,7 +71,7 @@ func growNames(ctx context.Context, env *b.Env, o *options) ([]subscribed, error
 				return nil, err
 			}
 			r := &run{bench: benches[counts[i]], n: messages}
-			took, err := r.time(env)
+			took, err := r.time(at)
 			if err != nil {
 				return nil, err
 			}

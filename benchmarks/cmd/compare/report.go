@@ -33,6 +33,7 @@ type machine struct {
 	Cores    int               `json:"cores"`
 	System   string            `json:"system"`
 	Pinned   string            `json:"pinned"`
+	Clock    string            `json:"clock"`
 	Go       string            `json:"go"`
 	Redis    string            `json:"redis"`
 	Versions map[string]string `json:"versions"` // of the modules that are compared
@@ -71,7 +72,7 @@ func measurements(r *runner) []measurement {
 func aboutMachine(pinned string) machine {
 	m := machine{
 		CPU: "unknown", Cores: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH,
-		Pinned: pinned, Go: runtime.Version(), Redis: "unknown", Versions: make(map[string]string),
+		Pinned: pinned, Clock: clockNote, Go: runtime.Version(), Redis: "unknown", Versions: make(map[string]string),
 	}
 	if name := cpuName(); name != "" {
 		m.CPU = name

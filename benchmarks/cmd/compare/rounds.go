@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -16,9 +17,16 @@ import (
 
 // runner measures comparisons in rounds.
 type runner struct {
-	env    *b.Env
+	at     *place
 	runs   []*run
 	rounds int
+}
+
+// place is where everything is measured.
+type place struct {
+	env    *b.Env
+	clock  clock
+	pinned string // how, in words
 }
 
 // run is one variant of a comparison.
@@ -34,8 +42,8 @@ type run struct {
 }
 
 // newRunner makes everything ready that is to be measured. The caller closes it.
-func newRunner(env *b.Env, comparisons []*comparison, rounds int, total time.Duration) (*runner, error) {
-	r := &runner{env: env, rounds: rounds}
+func newRunner(at *place, comparisons []*comparison, rounds int, total time.Duration) (*runner, error) {
+	r := &runner{at: at, rounds: rounds}
 	weights := 0.0
 	for _, c := range comparisons {
 		cost := c.weight
@@ -47,7 +55,7 @@ func newRunner(env *b.Env, comparisons []*comparison, rounds int, total time.Dur
 	unit := time.Duration(float64(total) / weights / float64(rounds))
 	for _, c := range comparisons {
 		for _, name := range c.Variants {
-			bench, err := setUp(env, c, name)
+			bench, err := setUp(at.env, c, name)
 			if err != nil {
 				r.close()
 				return nil, err
@@ -80,17 +88,17 @@ func (r *runner) close() {
 // their time, and then lets them run, round by round.
 func (r *runner) measure(ctx context.Context) error {
 	err := r.each(ctx, func(run *run) error {
-		if err := run.calibrate(r.env); err != nil {
+		if err := run.calibrate(r.at); err != nil {
 			return err
 		}
-		return run.countAllocs(r.env, min(r.rounds, 3))
+		return run.countAllocs(r.at.env, min(r.rounds, 3))
 	})
 	if err != nil {
 		return err
 	}
 	for range r.rounds {
 		err := r.each(ctx, func(run *run) error {
-			took, err := run.time(r.env)
+			took, err := run.time(r.at)
 			run.times = append(run.times, took)
 			return err
 		})
@@ -129,11 +137,11 @@ func (r *runner) each(ctx context.Context, f func(*run) error) error {
 }
 
 // calibrate finds n. It begins with few messages, which warm up what is cold.
-func (r *run) calibrate(env *b.Env) error {
+func (r *run) calibrate(at *place) error {
 	most := max(64<<20/r.of.Setting.Size, b.BatchSize) // the server holds a backlog of them
 	r.n = r.least()
 	for range 6 {
-		took, err := r.time(env)
+		took, err := r.time(at)
 		if err != nil {
 			return err
 		}
@@ -159,17 +167,21 @@ func (r *run) least() int {
 func (r *run) computes() bool { return r.of.Scenario == b.Encode || r.of.Scenario == b.Decode }
 
 // time runs r.n messages and returns how many nanoseconds one took.
-func (r *run) time(env *b.Env) (float64, error) {
-	if err := env.Settle(); err != nil {
+func (r *run) time(at *place) (float64, error) {
+	if err := at.env.Settle(); err != nil {
 		return 0, err
 	}
 	var took time.Duration
 	err := r.bench.Run(r.n, func(do func() error) error {
 		runtime.GC() // nobody is to clear up after another
-		start := time.Now()
-		err := do()
-		took = time.Since(start)
-		return err
+		start, err := at.clock.now()
+		if err != nil {
+			return err
+		}
+		err = do()
+		end, late := at.clock.now()
+		took = end - start
+		return errors.Join(err, late)
 	})
 	return float64(took.Nanoseconds()) / float64(r.n), err
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"runtime"
 
 	b "github.com/tracedpubsub/tracedpubsub/benchmarks"
 	"github.com/tracedpubsub/tracedpubsub/benchmarks/internal/redisserver"
@@ -27,9 +26,9 @@ type scaled struct {
 type shard struct {
 	What    string    `json:"what"`
 	Shards  int       `json:"shards"`
-	Raw     quartiles `json:"raw"`     // messages in the same time, to those on one shard
+	Raw     quartiles `json:"raw"`     // time for a message, to that on one shard
 	Library quartiles `json:"library"` // likewise
-	Ratio   quartiles `json:"ratio"`   // the library's to those of go-redis
+	Speed   quartiles `json:"speed"`   // of the library, to that of go-redis
 }
 
 // sharding is a bench on a cluster.
@@ -46,29 +45,35 @@ const (
 
 var shardCounts = []int{1, 2, 3}
 
-// scaling uses all cores: on one, no shard can help another.
+// scaling asks what a message costs in all, the client and every shard together. How
+// much a cluster can do is another question, and one for more machines.
 func scaling(ctx context.Context, o *options, stdout io.Writer) (err error) {
 	benches := make(map[sharding]*run)
-	var env *b.Env
+	pinned, err := pin()
+	if err != nil {
+		return err
+	}
+	at := &place{pinned: pinned}
 	for _, shards := range shardCounts {
 		cluster, err := redisserver.StartCluster(ctx, shards)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, cluster.Stop()) }()
-		if env == nil {
-			env = b.NewEnv(cluster.Addrs()[0], nil)
-			defer func() { err = errors.Join(err, env.Close()) }()
+		if at.env == nil {
+			at.env = b.NewEnv(cluster.Addrs()[0], nil)
+			defer func() { err = errors.Join(err, at.env.Close()) }()
 		}
-		if err := addShards(benches, env, cluster.Addrs(), shards); err != nil {
+		at.clock.servers = append(at.clock.servers, cluster.PIDs()...)
+		if err := addShards(benches, at.env, cluster.Addrs(), shards); err != nil {
 			return err
 		}
 	}
-	times, err := timeShards(ctx, benches, env, o)
+	times, err := timeShards(ctx, benches, at, o)
 	if err != nil {
 		return err
 	}
-	made := &scaled{aboutMachine(fmt.Sprintf("not pinned: client and servers share %d cores", runtime.NumCPU())), o.command, o.rounds, shardRows(times)}
+	made := &scaled{aboutMachine(at.pinned), o.command, o.rounds, shardRows(times)}
 	text := scaleTable(made)
 	fmt.Fprint(stdout, text)
 	if err := writeJSON(o.path("scale.json"), made); err != nil {
@@ -96,7 +101,7 @@ func addShards(benches map[sharding]*run, env *b.Env, addrs []string, shards int
 	return nil
 }
 
-func timeShards(ctx context.Context, benches map[sharding]*run, env *b.Env, o *options) (map[sharding][]float64, error) {
+func timeShards(ctx context.Context, benches map[sharding]*run, at *place, o *options) (map[sharding][]float64, error) {
 	var order []sharding
 	for s := range benches {
 		order = append(order, s)
@@ -108,7 +113,7 @@ func timeShards(ctx context.Context, benches map[sharding]*run, env *b.Env, o *o
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			took, err := benches[s].time(env)
+			took, err := benches[s].time(at)
 			if err != nil {
 				return nil, fmt.Errorf("%s on %d shards: %w", s.what, s.shards, err)
 			}
@@ -130,8 +135,8 @@ func shardRows(times map[sharding][]float64) []shard {
 			raw, library := sharding{what, n, false}, sharding{what, n, true}
 			rows = append(rows, shard{
 				what, n,
-				ratios(raw, sharding{what, 1, false}),
-				ratios(library, sharding{what, 1, true}),
+				ratios(sharding{what, 1, false}, raw),
+				ratios(sharding{what, 1, true}, library),
 				ratios(library, raw),
 			})
 		}
@@ -143,9 +148,10 @@ func scaleTable(s *scaled) string {
 	about := newTable("made with", "")
 	about.row("command", "`"+s.Command+"`")
 	about.row("machine", fmt.Sprintf("%s, %d cores, %s; %s", s.Machine.CPU, s.Machine.Cores, s.Machine.System, s.Machine.Pinned))
-	t := newTable("what", "shards", "go-redis, to one shard", "tracedpubsub, to one shard", "tracedpubsub to go-redis")
+	about.row("time", s.Machine.Clock)
+	t := newTable("what", "shards", "time of go-redis, to one shard", "time of tracedpubsub, to one shard", "speed of tracedpubsub, to go-redis")
 	for _, row := range s.Rows {
-		t.row(row.What, fmt.Sprint(row.Shards), got(row.Raw), got(row.Library), got(row.Ratio))
+		t.row(row.What, fmt.Sprint(row.Shards), got(row.Raw), got(row.Library), got(row.Speed))
 	}
 	return fmt.Sprintf("%s\n%s", about, t)
 }

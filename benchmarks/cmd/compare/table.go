@@ -60,6 +60,7 @@ func aboutTable(r *report) string {
 	t := newTable("made with", "")
 	t.row("command", "`"+r.Command+"`")
 	t.row("machine", fmt.Sprintf("%s, %d cores, %s; %s", m.CPU, m.Cores, m.System, m.Pinned))
+	t.row("time", m.Clock)
 	t.row("rounds", fmt.Sprint(r.Rounds))
 	t.row("versions", fmt.Sprintf("%s, Redis %s, %s", m.Go, m.Redis, strings.Join(versions, ", ")))
 	return t.String()

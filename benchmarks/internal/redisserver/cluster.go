@@ -96,6 +96,15 @@ func (c *Cluster) Addrs() []string {
 	return addrs
 }
 
+// PIDs are the numbers of their processes.
+func (c *Cluster) PIDs() []int {
+	var pids []int
+	for _, s := range c.servers {
+		pids = append(pids, s.PID())
+	}
+	return pids
+}
+
 // Stop ends all nodes.
 func (c *Cluster) Stop() (failed error) {
 	for _, s := range c.servers {

@@ -141,6 +141,9 @@ func poll(ctx context.Context, check func() error) error {
 // Addr is the address of the server, host and port.
 func (s *Server) Addr() string { return s.addr }
 
+// PID is the number of its process.
+func (s *Server) PID() int { return s.process.Process.Pid }
+
 // Stop ends the process and removes what it has written.
 func (s *Server) Stop() error {
 	if err := s.process.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
