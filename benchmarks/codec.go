@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"runtime"
 	"unsafe"
 
 	"go.opentelemetry.io/otel/propagation"
@@ -80,9 +81,6 @@ func decodeVariants() []Variant {
 	return variants
 }
 
-// sink keeps results from being optimized away.
-var sink []byte
-
 func computing(do func() error) *Bench {
 	return &Bench{
 		Prepare: noPreparing,
@@ -102,8 +100,9 @@ func computing(do func() error) *Bench {
 func (c codec) encodeBench(e *Env, s Setting) (*Bench, error) {
 	ctx := e.context(s)
 	var payload any = s.Payload()
-	return computing(func() (err error) {
-		sink, err = c.encode(ctx, s.Kind, payload)
+	return computing(func() error {
+		message, err := c.encode(ctx, s.Kind, payload)
+		runtime.KeepAlive(message)
 		return err
 	}), nil
 }
@@ -132,7 +131,7 @@ func (c codec) decodeBench(e *Env, s Setting) (*Bench, error) {
 func memcpy(e *Env, s Setting) (*Bench, error) {
 	envelope, err := tracedpubsub.Encode(e.context(s), s.Payload())
 	return computing(func() error {
-		sink = bytes.Clone(envelope)
+		runtime.KeepAlive(bytes.Clone(envelope))
 		return nil
 	}), err
 }

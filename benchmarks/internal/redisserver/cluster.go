@@ -69,13 +69,15 @@ func (c *Cluster) form(ctx context.Context) error {
 
 // complete is an error as long as a node does not know all others and all slots.
 func (c *Cluster) complete(ctx context.Context, node *redis.Client) error {
-	all, err := node.ClusterSlots(ctx).Result()
+	all, err := node.ClusterShards(ctx).Result()
 	if err != nil {
 		return err
 	}
-	served := 0
-	for _, r := range all {
-		served += r.End - r.Start + 1
+	served := int64(0)
+	for _, shard := range all {
+		for _, r := range shard.Slots {
+			served += r.End - r.Start + 1
+		}
 	}
 	if served != slots || len(all) != len(c.servers) {
 		return fmt.Errorf("a node knows %d slots of %d nodes", served, len(all))
