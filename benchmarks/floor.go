@@ -25,9 +25,11 @@ type floor struct {
 	tracer   trace.Tracer
 	options  []trace.SpanStartOption
 	envelope []byte
+	payload  string
+	producer context.Context
 }
 
-func newFloor(e *Env, s Setting) (*floor, error) {
+func newFloor(e *Env, s Setting, kind trace.SpanKind) (*floor, error) {
 	envelope, err := tracedpubsub.Encode(e.context(s), s.Payload())
 	if err != nil {
 		return nil, err
@@ -36,7 +38,7 @@ func newFloor(e *Env, s Setting) (*floor, error) {
 	return &floor{
 		tracer: e.tracerProvider(s).Tracer("floor"),
 		options: []trace.SpanStartOption{
-			trace.WithSpanKind(trace.SpanKindProducer),
+			trace.WithSpanKind(kind),
 			trace.WithAttributes(
 				attribute.String("messaging.system", "redis"),
 				semconv.MessagingOperationName("publish"),
@@ -47,11 +49,13 @@ func newFloor(e *Env, s Setting) (*floor, error) {
 			),
 		},
 		envelope: envelope,
+		payload:  s.Payload(),
+		producer: e.context(s),
 	}, nil
 }
 
 func connectFloor(e *Env, s Setting) (*publishing, error) {
-	f, err := newFloor(e, s)
+	f, err := newFloor(e, s, trace.SpanKindProducer)
 	if err != nil {
 		return nil, err
 	}
@@ -78,4 +82,29 @@ func (f *floor) queue(ctx context.Context, pipe redis.Pipeliner, channel string)
 	ctx, span := f.tracer.Start(ctx, "create publish:0", f.options...)
 	defer span.End()
 	pipe.Publish(ctx, channel, bytes.Clone(f.envelope))
+}
+
+// receiveFloor makes the span of each message and looks at none: it knows what is in
+// them.
+func receiveFloor(e *Env, s Setting, name string) (*subscription, error) {
+	f, err := newFloor(e, s, trace.SpanKindConsumer)
+	if err != nil {
+		return nil, err
+	}
+	rdb := e.client()
+	sub := subscribeRaw(rdb, s, name)
+	return &subscription{
+		drain: func(n int, handle func(string)) {
+			channel := sub.Channel()
+			for range n {
+				if _, ok := <-channel; !ok {
+					return
+				}
+				_, span := f.tracer.Start(f.producer, "process publish:0", f.options...)
+				handle(f.payload)
+				span.End()
+			}
+		},
+		close: closing(sub, rdb),
+	}, nil
 }

@@ -34,6 +34,7 @@ type subscription struct {
 var receivers = []receiver{
 	{Raw, bareMessage, receiveRaw},
 	{RawLoop, bareMessage, receiveRawLoop},
+	{Floor, libraryMessage, receiveFloor},
 	{Library, libraryMessage, receiveLibrary(drainMessages)},
 	{LibraryDropped, libraryMessage, receiveDropped},
 	{LibraryProcess, libraryMessage, receiveLibrary(drainProcess)},

@@ -29,8 +29,8 @@ var (
 	threePublish = []string{b.Raw, b.Library, b.Tutorial}
 	allPublish   = []string{b.Raw, b.Floor, b.Library, b.LibraryHook, b.Tutorial, b.Redisotel, b.RedisotelBare, b.Rueidis, b.Rueidisotel}
 	metered      = []string{b.Raw, b.Library, b.Redisotel, b.Rueidisotel}
-	threeReceive = []string{b.Raw, b.Library, b.Tutorial}
-	allReceive   = append(slices.Clip(threeReceive), b.RawLoop, b.LibraryProcess, b.LibraryChannel, b.LibraryReceive, b.LibraryFromRedis, b.Rueidis, b.Rueidisotel)
+	fewReceive   = []string{b.Raw, b.Floor, b.Library, b.Tutorial}
+	allReceive   = append(slices.Clip(fewReceive), b.RawLoop, b.LibraryProcess, b.LibraryChannel, b.LibraryReceive, b.LibraryFromRedis, b.Rueidis, b.Rueidisotel)
 	allEncode    = []string{b.EncodingJSON, b.Library, b.InjectOnly, b.Floor, b.Watermill, b.CloudEvents}
 	allDecode    = []string{b.EncodingJSON, b.Library, b.Watermill, b.CloudEvents}
 )
@@ -83,22 +83,22 @@ func receiving() []*comparison {
 		all = append(all, &comparison{b.Receive, s, variants, 1})
 	}
 	for _, sampling := range []b.Sampling{b.Sampled, b.Unsampled} {
-		variants := threeReceive
+		variants := fewReceive
 		if sampling == b.Sampled {
 			variants = allReceive
 		}
 		add(setting(b.Text, b.Small, sampling), variants)
-		add(setting(b.JSON, b.Medium, sampling), threeReceive)
-		add(setting(b.Binary, b.Medium, sampling), threeReceive)
+		add(setting(b.JSON, b.Medium, sampling), fewReceive)
+		add(setting(b.Binary, b.Medium, sampling), fewReceive)
 	}
-	add(setting(b.Text, b.Small, b.NoOp), threeReceive)
-	add(setting(b.JSON, b.Large, b.Sampled), threeReceive)
+	add(setting(b.Text, b.Small, b.NoOp), fewReceive)
+	add(setting(b.JSON, b.Large, b.Sampled), fewReceive)
 	for _, channels := range []int{100, 1_000_000} {
 		s := setting(b.Text, b.Small, b.Sampled)
 		s.Channels = channels
-		add(s, threeReceive)
+		add(s, fewReceive)
 	}
-	add(withMetrics(setting(b.Text, b.Small, b.Sampled)), append(slices.Clip(threeReceive), b.LibraryDropped))
+	add(withMetrics(setting(b.Text, b.Small, b.Sampled)), append(slices.Clip(fewReceive), b.LibraryDropped))
 	return all
 }
 

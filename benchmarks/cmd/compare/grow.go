@@ -94,11 +94,6 @@ func growNames(ctx context.Context, at *place, o *options) ([]subscribed, error)
 // growthTable has one line for each interval: time relative to the second one, as
 // the first warms up.
 func growthTable(g *grown) string {
-	about := newTable("made with", "")
-	about.row("command", "`"+g.Command+"`")
-	about.row("machine", fmt.Sprintf("%s, %d cores, %s; %s", g.Machine.CPU, g.Machine.Cores, g.Machine.System, g.Machine.Pinned))
-	about.row("channels", fmt.Sprint(g.Channels))
-
 	t := newTable("messages so far", "CPU time for one, to that of the second line", "heap in use, KiB")
 	first := g.Intervals[min(1, len(g.Intervals)-1)].Nanoseconds
 	for _, i := range g.Intervals {
@@ -108,5 +103,5 @@ func growthTable(g *grown) string {
 	for _, s := range g.Subscriptions {
 		names.row(fmt.Sprint(s.Names), got(s.Time))
 	}
-	return fmt.Sprintf("%s\n%s\n%s\n%s", about, t, names, targetTable(g.Targets))
+	return fmt.Sprintf("%s\n%s\n%s\n%s", about(g.Machine, g.Command, fmt.Sprintf("channels: %d", g.Channels)), t, names, targetTable(g.Targets))
 }

@@ -145,13 +145,9 @@ func shardRows(times map[sharding][]float64) []shard {
 }
 
 func scaleTable(s *scaled) string {
-	about := newTable("made with", "")
-	about.row("command", "`"+s.Command+"`")
-	about.row("machine", fmt.Sprintf("%s, %d cores, %s; %s", s.Machine.CPU, s.Machine.Cores, s.Machine.System, s.Machine.Pinned))
-	about.row("time", s.Machine.Clock)
 	t := newTable("what", "shards", "time of go-redis, to one shard", "time of tracedpubsub, to one shard", "speed of tracedpubsub, to go-redis")
 	for _, row := range s.Rows {
 		t.row(row.What, fmt.Sprint(row.Shards), got(row.Raw), got(row.Library), got(row.Speed))
 	}
-	return fmt.Sprintf("%s\n%s", about, t)
+	return fmt.Sprintf("%s\n%s", about(s.Machine, s.Command, fmt.Sprintf("rounds: %d", s.Rounds)), t)
 }

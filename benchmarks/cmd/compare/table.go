@@ -48,22 +48,22 @@ func (t *table) String() string {
 
 // printReport prints what is in a report, in the form in which the README shows it.
 func printReport(w io.Writer, r *report) {
-	fmt.Fprintf(w, "%s\n%s\n%s", aboutTable(r), targetTable(r.Targets), measuredTable(r.Measured))
+	fmt.Fprintf(w, "%s\n%s\n%s", about(r.Machine, r.Command, fmt.Sprintf("rounds: %d", r.Rounds)), targetTable(r.Targets), measuredTable(r.Measured))
 }
 
-func aboutTable(r *report) string {
+// about says what a report was made with, line by line.
+func about(m machine, command string, extra ...string) string {
 	var versions []string
-	for _, path := range slices.Sorted(maps.Keys(r.Machine.Versions)) {
-		versions = append(versions, path+" "+r.Machine.Versions[path])
+	for _, path := range slices.Sorted(maps.Keys(m.Versions)) {
+		versions = append(versions, strings.TrimPrefix(path, "github.com/")+" "+m.Versions[path])
 	}
-	m := r.Machine
-	t := newTable("made with", "")
-	t.row("command", "`"+r.Command+"`")
-	t.row("machine", fmt.Sprintf("%s, %d cores, %s; %s", m.CPU, m.Cores, m.System, m.Pinned))
-	t.row("time", m.Clock)
-	t.row("rounds", fmt.Sprint(r.Rounds))
-	t.row("versions", fmt.Sprintf("%s, Redis %s, %s", m.Go, m.Redis, strings.Join(versions, ", ")))
-	return t.String()
+	lines := append([]string{
+		"command: `" + command + "`",
+		fmt.Sprintf("machine: %s, %d cores, %s; %s", m.CPU, m.Cores, m.System, m.Pinned),
+		"what is measured: " + m.Clock,
+		fmt.Sprintf("versions: %s, Redis %s, %s", m.Go, m.Redis, strings.Join(versions, ", ")),
+	}, extra...)
+	return "- " + strings.Join(lines, "\n- ") + "\n"
 }
 
 func targetTable(checks []check) string {
