@@ -9,11 +9,11 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -63,7 +63,7 @@ func TestQuickComparison(t *testing.T) {
 		targets = append(targets, c.Target)
 	}
 	for i := 1; i <= 10; i++ {
-		name := fmt.Sprintf("P%d", i)
+		name := "P" + strconv.Itoa(i)
 		if !slices.Contains(targets, name) {
 			t.Errorf("target %s is not in the JSON", name)
 		}

@@ -17,7 +17,7 @@ func splice(path, name, text string) error {
 	if err != nil {
 		return err
 	}
-	begin, end := fmt.Sprintf("<!-- %s -->\n", name), fmt.Sprintf("<!-- /%s -->", name)
+	begin, end := "<!-- "+name+" -->\n", "<!-- /"+name+" -->"
 	before, rest, found := strings.Cut(string(content), begin)
 	if !found {
 		return fmt.Errorf("%s has no line %q", path, strings.TrimSpace(begin))

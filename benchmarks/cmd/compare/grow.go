@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strconv"
 
 	b "github.com/tracedpubsub/tracedpubsub/benchmarks"
 )
@@ -97,11 +98,11 @@ func growthTable(g *grown) string {
 	t := newTable("messages so far", "CPU time for one, to that of the second line", "heap in use, KiB")
 	first := g.Intervals[min(1, len(g.Intervals)-1)].Nanoseconds
 	for _, i := range g.Intervals {
-		t.row(fmt.Sprint(i.Messages), ratio(i.Nanoseconds/first), fmt.Sprint(i.Heap>>10))
+		t.row(strconv.Itoa(i.Messages), ratio(i.Nanoseconds/first), strconv.FormatUint(i.Heap>>10, 10))
 	}
 	names := newTable("names in the subscription", "time to receive one, to that with one name")
 	for _, s := range g.Subscriptions {
-		names.row(fmt.Sprint(s.Names), got(s.Time))
+		names.row(strconv.Itoa(s.Names), got(s.Time))
 	}
 	return fmt.Sprintf("%s\n%s\n%s\n%s", about(g.Machine, g.Command, fmt.Sprintf("channels: %d", g.Channels)), t, names, targetTable(g.Targets))
 }

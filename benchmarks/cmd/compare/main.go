@@ -12,6 +12,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -86,9 +87,9 @@ func (o *options) complete() (err error) {
 	}
 	switch {
 	case o.time < 0 || o.rounds < 1 || o.messages < 1 || o.channels < 1:
-		return fmt.Errorf("-time, -rounds, -messages and -channels are to be above zero")
+		return errors.New("-time, -rounds, -messages and -channels are to be above zero")
 	case o.grow && o.scale:
-		return fmt.Errorf("either -grow or -scale")
+		return errors.New("either -grow or -scale")
 	case o.out == "" && o.quick:
 		o.out, err = os.MkdirTemp("", "compare-")
 	case o.out == "":
@@ -102,7 +103,7 @@ func (o *options) complete() (err error) {
 
 func program(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o, err := parse(args, stderr)
-	if err == flag.ErrHelp {
+	if errors.Is(err, flag.ErrHelp) {
 		return nil
 	}
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strconv"
 
 	b "github.com/tracedpubsub/tracedpubsub/benchmarks"
 	"github.com/tracedpubsub/tracedpubsub/benchmarks/internal/redisserver"
@@ -147,7 +148,7 @@ func shardRows(times map[sharding][]float64) []shard {
 func scaleTable(s *scaled) string {
 	t := newTable("what", "shards", "time of go-redis, to one shard", "time of tracedpubsub, to one shard", "speed of tracedpubsub, to go-redis")
 	for _, row := range s.Rows {
-		t.row(row.What, fmt.Sprint(row.Shards), got(row.Raw), got(row.Library), got(row.Speed))
+		t.row(row.What, strconv.Itoa(row.Shards), got(row.Raw), got(row.Library), got(row.Speed))
 	}
 	return fmt.Sprintf("%s\n%s", about(s.Machine, s.Command, fmt.Sprintf("rounds: %d", s.Rounds)), t)
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -95,7 +96,7 @@ func got(q quartiles) string {
 
 func number(f float64) string {
 	if f == float64(int(f)) {
-		return fmt.Sprint(int(f))
+		return strconv.Itoa(int(f))
 	}
 	return ratio(f)
 }
@@ -104,7 +105,7 @@ func number(f float64) string {
 func summaryTable(checks []check) string {
 	t := newTable("target", "checks", "")
 	for i := 1; i <= numberOfTargets; i++ {
-		name := fmt.Sprintf("P%d", i)
+		name := "P" + strconv.Itoa(i)
 		all, met := 0, 0
 		for _, c := range checks {
 			if c.Target == name {
@@ -125,7 +126,7 @@ func measuredTable(all []measurement) string {
 	t := newTable("scenario", "variant", "speed", "allocations")
 	last := ""
 	for _, m := range all {
-		name := fmt.Sprintf("%s, against %s", describeNamed(m.Scenario, m.Setting), m.Against)
+		name := describeNamed(m.Scenario, m.Setting) + ", against " + m.Against
 		shown := name
 		if name == last {
 			shown = ""
