@@ -142,6 +142,12 @@ func (c *config) producer(ctx context.Context, carrier *Carrier) (context.Contex
 	if carrier.empty() {
 		return ctx, trace.SpanContext{}
 	}
+	if producer, done := c.extractW3C(carrier); done {
+		if !c.publicEndpoint {
+			ctx = trace.ContextWithRemoteSpanContext(ctx, producer)
+		}
+		return ctx, producer
+	}
 	if c.publicEndpoint {
 		return ctx, trace.SpanContextFromContext(c.extractInto(context.Background(), carrier))
 	}

@@ -41,7 +41,7 @@ func (c *config) tracer() trace.Tracer {
 type propagatorOf struct {
 	propagator propagation.TextMapPropagator
 	fields     []string
-	w3c        bool // it injects the fields of the W3C in the way that appendW3C knows
+	w3c        bool // it does what traceparent.go does faster
 }
 
 var (

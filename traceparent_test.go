@@ -5,6 +5,8 @@ package tracedpubsub_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 
 	"go.opentelemetry.io/otel/baggage"
@@ -86,5 +88,56 @@ func TestAnEnvelopeHasWhatThePropagatorInjects(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A consumer gets what the propagator extracts, also where this package reads the
+// traceparent in its place.
+func TestAConsumerGetsWhatThePropagatorExtracts(t *testing.T) {
+	const traceID, spanID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+	parents := []string{
+		"", "00", "00-" + traceID + "-" + spanID, "00-" + traceID + "-" + spanID + "-1", "00-" + traceID + "-" + spanID + "-01-",
+		"00-" + traceID + "-" + spanID + "-01-extra", "01-" + traceID + "-" + spanID + "-01", "cc-" + traceID + "-" + spanID + "-01-extra",
+		"ff-" + traceID + "-" + spanID + "-01", "0-" + traceID + "-" + spanID + "-011", "00_" + traceID + "-" + spanID + "-01",
+		"00-" + traceID + "_" + spanID + "-01", "00-" + traceID + "-" + spanID + "_01", "00-" + strings.ToUpper(traceID) + "-" + spanID + "-01",
+		"00-" + traceID + "-" + strings.ToUpper(spanID) + "-01", "00-" + traceID + "-" + spanID + "-0A", "00-" + strings.Repeat("0", 32) + "-" + spanID + "-01",
+		"00-" + traceID + "-" + strings.Repeat("0", 16) + "-01", "00-" + traceID[:31] + "g-" + spanID + "-01", "00-" + traceID + "-" + spanID[:15] + "\u00e9-1",
+		" 00-" + traceID + "-" + spanID + "-01", "00-" + traceID + "-" + spanID + "-01 ",
+	}
+	for flags := range 256 {
+		parents = append(parents, fmt.Sprintf("00-%s-%s-%02x", traceID, spanID, flags))
+	}
+	for _, trusted := range []bool{true, false} {
+		options := func(p propagation.TextMapPropagator) []tracedpubsub.Option {
+			opts := []tracedpubsub.Option{tracedpubsub.WithPropagators(p)}
+			if !trusted {
+				opts = append(opts, tracedpubsub.WithPublicEndpoint())
+			}
+			return opts
+		}
+		p := composite(propagation.TraceContext{}, propagation.Baggage{})
+		as, known := options(p), options(disguised{p})
+		valid := 0
+		for _, parent := range parents {
+			for _, others := range []string{"", `,"tracestate":"vendor=1"`, `,"tracestate":"="`, `,"baggage":"tenant=acme"`} {
+				message := fmt.Sprintf(`{"tracedpubsub":1,"traceparent":%q%s,"payload":"hello"}`, parent, others)
+				got, err1 := tracedpubsub.Decode(message, as...)
+				want, err2 := tracedpubsub.Decode(message, known...)
+				if err1 != nil || err2 != nil {
+					t.Fatal(err1, err2)
+				}
+				gotContext, wantContext := got.Extract(t.Context()), want.Extract(t.Context())
+				gotSpan, wantSpan := trace.SpanContextFromContext(gotContext), trace.SpanContextFromContext(wantContext)
+				if !gotSpan.Equal(wantSpan) || baggage.FromContext(gotContext).String() != baggage.FromContext(wantContext).String() {
+					t.Errorf("trusted %t: of %s is extracted %+v, want %+v", trusted, message, gotSpan, wantSpan)
+				}
+				if wantSpan.IsValid() {
+					valid++
+				}
+			}
+		}
+		if valid < 16 || valid > 100 {
+			t.Errorf("%d are valid: is that so?", valid)
+		}
 	}
 }
