@@ -213,7 +213,7 @@ func (t *tracing) publish(ctx context.Context, m *outgoing, next redis.ProcessHo
 	t.begin(ctx, e, m)
 	t.copy(ctx, e, m, make([]any, arguments))
 	e.free()
-	if m.bare {
+	if m.bare || m.err != nil || m.sent == nil { // the next hook would take it for its own
 		ctx = withBare(ctx, m.channel)
 	}
 	err := next(ctx, m.toSend())

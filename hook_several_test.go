@@ -135,6 +135,46 @@ func assertBatchAbout(t *testing.T, rec *recorder, channels []string, raws map[s
 	}
 }
 
+// A single message is the first hook's also where that cannot make an envelope of it.
+func TestSeveralHooksAndOneWithoutEnvelope(t *testing.T) {
+	rows := []struct {
+		name, reason string
+		cmd          func(ctx context.Context) redis.Cmder
+		failed       bool
+	}{
+		{"payload that go-redis refuses", "its error is on the command", func(ctx context.Context) redis.Cmder {
+			return redis.NewIntCmd(ctx, "spublish", "reports", report{7})
+		}, true},
+		{"payload that fails to marshal", "it is not asked again", func(ctx context.Context) redis.Cmder {
+			return redis.NewIntCmd(ctx, "spublish", "reports", &failing{err: errHandler})
+		}, true},
+		{"command of another type", "a hook cannot send another payload with it", func(ctx context.Context) redis.Cmder {
+			return labelled{IntCmd: redis.NewIntCmd(ctx, "spublish", "reports", "hello")}
+		}, false},
+	}
+	onEachHookedClient(t, func(t *testing.T, open func() nodeHooker) {
+		for _, row := range rows {
+			t.Run(row.name, func(t *testing.T) {
+				ctx, rdb := testContext(t), open()
+				first, then, metered, log := newRecorder(t), newRecorder(t), newMetering(t), new(errorLog)
+				instrument(t, rdb.UniversalClient, first, metered.option(), log.option())
+				rdb.add(tracedpubsub.NewHook(allChannels, tracedpubsub.WithTracerProvider(then), metered.option(), log.option()))
+				if err := rdb.Process(ctx, row.cmd(ctx)); (err != nil) != row.failed {
+					t.Errorf("the command has %v: %s", err, row.reason)
+				}
+				first.spans(t, 1)
+				then.spans(t, 0)
+				if n := metered.total(t, sentMessages); n != 1 {
+					t.Errorf("%d messages were counted, want 1: %s", n, row.reason)
+				}
+				if all := log.all(); !row.failed && len(all) != 1 || row.failed && len(all) != 0 {
+					t.Errorf("the error handler was told %v: %s", all, row.reason)
+				}
+			})
+		}
+	})
+}
+
 // What a Client has traced and sends bare, hooks leave alone.
 func TestHookAndBareClient(t *testing.T) {
 	onEachHookedClient(t, func(t *testing.T, open func() nodeHooker) {
