@@ -5,7 +5,9 @@ package tracedpubsub_test
 
 import (
 	"encoding"
+	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -41,11 +43,47 @@ func TestACommandKeepsItsEnvelope(t *testing.T) {
 		if got := fmt.Sprint(cmd.Args()[2]); got != sent {
 			t.Errorf("the argument prints\n%s, want\n%s", got, sent)
 		}
+		if got, want := logged(t, cmd.Args()[2]), logged(t, sent); got != want {
+			t.Errorf("in JSON the argument is\n%s, want\n%s", got, want)
+		}
 		b, err := cmd.Args()[2].(encoding.BinaryMarshaler).MarshalBinary()
 		if err != nil || string(b) != sent || cap(b) != len(b) {
 			t.Errorf("the argument marshals to\n%s (room for %d), %v, want\n%s", b, cap(b)-len(b), err, sent)
 		}
 	}
+}
+
+// A mock or a log may copy arguments deeply, and compare them.
+func TestAnArgumentMayBeCopied(t *testing.T) {
+	ctx, rdb := testContext(t), redistest.Start(t).Client()
+	raw := readyRaw(t, rdb.Subscribe(ctx, "reports"))
+	for size := range 2500 {
+		cmd := tracedpubsub.Publish(ctx, rdb, "reports", strings.Repeat("x", size))
+		assertSent(t, cmd)
+		sent := nextRaw(t, raw).Payload
+		argument := reflect.ValueOf(cmd.Args()[2])
+		copied := reflect.New(argument.Type().Elem())
+		copied.Elem().Set(argument.Elem())
+		if got := fmt.Sprint(copied.Interface()); got != sent || decoded(t, got) != strings.Repeat("x", size) {
+			t.Fatalf("the copy of an envelope prints\n%.200q, want\n%.200q", got, sent)
+		}
+		if !reflect.DeepEqual(copied.Interface(), cmd.Args()[2]) {
+			t.Fatal("an argument and its copy are not equal")
+		}
+	}
+	one := tracedpubsub.Publish(ctx, rdb, "reports", "x")
+	if other := tracedpubsub.Publish(ctx, rdb, "reports", "y"); reflect.DeepEqual(other.Args(), one.Args()) {
+		t.Error("two envelopes of one length pass for the same")
+	}
+}
+
+func logged(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Error(err)
+	}
+	return string(b)
 }
 
 func decoded(t *testing.T, message string) string {
