@@ -28,8 +28,9 @@ import (
 // rdb is a *redis.Client, *redis.ClusterClient or *redis.Ring; any other type is an
 // error, and so are channels that are nil. Call it when the client is made and before
 // it is used: what it has made before is not traced (a Conn; nodes of a cluster, as far
-// as Watch is concerned), nor is a shard of a ring that is down at that moment. A hook
-// cannot be taken off again.
+// as Watch is concerned), nor is a shard of a ring that is down at that moment. What
+// WithTimeout returns has no hooks, and needs an Instrument of its own. A hook cannot be
+// taken off again.
 //
 // Seen are Publish and SPublish, Do with any spelling of the command, pipelines,
 // transactions, Watch and auto-pipelines. The command that the caller holds stays as

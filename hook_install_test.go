@@ -50,3 +50,20 @@ func TestNewHook(t *testing.T) {
 		assertCarries(t, nextRaw(t, raw), "hello", span)
 	})
 }
+
+// go-redis takes the hooks off the client that WithTimeout returns: that is a client to
+// be instrumented like any other.
+func TestInstrumentWithTimeout(t *testing.T) {
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := testContext(t), newRecorder(t)
+		instrument(t, rdb, rec)
+		patient := rdb.WithTimeout(patience)
+		assertSent(t, patient.Publish(ctx, "reports", "hello"))
+		rec.spans(t, 0)
+		instrument(t, patient, rec)
+		assertSent(t, patient.Publish(ctx, "reports", "hello"))
+		assertAttributes(t, rec.spans(t, 1)[0], served(rdb, "publish", "reports", heardBy(0))...)
+		assertSent(t, rdb.Publish(ctx, "reports", "hello"))
+		rec.spans(t, 2)
+	})
+}
