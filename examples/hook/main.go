@@ -75,10 +75,10 @@ func run(ctx context.Context) error {
 		}
 		delete(placed, msg.Payload)
 		if len(placed) == 0 {
-			break
+			return nil
 		}
 	}
-	return nil
+	return fmt.Errorf("%d orders were not received: %w", len(placed), ctx.Err())
 }
 
 // request is what a request handler does, within a span of the application.
