@@ -7,12 +7,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
 )
 
 // measuredByHook is something that is done with a client that has a hook, and what the
@@ -121,6 +123,38 @@ func TestHookMetrics(t *testing.T) {
 			m.assertPoints(t, sentMessages, pointsOf(row.sent, rdb, row.operation)...)
 			m.assertPoints(t, operationDuration, pointsOf(row.took, rdb, row.operation)...)
 			m.assertOnly(t, sentMessages, operationDuration)
+			if t.Failed() {
+				t.Log(row.reason)
+			}
+		})
+	}
+}
+
+// The span that a hook has measured is the exemplar: of a pipeline that of the batch.
+func TestExemplarsOfHook(t *testing.T) {
+	for _, row := range measuredByHooks[:3] {
+		t.Run(row.name, func(t *testing.T) {
+			rdb, m, rec := redistest.Start(t).Client(), newMetering(t), newRecorder(t)
+			instrument(t, rdb, rec, m.option())
+			ctx, _ := withCaller(t, testContext(t))
+			if err := row.publish(ctx, rdb, nil); err != nil {
+				t.Fatal(err)
+			}
+			spans := rec.sofar()
+			want := spans[len(spans)-1].SpanContext()
+			traceID, spanID := want.TraceID(), want.SpanID()
+			for _, name := range []string{sentMessages, operationDuration} {
+				points := m.points(t, name)
+				if len(points) != 1 || len(points[0].traces) == 0 {
+					t.Errorf("%s has %+v, want one series with exemplars", name, points)
+					continue
+				}
+				for _, e := range points[0].traces {
+					if !slices.Equal(e.TraceID, traceID[:]) || !slices.Equal(e.SpanID, spanID[:]) {
+						t.Errorf("the exemplar of %s is span %x of trace %x, want %v of %v", name, e.SpanID, e.TraceID, spanID, traceID)
+					}
+				}
+			}
 			if t.Failed() {
 				t.Log(row.reason)
 			}
