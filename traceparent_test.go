@@ -6,6 +6,7 @@ package tracedpubsub_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -139,5 +140,37 @@ func TestAConsumerGetsWhatThePropagatorExtracts(t *testing.T) {
 		if valid < 16 || valid > 100 {
 			t.Errorf("%d are valid: is that so?", valid)
 		}
+	}
+}
+
+// keeping is a propagator that keeps the traceparents that it finds.
+type keeping struct{ found *[]string }
+
+func (k keeping) Inject(_ context.Context, carrier propagation.TextMapCarrier) {
+	*k.found = append(*k.found, carrier.Get("traceparent"))
+}
+func (keeping) Extract(ctx context.Context, _ propagation.TextMapCarrier) context.Context { return ctx }
+func (keeping) Fields() []string                                                          { return []string{"kept"} }
+
+// What a propagator reads from the carrier stays what it was when the next message is
+// written.
+func TestAPropagatorMayKeepWhatItReads(t *testing.T) {
+	var found, sent []string
+	as := tracedpubsub.WithPropagators(composite(propagation.TraceContext{}, propagation.Baggage{}, keeping{&found}))
+	for n := range byte(10) {
+		message, err := tracedpubsub.Encode(trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{
+			TraceID: trace.TraceID{n, 15: 1}, SpanID: trace.SpanID{n, 7: 1},
+		})), "hello", as)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := tracedpubsub.Decode(string(message))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent = append(sent, e.Carrier.Get("traceparent"))
+	}
+	if !slices.Equal(found, sent) {
+		t.Errorf("the propagator has kept\n%q, want\n%q", found, sent)
 	}
 }
