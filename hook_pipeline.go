@@ -46,7 +46,7 @@ type batch struct {
 
 	outer    *batch // of another hook that has passed the same pipeline on
 	identify sync.Once
-	ids      map[*any]struct{} // what the messages are known by
+	ids      map[any]struct{} // what the messages are known by
 }
 
 // batchKey is the key in the context of a pipeline of the batch that a hook has made of it.
@@ -84,7 +84,7 @@ func (t *tracing) batch(ctx context.Context, cmds []redis.Cmder) *batch {
 func (b *batch) has(cmd redis.Cmder) bool {
 	for ; b != nil; b = b.outer {
 		b.identify.Do(func() { // the nodes of a cluster may ask at the same time
-			b.ids = make(map[*any]struct{}, len(b.at))
+			b.ids = make(map[any]struct{}, len(b.at))
 			for _, at := range b.at {
 				b.ids[idOf(b.cmds[at])] = struct{}{}
 			}
@@ -96,9 +96,16 @@ func (b *batch) has(cmd redis.Cmder) bool {
 	return false
 }
 
-// idOf is what a command that publishes is known by. It is where its arguments are:
-// commands themselves may be of types that cannot be compared.
-func idOf(cmd redis.Cmder) *any { return &cmd.Args()[0] }
+// idOf is what a command that publishes is known by: the envelope that this package has
+// made, also where another hook has put a copy in the place of the command; else where its
+// arguments are. Commands themselves may be of types that cannot be compared.
+func idOf(cmd redis.Cmder) any {
+	args := cmd.Args()
+	if e, ok := args[arguments-1].(*enveloped); ok {
+		return e
+	}
+	return &args[0]
+}
 
 func (b *batch) send(ctx context.Context, next redis.ProcessPipelineHook) error {
 	start := spanStart{

@@ -4,6 +4,8 @@
 package tracedpubsub_test
 
 import (
+	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -165,4 +167,34 @@ func escaped(s string) string {
 		b.WriteString(`\u00` + string("0123456789abcdef"[r>>4]) + string("0123456789abcdef"[r&15]))
 	}
 	return b.String()
+}
+
+// Another hook may copy commands, as ours do: their messages stay those of the first hook.
+func TestBatchOfSeveralHooksAndCopies(t *testing.T) {
+	ctx, first, then, metered := testContext(t), newRecorder(t), newRecorder(t), newMetering(t)
+	rdb := redistest.Start(t).Client()
+	instrument(t, rdb, first, metered.option(), tracedpubsub.WithErrorHandler(func(error) {})) // which misses its copies
+	rdb.AddHook(cloning{})
+	instrument(t, rdb, then, metered.option())
+	if err := pipelined(ctx, rdb.Pipelined, "reports", "reports"); err != nil {
+		t.Fatal(err)
+	}
+	first.spans(t, 3)
+	then.spans(t, 0)
+	if n := metered.total(t, sentMessages); n != 2 {
+		t.Errorf("%d messages were counted, want 2", n)
+	}
+}
+
+// cloning is a hook that sends copies.
+type cloning struct{ unhooked }
+
+func (cloning) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		copies := slices.Clone(cmds)
+		for i, cmd := range cmds {
+			copies[i] = cmd.Clone()
+		}
+		return next(ctx, copies)
+	}
 }
