@@ -205,10 +205,10 @@ func (h *hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func (t *tracing) publish(ctx context.Context, m *outgoing, next redis.ProcessHook) error {
 	start := t.spanOf(m, m.operation)
 	ctx, span := t.cfg.startSpan(ctx, &start)
-	sending := t.cfg.measurement(&start)
-	sending.begin(ctx)
+	measured := t.cfg.measurement(&start)
+	measured.begin(ctx)
 	failure := panicked
-	defer func() { endProducer(ctx, span, &sending, failure, 1) }()
+	defer func() { endProducer(ctx, span, &measured, failure, 1) }()
 
 	e := encoders.Get().(*encoder)
 	t.begin(ctx, e, m)

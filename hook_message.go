@@ -45,11 +45,11 @@ type outgoing struct {
 	operation *operation
 	channel   string
 	template  string
-	envelope  bool              // it is one already, and goes out itself
-	carried   trace.SpanContext // by that envelope
-	bare      bool              // the payload goes out as it is
-	body      []byte            // the bytes of the payload, unless it goes out bare
-	err       error             // why it has none
+	envelope  bool               // it is one already, and goes out itself
+	bare      bool               // the payload goes out as it is
+	body      []byte             // the bytes of the payload, unless it goes out bare
+	err       error              // why it has none
+	carried   *trace.SpanContext // by an envelope; nil: it is none, or carries none that is valid
 	sent      redis.Cmder
 }
 
@@ -62,8 +62,14 @@ func (t *tracing) look(m *outgoing) (carrier Carrier, ours bool) {
 	}
 	m.channel = channel
 	m.bare = !t.cfg.envelopes(channel)
+	payload := m.cmd.Args()[2]
+	if e, made := payload.(*enveloped); made {
+		_, _ = decode(e.text, t.cfg.propagation().fields, &carrier)
+		m.envelope = true
+		return carrier, true
+	}
 	var body []byte
-	if payload := m.cmd.Args()[2]; !m.bare {
+	if !m.bare {
 		body, m.err = payloadBytes(nil, payload)
 		m.body = body
 	} else {
@@ -88,7 +94,7 @@ func channelOf(cmd redis.Cmder) (channel string, ok bool) {
 // go-redis to marshal, which is to be done once.
 func plainBytes(payload any) []byte {
 	switch payload.(type) {
-	case string, *string, []byte, *enveloped:
+	case string, *string, []byte:
 		b, _ := payloadBytes(nil, payload)
 		return b
 	}
@@ -111,10 +117,12 @@ func (c *config) asEnvelope(payload []byte) (carrier Carrier, is bool) {
 	return carrier, len(body) < len(message) || errors.Is(err, ErrUnsupportedVersion)
 }
 
-// carriedBy is the span context in the carrier of an envelope, if it is valid.
-func (c *config) carriedBy(carrier Carrier) trace.SpanContext {
-	_, carried := c.producer(context.Background(), &carrier)
-	return carried
+// carriedBy is the span context in the carrier of an envelope; nil if none is valid.
+func (c *config) carriedBy(carrier Carrier) *trace.SpanContext {
+	if _, carried := c.producer(context.Background(), &carrier); carried.IsValid() {
+		return &carried
+	}
+	return nil
 }
 
 // spanOf is the start of a span that is about m alone.

@@ -56,12 +56,20 @@ func (t *tracing) batch(ctx context.Context, cmds []redis.Cmder) *batch {
 	b := &batch{tracing: t, cmds: cmds}
 	b.outer, _ = ctx.Value(batchKey{}).(*batch)
 	for i, cmd := range cmds {
-		m := outgoing{cmd: cmd, operation: operationOf(cmd)}
-		if m.operation == nil || b.outer.has(cmd) {
+		operation := operationOf(cmd)
+		if operation == nil || b.outer.has(cmd) {
 			continue
 		}
-		carrier, ours := t.look(&m)
+		if b.messages == nil {
+			b.messages = make([]outgoing, 0, len(cmds)-i)
+			b.at = make([]int, 0, len(cmds)-i)
+		}
+		last := len(b.messages)
+		b.messages = append(b.messages, outgoing{cmd: cmd, operation: operation})
+		m := &b.messages[last]
+		carrier, ours := t.look(m)
 		if !ours {
+			b.messages = b.messages[:last]
 			continue
 		}
 		m.template = t.cfg.templateOf(m.channel)
@@ -69,11 +77,6 @@ func (t *tracing) batch(ctx context.Context, cmds []redis.Cmder) *batch {
 			m.carried = t.cfg.carriedBy(carrier)
 			b.envelopes++
 		}
-		if b.messages == nil {
-			b.messages = make([]outgoing, 0, len(cmds)-i)
-			b.at = make([]int, 0, len(cmds)-i)
-		}
-		b.messages = append(b.messages, m)
 		b.at = append(b.at, i)
 	}
 	return b
@@ -123,10 +126,10 @@ func (b *batch) send(ctx context.Context, next redis.ProcessPipelineHook) error 
 		}
 	}
 	ctx, span := b.cfg.startSpan(ctx, &start)
-	sending := b.cfg.measurement(&start)
-	sending.begin(ctx)
+	measured := b.cfg.measurement(&start)
+	measured.begin(ctx)
 	failure, uncounted := panicked, len(b.messages)
-	defer func() { endProducer(ctx, span, &sending, failure, uncounted) }()
+	defer func() { endProducer(ctx, span, &measured, failure, uncounted) }()
 
 	if b.cfg.batchSpanOnly {
 		b.copyAll(ctx)
@@ -139,7 +142,7 @@ func (b *batch) send(ctx context.Context, next redis.ProcessPipelineHook) error 
 		if err != nil {
 			each = publishErrorType(err)
 		}
-		sending.count(ctx, each)
+		measured.count(ctx, each)
 	})
 	if first != nil {
 		failure = publishErrorType(first)
@@ -202,11 +205,11 @@ func (b *batch) carried() (links []trace.Link) {
 	return links
 }
 
-func appendLink(links []trace.Link, to trace.SpanContext) []trace.Link {
-	if !to.IsValid() {
+func appendLink(links []trace.Link, to *trace.SpanContext) []trace.Link {
+	if to == nil {
 		return links
 	}
-	return append(links, trace.Link{SpanContext: to})
+	return append(links, trace.Link{SpanContext: *to})
 }
 
 // copyAll makes all messages carry the context of ctx that carry none.

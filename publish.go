@@ -15,7 +15,8 @@ import (
 
 // Publisher is what publishes: a *redis.Client, *redis.ClusterClient,
 // *redis.Ring, *redis.Conn, *redis.Tx, *redis.AutoPipeliner, a
-// redis.UniversalClient or a redis.Pipeliner.
+// redis.UniversalClient or a redis.Pipeliner. The message that it gets is an
+// envelope: no string, but a fmt.Stringer and an encoding.BinaryMarshaler.
 type Publisher interface {
 	Publish(ctx context.Context, channel string, message any) *redis.IntCmd
 }
@@ -128,10 +129,10 @@ func (c *config) publish(ctx context.Context, p *publication, channel string, pa
 		start.operation = creating
 	}
 	ctx, span := c.startSpan(ctx, &start)
-	sending := c.measurement(&start)
-	sending.begin(ctx)
+	measured := c.measurement(&start)
+	measured.begin(ctx)
 	failure := panicked
-	defer func() { endProducer(ctx, span, &sending, failure, 1) }()
+	defer func() { endProducer(ctx, span, &measured, failure, 1) }()
 
 	message, enveloped, err := c.message(ctx, channel, payload)
 	if !enveloped {
@@ -154,13 +155,13 @@ func (c *config) publish(ctx context.Context, p *publication, channel string, pa
 // endProducer ends what began with the span of a producer. What has not said by
 // then how it went has panicked. The messages are counted here if they all went
 // the same way.
-func endProducer(ctx context.Context, span trace.Span, sending *measurement, failure attribute.KeyValue, messages int) {
+func endProducer(ctx context.Context, span trace.Span, measured *measurement, failure attribute.KeyValue, messages int) {
 	if failure == panicked {
-		failPanic(span, "panic in Publish")
+		failPanic(span, "panic while publishing")
 	}
-	sending.end(ctx, failure)
+	measured.end(ctx, failure)
 	for range messages {
-		sending.count(ctx, failure)
+		measured.count(ctx, failure)
 	}
 	span.End()
 }
