@@ -40,9 +40,10 @@ func (h *hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 type batch struct {
 	*tracing
 	cmds      []redis.Cmder // with the copies of the messages, once they are made
-	messages  []outgoing
-	at        []int // where they are in cmds
-	envelopes int   // how many of them go out as they are
+	messages  []outgoing    // until it is sent
+	kept      *[]outgoing   // the memory in which they are
+	at        []int         // where they are in cmds
+	envelopes int           // how many of them go out as they are
 
 	outer    *batch // of another hook that has passed the same pipeline on
 	identify sync.Once
@@ -60,8 +61,9 @@ func (t *tracing) batch(ctx context.Context, cmds []redis.Cmder) *batch {
 		if operation == nil || b.outer.has(cmd) {
 			continue
 		}
-		if b.messages == nil {
-			b.messages = make([]outgoing, 0, len(cmds)-i)
+		if b.kept == nil {
+			b.kept = outgoings.Get().(*[]outgoing)
+			b.messages = slices.Grow((*b.kept)[:0], len(cmds)-i)
 			b.at = make([]int, 0, len(cmds)-i)
 		}
 		last := len(b.messages)
@@ -148,7 +150,26 @@ func (b *batch) send(ctx context.Context, next redis.ProcessPipelineHook) error 
 		failure = publishErrorType(first)
 		fail(span, failure, first.Error())
 	}
+	b.free()
 	return err
+}
+
+// outgoings is memory for the messages of a batch: for many of them it would be most of
+// what a hook allocates.
+var outgoings = sync.Pool{New: func() any { return new([]outgoing) }}
+
+// keptOutgoings is for how many messages memory is kept.
+const keptOutgoings = 1024
+
+// free gives back what only send needs. Whoever is told of the batch by a context, and
+// keeps that, asks no more than has.
+func (b *batch) free() {
+	if cap(b.messages) <= keptOutgoings {
+		clear(b.messages)
+		*b.kept = b.messages
+		outgoings.Put(b.kept)
+	}
+	b.messages, b.kept = nil, nil
 }
 
 // own is how many messages the batch makes envelopes of, or sends bare.
