@@ -19,6 +19,9 @@ var (
 	soakSeed = flag.Uint64("soakseed", 0, "repeat the faults of a run of TestSoak; 0 is a new seed")
 )
 
+// soakEnd is what the end of the soak may take: the slowest fault has just struck.
+const soakEnd = time.Minute
+
 // TestSoak publishes as fast as the subscribers take it, on a channel of its own
 // for nearly each message, through one fault after the other. In the end
 // everything must add up, and memory must be what it was.
@@ -31,6 +34,10 @@ func TestSoak(t *testing.T) {
 		if length = 5 * time.Second; os.Getenv("CI") != "" {
 			length = 30 * time.Second
 		}
+	}
+	if deadline, ok := t.Deadline(); ok && length > time.Until(deadline)-soakEnd {
+		length = time.Until(deadline) - soakEnd
+		t.Logf("-timeout leaves %v", length)
 	}
 	if seed == 0 {
 		seed = rand.Uint64()

@@ -22,9 +22,6 @@ var (
 	Decode = &Scenario{"decode", decodeVariants()}
 )
 
-// InjectOnly is the part of encoding that the propagator does.
-const InjectOnly = "inject into a tracedpubsub.Carrier"
-
 // codec is a way to encode and decode.
 type codec struct {
 	name   string
@@ -66,7 +63,7 @@ func libraryDecode(_ Kind, message string) (decoded, error) {
 }
 
 func encodeVariants() []Variant {
-	variants := []Variant{{Floor, memcpy}, {InjectOnly, inject}}
+	variants := []Variant{{Floor, memcpy}}
 	for _, c := range codecs {
 		variants = append(variants, Variant{c.name, c.encodeBench})
 	}
@@ -134,14 +131,4 @@ func memcpy(e *Env, s Setting) (*Bench, error) {
 		runtime.KeepAlive(bytes.Clone(envelope))
 		return nil
 	}), err
-}
-
-func inject(e *Env, s Setting) (*Bench, error) {
-	ctx := e.context(s)
-	carrier := new(tracedpubsub.Carrier)
-	return computing(func() error {
-		*carrier = tracedpubsub.Carrier{}
-		w3c.Inject(ctx, carrier)
-		return nil
-	}), nil
 }

@@ -31,7 +31,7 @@ var (
 	metered      = []string{b.Raw, b.Library, b.Redisotel, b.Rueidisotel}
 	fewReceive   = []string{b.Raw, b.Floor, b.Library, b.Tutorial}
 	allReceive   = append(slices.Clip(fewReceive), b.RawLoop, b.LibraryProcess, b.LibraryChannel, b.LibraryReceive, b.LibraryFromRedis, b.Rueidis, b.Rueidisotel)
-	allEncode    = []string{b.EncodingJSON, b.Library, b.InjectOnly, b.Floor, b.Watermill, b.CloudEvents}
+	allEncode    = []string{b.EncodingJSON, b.Library, b.Floor, b.Watermill, b.CloudEvents}
 	allDecode    = []string{b.EncodingJSON, b.Library, b.Watermill, b.CloudEvents}
 )
 
