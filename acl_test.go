@@ -66,7 +66,7 @@ func TestARefusedSubscription(t *testing.T) {
 		}},
 		{"Ready later", "it had been reported before, and is still so", func(t *testing.T, s *subject, sub *tracedpubsub.PubSub) error {
 			_ = sub.Channel()
-			s.reports.first(t, "subscribe", "forbidden")
+			s.reports.await(t, "subscribe", "forbidden")
 			return sub.Ready(testContext(t))
 		}},
 	} {

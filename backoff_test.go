@@ -163,8 +163,8 @@ func testUnreachableCluster(t *testing.T, c *cluster) {
 	if err := sub.Subscribe(ctx, "plain"); err != nil {
 		t.Errorf("Subscribe: %v", err)
 	}
-	s.reports.first(t, "connect", "plain")
-	s.reports.first(t, "connect", channels[0])
+	s.reports.await(t, "connect", "plain")
+	s.reports.await(t, "connect", channels[0])
 	d.close(false)
 	mustBeReadyAgain(t, sub)
 	s.assertSubscriptionsInAll(t, 4) // one of them is for the plain one

@@ -72,7 +72,7 @@ func TestCancel(t *testing.T) {
 	publishRaw(t, rdb, "a", "usable")
 	assertReceives(t, sub, "usable")
 	if reports := s.reports.all(); len(reports) > 0 {
-		t.Errorf("cancelling is no fault, but reported was %v", printed(reports))
+		t.Errorf("canceling is no fault, but reported was %v", printed(reports))
 	}
 }
 

@@ -129,7 +129,7 @@ func TestClose(t *testing.T) {
 			mustBeReady(t, e.sub)
 			e.consume(t, func(*tracedpubsub.Message) {})
 			e.kill()
-			e.reports.first(t, "connect", "a")
+			e.reports.await(t, "connect", "a")
 		}},
 		{"the client is closed", "it cannot connect any more, and says so", func(t *testing.T, e *closingState) {
 			mustBeReady(t, e.sub)

@@ -227,7 +227,7 @@ func testKilledSlots(t *testing.T, s *clusterSubject) {
 	}
 	for i, channel := range channels {
 		if s.cluster.waitForOwner(t, channel) == first {
-			s.reports.first(t, "receive", channel)
+			s.reports.await(t, "receive", channel)
 		}
 		s.assertHears(t, sub, i, channel)
 	}

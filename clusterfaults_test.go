@@ -255,8 +255,8 @@ func testKilledMaster(t *testing.T, s *clusterSubject) {
 		s.cluster.waitForOwner(t, channel)
 		s.assertHears(t, sub, i, channel)
 	}
-	s.reports.first(t, "receive", onIt)
-	s.reports.first(t, "receive", "plain")
+	s.reports.await(t, "receive", onIt)
+	s.reports.await(t, "receive", "plain")
 	mustBeReady(t, sub)
 	node.Restart()
 	s.cluster.WaitUntilHealthy()

@@ -5,6 +5,7 @@ package tracedpubsub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -61,7 +62,7 @@ func (p *PubSub) Process(ctx context.Context, handle func(context.Context, *Mess
 	for {
 		m, err := p.ReceiveMessage(ctx)
 		switch {
-		case err == errClosed:
+		case errors.Is(err, errClosed):
 			return nil
 		case err != nil:
 			return err

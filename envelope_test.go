@@ -214,7 +214,7 @@ func TestDecodeRules(t *testing.T) {
 			if payload == whole {
 				payload = tt.message
 			}
-			if err != tt.err || e.Payload != payload || !maps.Equal(fieldsIn(&e.Carrier), tt.carrier) {
+			if !errors.Is(err, tt.err) || e.Payload != payload || !maps.Equal(fieldsIn(&e.Carrier), tt.carrier) {
 				t.Errorf("%s: got %.200q with %.200q, %v;\nwant %.200q with %.200q, %v",
 					tt.reason, e.Payload, fieldsIn(&e.Carrier), err, payload, tt.carrier, tt.err)
 			}

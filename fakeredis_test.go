@@ -126,19 +126,20 @@ func (c *fakeConn) send(reply string) { _, _ = io.WriteString(c, reply) }
 
 // push sends a reply of bulk strings; a text that begins with a colon is a number.
 func (c *fakeConn) push(texts ...string) {
-	reply := "*"
+	var reply strings.Builder
+	mark := "*"
 	if c.resp3 {
-		reply = ">"
+		mark = ">"
 	}
-	reply += fmt.Sprintf("%d\r\n", len(texts))
+	_, _ = fmt.Fprintf(&reply, "%s%d\r\n", mark, len(texts))
 	for _, text := range texts {
 		if strings.HasPrefix(text, ":") {
-			reply += text + "\r\n"
+			_, _ = fmt.Fprintf(&reply, "%s\r\n", text)
 		} else {
-			reply += fmt.Sprintf("$%d\r\n%s\r\n", len(text), text)
+			_, _ = fmt.Fprintf(&reply, "$%d\r\n%s\r\n", len(text), text)
 		}
 	}
-	c.send(reply)
+	c.send(reply.String())
 }
 
 // answer answers as Redis would.

@@ -127,7 +127,7 @@ func TestNamesChangeWhileTheServerIsDown(t *testing.T) {
 	s := newSubject(t, server.Addr())
 	sub := s.subscribed(t, "stays", "goes")
 	server.Kill()
-	s.reports.first(t, "connect", "stays")
+	s.reports.await(t, "connect", "stays")
 	ctx := testContext(t)
 	if err := errors.Join(sub.Unsubscribe(ctx, "goes"), sub.Subscribe(ctx, "comes"), sub.PSubscribe(ctx, "come?")); err != nil {
 		t.Fatal(err)

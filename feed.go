@@ -5,6 +5,7 @@ package tracedpubsub
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -89,10 +90,11 @@ func (f *feed) add(ctx context.Context, to kind, names []string) error {
 	case started:
 		return nil // the reading goroutine connects
 	}
-	switch conn, err = f.connect(ctx); err {
-	case nil:
+	conn, err = f.connect(ctx)
+	switch {
+	case err == nil:
 		return f.adopt(conn)
-	case errNoWish:
+	case errors.Is(err, errNoWish):
 		return nil
 	}
 	f.pubsub.countError(err)

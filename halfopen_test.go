@@ -61,7 +61,7 @@ func TestSlowConsumerIsNoDeadServer(t *testing.T) {
 	const messages = 5000
 	publishRaw(t, rdb, "a", numbered(0, messages)...)
 	assertReceives(t, sub, "0")
-	time.Sleep(pause) // is what this is about: nothing is to happen
+	lasting(pause) // is what this is about: nothing is to happen
 	assertReceives(t, sub, numbered(1, messages-1)...)
 	publishRaw(t, rdb, "a", "after")
 	assertReceives(t, sub, "after")
@@ -90,7 +90,7 @@ func TestSlowErrorHandlerIsNoDeadServer(t *testing.T) {
 			lost.Add(1)
 		}
 		if handled.Add(1) == 1 {
-			time.Sleep(pause) // is what this is about
+			lasting(pause) // is what this is about
 		}
 	}))
 	sub := s.subscribe(t, "a", "forbidden")

@@ -5,6 +5,7 @@ package tracedpubsub_test
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -61,7 +62,7 @@ func TestHookedAutoPipeline(t *testing.T) {
 			}
 		}
 		for i := range n {
-			if e, err := tracedpubsub.Decode(nextRaw(t, raw).Payload); e.Payload != fmt.Sprint(i) || err != nil {
+			if e, err := tracedpubsub.Decode(nextRaw(t, raw).Payload); e.Payload != strconv.Itoa(i) || err != nil {
 				t.Errorf("message %d is %q, %v", i, e.Payload, err)
 			}
 		}

@@ -6,6 +6,7 @@ package tracedpubsub_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -82,7 +83,7 @@ func TestHookedPipeline(t *testing.T) {
 						}
 						assertChildOf(t, spans[i], caller)
 						assertKind(t, spans[i], trace.SpanKindProducer)
-						assertCarries(t, nextRaw(t, raw), fmt.Sprint(i), spans[i])
+						assertCarries(t, nextRaw(t, raw), strconv.Itoa(i), spans[i])
 						created = append(created, spans[i].SpanContext())
 					}
 					send := spans[n]

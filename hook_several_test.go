@@ -149,7 +149,7 @@ func TestSeveralHooksAndOneWithoutEnvelope(t *testing.T) {
 			return redis.NewIntCmd(ctx, "spublish", "reports", &failing{err: errHandler})
 		}, true},
 		{"command of another type", "a hook cannot send another payload with it", func(ctx context.Context) redis.Cmder {
-			return labelled{IntCmd: redis.NewIntCmd(ctx, "spublish", "reports", "hello")}
+			return labeled{IntCmd: redis.NewIntCmd(ctx, "spublish", "reports", "hello")}
 		}, false},
 	}
 	onEachHookedClient(t, func(t *testing.T, open func() nodeHooker) {
@@ -252,7 +252,7 @@ func TestBatchOfSeveralHooksAndStrangeCommands(t *testing.T) {
 	instrument(t, rdb, first)
 	instrument(t, rdb, then)
 	if _, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		return pipe.Process(ctx, labelled{IntCmd: redis.NewIntCmd(ctx, "publish", "reports", foreignEnvelope)})
+		return pipe.Process(ctx, labeled{IntCmd: redis.NewIntCmd(ctx, "publish", "reports", foreignEnvelope)})
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -263,7 +263,7 @@ func TestBatchOfSeveralHooksAndStrangeCommands(t *testing.T) {
 	then.spans(t, 0)
 }
 
-type labelled struct {
+type labeled struct {
 	*redis.IntCmd
 	_ []string
 }

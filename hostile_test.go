@@ -49,7 +49,7 @@ func TestAServerThatClosesAtOnce(t *testing.T) {
 		sub := s.subscribed(t, "a")
 		healthy.Store(false)
 		_ = sub.Ping(t.Context()) // the fake server ends the connection at that
-		s.reports.first(t, "receive", "a")
+		s.reports.await(t, "receive", "a")
 		healthy.Store(true)
 		assertReceives(t, sub, "healthy", "healthy")
 	})

@@ -166,7 +166,8 @@ func TestPanicIsRecoveredAroundTheLoop(t *testing.T) {
 			}
 			return false
 		}
-		if !handleAll() || recovered != errHandler {
+		again := handleAll()
+		if err, _ := recovered.(error); !again || !errors.Is(err, errHandler) {
 			t.Errorf("recovered %v, want %v", recovered, errHandler)
 		}
 		handleAll()

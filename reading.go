@@ -202,10 +202,10 @@ func (f *feed) lost(conn *connection, err error) {
 	f.status.mu.Lock()
 	f.conn, f.broken = nil, true
 	t := &trouble{op: opReceive, err: err, since: conn.lastHeard()}
-	if err == errRemoved {
+	if errors.Is(err, errRemoved) {
 		t.since = conn.lastTold()
 	}
-	if f.shard == nil && f.pubsub.shards != nil && (err == errRemoved || err == errSilent) {
+	if f.shard == nil && f.pubsub.shards != nil && (errors.Is(err, errRemoved) || errors.Is(err, errSilent)) {
 		f.pubsub.shards.seat.Store(nil)
 	}
 	failed := &trouble{op: opReceive, err: err, since: t.since}

@@ -91,7 +91,7 @@ func TestRingServerDownAndUp(t *testing.T) {
 	s.waitForShards(t, 2)
 	s.waitForOwners(t, channels...)
 	s.assertHears(t, sub, s.Publish, append(patterns, channels...)...)
-	s.reports.first(t, "receive", channels[0])
+	s.reports.await(t, "receive", channels[0])
 	eventuallyHolds(t, "nothing is asked for on the server that is down", func() bool {
 		ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 		defer cancel()
@@ -106,7 +106,7 @@ func TestRingServerDownAndUp(t *testing.T) {
 	})
 	mustBeReady(t, sub)
 	s.assertHears(t, sub, s.Publish, append(patterns, channels...)...)
-	s.reports.first(t, "unsubscribe", channels[0])
+	s.reports.await(t, "unsubscribe", channels[0])
 	if got, want := s.connections(t), "0: 1, 1: 1, 2: 1"; got != want {
 		t.Errorf("connections are %s, want %s", got, want)
 	}

@@ -4,6 +4,7 @@
 package tracedpubsub
 
 import (
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -16,12 +17,12 @@ func (f *feed) run(stopped chan<- struct{}) {
 	var wait backoff
 	for {
 		conn, err := f.connected()
-		if err == errRetired {
+		if errors.Is(err, errRetired) {
 			return
 		}
 		if err == nil {
 			began := time.Now()
-			if err := f.read(conn); err != errRetired {
+			if err := f.read(conn); !errors.Is(err, errRetired) {
 				f.lost(conn, err)
 			}
 			wait.lived(time.Since(began))
@@ -62,7 +63,7 @@ func (f *feed) connected() (*connection, error) {
 	}
 	conn, err := f.connect(f.pubsub.ctx)
 	if err != nil {
-		if err != errNoWish {
+		if !errors.Is(err, errNoWish) {
 			f.pubsub.countError(err)
 			f.unreachable(opConnect, err)
 		}

@@ -91,7 +91,7 @@ func (s *shards) add(ctx context.Context, to kind, names []string) error {
 	var errs []error
 	for f, names := range s.route(ctx, to, names) {
 		err := f.add(ctx, to, names)
-		if err == errRetired { // just now: there will be another one
+		if errors.Is(err, errRetired) { // just now: there will be another one
 			err = s.add(ctx, to, names)
 		}
 		errs = append(errs, err)
@@ -103,7 +103,7 @@ func (s *shards) add(ctx context.Context, to kind, names []string) error {
 func (s *shards) named() {
 	s.pubsub.status.mu.Lock()
 	defer s.pubsub.status.mu.Unlock()
-	if t := s.pubsub.main.initial; t != nil && t.err == errNoName {
+	if t := s.pubsub.main.initial; t != nil && errors.Is(t.err, errNoName) {
 		s.pubsub.main.initial = nil
 	}
 }

@@ -15,12 +15,12 @@ func TestNoReportOfAnOutageThatIsOver(t *testing.T) {
 	s := newSubject(t, server.Addr())
 	sub := s.subscribed(t, "a")
 	server.Kill()
-	s.reports.first(t, "connect", "a")
+	s.reports.await(t, "connect", "a")
 	server.Restart()
 	mustBeReadyAgain(t, sub)
 	publishRaw(t, rdb, "a", "after")
 	assertReceives(t, sub, "after")
-	s.reports.first(t, "receive", "a")
+	s.reports.await(t, "receive", "a")
 	_ = sub.Close() // what is still to be reported is, now
 	for _, got := range s.reports.all()[1:] {
 		if text := got.Error(); got.Op != "connect" && !strings.Contains(text, "heard again after") {

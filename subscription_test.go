@@ -157,6 +157,12 @@ func (r *troubleLog) first(t *testing.T, op, name string) trouble {
 	return found
 }
 
+// await waits for a report of op about name.
+func (r *troubleLog) await(t *testing.T, op, name string) {
+	t.Helper()
+	_ = r.first(t, op, name)
+}
+
 func printed(got []trouble) []string {
 	var lines []string
 	for _, e := range got {

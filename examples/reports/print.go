@@ -13,8 +13,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// print draws a trace: a line for each span, with a bar for its time.
-func (s screen) print(t *collected) string {
+// render draws a trace: a line for each span, with a bar for its time.
+func (s screen) render(t *collected) string {
 	if len(t.spans) == 0 {
 		return ""
 	}

@@ -158,7 +158,7 @@ order           4.000 ms
 `},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := screen{width: tt.width}.print(tt.trace)
+			got := screen{width: tt.width}.render(tt.trace)
 			if got != tt.want {
 				t.Errorf("printed is\n%s\nwant\n%s", got, tt.want)
 			}
@@ -222,12 +222,12 @@ order  client   internal  0.000 ms  0.000 ms  ▌
 `},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := (screen{width: 72}).print(tt.trace); got != tt.want {
+			if got := (screen{width: 72}).render(tt.trace); got != tt.want {
 				t.Errorf("printed is\n%s\nwant\n%s", got, tt.want)
 			}
 		})
 	}
-	if got := (screen{width: 72}).print(&collected{}); got != "" {
+	if got := (screen{width: 72}).render(&collected{}); got != "" {
 		t.Errorf("of no spans, printed is %q, want nothing", got)
 	}
 }
@@ -236,8 +236,8 @@ var sgr = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
 // Colors change nothing but the colors.
 func TestPrintColors(t *testing.T) {
-	colored := screen{width: 100, colors: true}.print(madeTrace(madeReport...))
-	plain := screen{width: 100}.print(madeTrace(madeReport...))
+	colored := screen{width: 100, colors: true}.render(madeTrace(madeReport...))
+	plain := screen{width: 100}.render(madeTrace(madeReport...))
 	if colored == plain {
 		t.Error("no colors")
 	}
@@ -253,7 +253,7 @@ func TestPrintColors(t *testing.T) {
 func TestPrintedTraceIsBounded(t *testing.T) {
 	c := madeTrace(madeReport...)
 	c.more = 3
-	if got, want := (screen{width: 100}).print(c), "\n9 spans of 4 services in 4.000 ms; the last 3 are not shown\n"; !strings.Contains(got, want) {
+	if got, want := (screen{width: 100}).render(c), "\n9 spans of 4 services in 4.000 ms; the last 3 are not shown\n"; !strings.Contains(got, want) {
 		t.Errorf("printed is\n%s\nwant it with %q", got, want)
 	}
 }

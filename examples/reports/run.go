@@ -27,7 +27,7 @@ func orderOne(ctx context.Context, o *options, s screen, stdout, stderr io.Write
 	done, id, err := c.order(ordering, &sample, o.timeout)
 	// The answer is here. That the last spans have ended is another event.
 	t := a.telemetry.spans.wait(ordering, id)
-	fmt.Fprint(stdout, s.print(t))
+	fmt.Fprint(stdout, s.render(t))
 
 	publish := "publish"
 	if len(o.redis) > 1 {
@@ -66,7 +66,7 @@ func serve(ctx context.Context, o *options, s screen, stdout, stderr io.Writer) 
 	ending, end := context.WithCancel(context.Background())
 	var printing sync.WaitGroup
 	printing.Go(func() {
-		a.telemetry.spans.each(ending, quiet, func(t *collected) { fmt.Fprint(stdout, s.print(t)) })
+		a.telemetry.spans.each(ending, quiet, func(t *collected) { fmt.Fprint(stdout, s.render(t)) })
 	})
 	<-a.ctx.Done()
 	err = context.Cause(a.ctx)

@@ -30,8 +30,7 @@ func publishing(t *testing.T, rdb *redis.Client) {
 	defer cancel()
 	fill := func(pipe redis.Pipeliner) error {
 		pipe.Publish(ctx, "reports", "hello")
-		pipe.Set(ctx, "key", "value", 0)
-		return nil
+		return pipe.Set(ctx, "key", "value", 0).Err()
 	}
 	rdb.Publish(ctx, "reports", "hello")
 	rdb.SPublish(ctx, "reports", "hello")

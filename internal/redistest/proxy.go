@@ -38,6 +38,7 @@ type Proxy struct {
 
 	mu       sync.Mutex
 	listener net.Listener // nil while connections are refused
+	reserved net.PacketConn
 	conns    map[*connection]bool
 	accepted int
 	faults   faults
@@ -54,7 +55,8 @@ func NewProxy(t testing.TB, target string) *Proxy {
 	var err error
 	for range 10 {
 		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(randomPort(firstPort)))
-		if p, err = startProxy(t, addr, target); !errors.Is(err, syscall.EADDRINUSE) {
+		p, err = startProxy(t, addr, target)
+		if !errors.Is(err, errPortTaken) && !errors.Is(err, syscall.EADDRINUSE) {
 			break
 		}
 	}
@@ -72,6 +74,10 @@ func startProxy(t testing.TB, addr, target string) (*Proxy, error) {
 	t.Cleanup(p.cleanUp)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	var err error
+	if p.reserved, err = reserve(addr); err != nil {
+		return p, err
+	}
 	return p, p.listen()
 }
 
@@ -218,4 +224,7 @@ func (p *Proxy) cleanUp() {
 		c.close(false)
 	}
 	p.work.Wait()
+	if p.reserved != nil {
+		_ = p.reserved.Close()
+	}
 }

@@ -31,9 +31,6 @@ const startTimeout = 30 * time.Second
 // moment, and a client that keeps dialing it cannot end up connected to itself.
 const firstPort, lastPort = 10000, 22000
 
-// errPortTaken says that another process listens on the port already.
-var errPortTaken = errors.New("port is taken")
-
 // Server is a redis-server process on the loopback interface. It keeps no data
 // on disk: a restarted server is empty. Its methods fail the test when they
 // cannot do what they say. They are for one goroutine at a time.
@@ -43,6 +40,8 @@ type Server struct {
 	dir  string
 	port int
 	args []string
+
+	reserved net.PacketConn
 
 	process *exec.Cmd
 	log     *serverLog
@@ -83,9 +82,13 @@ func startOnFreePort(t testing.TB, propose func() int, args []string) *Server {
 	t.Cleanup(s.cleanUp)
 	for range 10 {
 		s.port = propose()
-		if err = s.start(); !errors.Is(err, errPortTaken) {
+		if s.reserved, err = reserve(s.Addr()); err == nil {
+			err = s.start()
+		}
+		if !errors.Is(err, errPortTaken) {
 			break
 		}
+		s.release()
 	}
 	if err != nil {
 		t.Fatalf("start redis-server: %v", err)
@@ -185,7 +188,15 @@ func (s *Server) kill() error {
 	return nil
 }
 
+// release lets others have the port.
+func (s *Server) release() {
+	if s.reserved != nil {
+		_ = s.reserved.Close()
+	}
+}
+
 func (s *Server) cleanUp() {
+	defer s.release()
 	if s.process == nil {
 		return // it was not even started
 	}

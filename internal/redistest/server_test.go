@@ -58,6 +58,28 @@ func TestStartReportsATakenPort(t *testing.T) {
 	}
 }
 
+// While a server is down, its port is nobody else's.
+func TestADownServerKeepsItsPort(t *testing.T) {
+	s := Start(t)
+	s.Kill()
+	proposed := []int{s.port, s.port, randomPort(firstPort)}
+	other := startOnFreePort(t, func() int {
+		port := proposed[0]
+		proposed = append(proposed[1:], randomPort(firstPort))
+		return port
+	}, nil)
+	if other.port == s.port {
+		t.Errorf("another server is on port %d", s.port)
+	}
+	if _, err := startProxy(t, s.Addr(), other.Addr()); !errors.Is(err, errPortTaken) {
+		t.Errorf("a proxy on that port: %v, want %v", err, errPortTaken)
+	}
+	s.Restart()
+	if err := s.Client().Ping(t.Context()).Err(); err != nil {
+		t.Errorf("ping after the restart: %v", err)
+	}
+}
+
 func TestStartFailsWithTheServersLog(t *testing.T) {
 	Start(t) // skips or fails if there is no redis-server
 	got := outcome(t, func(tb testing.TB) { Start(tb, "--no-such-option", "1") })
