@@ -114,3 +114,24 @@ func TestAllocationsOfHook(t *testing.T) {
 		}
 	}
 }
+
+// A pipeline that publishes on other channels alone gets the memory to look at it from
+// the pool, and leaves nothing of its own there.
+func TestMemoryOfPipelinesThatAreNotTraced(t *testing.T) {
+	ctx := context.Background()
+	h := NewHook(func(channel string) bool { return channel == "reports" })
+	pipeline := h.ProcessPipelineHook(func(_ context.Context, sent []redis.Cmder) error { return nil })
+	plain := []redis.Cmder{redis.NewIntCmd(ctx, "publish", "plain", "hello"), redis.NewIntCmd(ctx, "publish", "plain", "hello")}
+	if got := fewestAllocs(func() { _ = pipeline(ctx, plain) }); got != 2 {
+		t.Errorf("%v allocations, want 2: the batch, and where its messages would be", got)
+	}
+	for _, cmds := range [][]redis.Cmder{plain, {redis.NewIntCmd(ctx, "publish", "reports", "hello"), plain[0]}} {
+		_ = pipeline(ctx, cmds)
+		kept := outgoings.Get().(*[]outgoing)
+		for i, m := range (*kept)[:cap(*kept)] {
+			if m.cmd != nil || m.channel != "" {
+				t.Errorf("the pool has command %d of %d: %v", i, len(cmds), m.cmd)
+			}
+		}
+	}
+}

@@ -27,6 +27,7 @@ func (h *hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 		}
 		b := h.batch(ctx, cmds)
 		if len(b.messages) == 0 {
+			b.free()
 			return next(ctx, cmds)
 		}
 		return b.send(ctx, next)
@@ -71,6 +72,7 @@ func (t *tracing) batch(ctx context.Context, cmds []redis.Cmder) *batch {
 		m := &b.messages[last]
 		carrier, ours := t.look(m)
 		if !ours {
+			*m = outgoing{} // free clears no more than the messages that there are
 			b.messages = b.messages[:last]
 			continue
 		}
@@ -164,7 +166,7 @@ const keptOutgoings = 1024
 // free gives back what only send needs. Whoever is told of the batch by a context, and
 // keeps that, asks no more than has.
 func (b *batch) free() {
-	if cap(b.messages) <= keptOutgoings {
+	if b.kept != nil && cap(b.messages) <= keptOutgoings {
 		clear(b.messages)
 		*b.kept = b.messages
 		outgoings.Put(b.kept)
