@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // The numbers of allocations are exact, and part of what the package promises:
@@ -133,5 +134,30 @@ func TestMemoryOfPipelinesThatAreNotTraced(t *testing.T) {
 				t.Errorf("the pool has command %d of %d: %v", i, len(cmds), m.cmd)
 			}
 		}
+	}
+}
+
+// In the usual context, to encode costs the message that is returned, and to decode
+// nothing but a payload that is not in the message as it stands.
+func TestAllocationsOfEncodeAndDecode(t *testing.T) {
+	ctx := trace.ContextWithSpanContext(context.Background(), remote)
+	for _, p := range samplePayloads {
+		t.Run(p.name, func(t *testing.T) {
+			var message []byte
+			if got := fewestAllocs(func() { message, _ = Encode(ctx, p.payload) }); got != 1 {
+				t.Errorf("%v allocations to encode, want 1", got)
+			}
+			var e Envelope
+			text, want := string(message), float64(0)
+			if p.name == "escaped text" || p.name == "binary" {
+				want = 1
+			}
+			if got := fewestAllocs(func() { e, _ = Decode(text) }); got != want {
+				t.Errorf("%v allocations to decode, want %v", got, want)
+			}
+			if producer := trace.SpanContextFromContext(e.Extract(context.Background())); !producer.Equal(remote) {
+				t.Errorf("the context is %v, want %v", producer, remote)
+			}
+		})
 	}
 }
