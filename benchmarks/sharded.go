@@ -71,6 +71,8 @@ func ShardedReceive(e *Env, addrs []string, library bool) (*Bench, error) {
 			return err
 		},
 		Do: func(n int) error {
+			watchdog := time.AfterFunc(patience, func() { _ = sub.close() })
+			defer watchdog.Stop()
 			var mu sync.Mutex
 			messages := 0
 			sub.drain(n, func(string) {

@@ -50,6 +50,11 @@ var shardCounts = []int{1, 2, 3}
 // much a cluster can do is another question, and one for more machines.
 func scaling(ctx context.Context, o *options, stdout io.Writer) (err error) {
 	benches := make(map[sharding]*run)
+	defer func() {
+		for _, run := range benches {
+			_ = run.bench.Close() // what was measured stands
+		}
+	}()
 	pinned, err := pin()
 	if err != nil {
 		return err
