@@ -5,6 +5,7 @@ package benchmarks
 
 import (
 	"context"
+	"errors"
 	"strconv"
 
 	"github.com/tracedpubsub/tracedpubsub"
@@ -20,6 +21,10 @@ func Subscribed(e *Env, names int) (*Bench, error) {
 	r.subscribe = func(e *Env, s Setting, _ string) (*subscription, error) {
 		rdb := e.client()
 		sub := tracedpubsub.Wrap(rdb, e.options(s)...).Subscribe(context.Background(), channels.take(names)...)
+		// That it is confirmed, once for each name, is no cost of a message.
+		if err := sub.Ready(context.Background()); err != nil {
+			return nil, errors.Join(err, closing(sub, rdb)())
+		}
 		return &subscription{
 			drain: func(n int, handle func(string)) { drainMessages(sub, n, handle) },
 			close: closing(sub, rdb),

@@ -134,8 +134,8 @@ func TestShortGrowth(t *testing.T) {
 	if n := len(g.Intervals); n != 20 || g.Intervals[n-1].Messages != 40_000 {
 		t.Errorf("intervals are %v, want 20 up to 40000 messages", g.Intervals)
 	}
-	if len(g.Subscriptions) != 3 || len(g.Targets) != 2 {
-		t.Errorf("%d subscriptions and %d targets, want 3 and 2", len(g.Subscriptions), len(g.Targets))
+	if len(g.Subscriptions) != 3 || len(g.Targets) != 4 {
+		t.Errorf("%d subscriptions and %d targets, want 3 and 4", len(g.Subscriptions), len(g.Targets))
 	}
 }
 

@@ -39,7 +39,7 @@ func growing(ctx context.Context, o *options, stdout io.Writer) error {
 		if err != nil {
 			return err
 		}
-		made := &grown{aboutMachine(at.pinned), o.command, o.channels, intervals, names, growth(intervals)}
+		made := &grown{aboutMachine(at.pinned), o.command, o.channels, intervals, names, append(growth(intervals), growthWithNames(names)...)}
 		text := growthTable(made)
 		fmt.Fprint(stdout, text)
 		if err := writeJSON(o.path("grow.json"), made); err != nil {

@@ -207,3 +207,15 @@ func growth(all []b.Interval) []check {
 		check{Target: "P10", What: what, Limit: moreHeap, Unit: "KiB more heap at the end", Got: exactly(grown)}.judge(),
 	}
 }
+
+// growthWithNames compares larger subscriptions with the first one.
+func growthWithNames(all []subscribed) []check {
+	var checks []check
+	for _, s := range all[1:] {
+		checks = append(checks, check{
+			Target: "P10", What: fmt.Sprintf("receive, %d names in the subscription", s.Names),
+			Limit: sameTime, Unit: "times the time with one name", Got: s.Time,
+		}.judge())
+	}
+	return checks
+}

@@ -85,6 +85,14 @@ func TestGrowthIsFound(t *testing.T) {
 	}
 }
 
+// So is one that grows with the names in a subscription.
+func TestGrowthWithNamesIsFound(t *testing.T) {
+	checks := growthWithNames([]subscribed{{1, exactly(1)}, {100, exactly(1.05)}, {10_000, exactly(1.5)}})
+	if len(checks) != 2 || !checks[0].Met || checks[1].Met {
+		t.Errorf("%+v, want the first to be met, and the second not", checks)
+	}
+}
+
 // A target that nothing was measured for is an error: it would be missing in silence.
 func TestTargetsNeedTheirMeasurements(t *testing.T) {
 	if _, err := targets(results{}, []b.Interval{{Messages: 1}, {Messages: 2}, {Messages: 3}}); err == nil {
