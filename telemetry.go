@@ -89,6 +89,7 @@ func (c *config) startSpan(ctx context.Context, s *spanStart) (context.Context, 
 		o = newStartOptions(c.attributes)
 	}
 	ctx, span := c.tracer().Start(ctx, spanName(s), o.fill(s)...)
+	clear(o.options) // links may be many, and what the caller's options hold is theirs
 	c.starts.Put(o)
 	return ctx, span
 }
