@@ -165,11 +165,17 @@ func TestAllocationsOfReceiving(t *testing.T) {
 			m := &redis.Message{Channel: "reports", Payload: string(e.AppendTo(nil))}
 			var got string
 			assertAllocs(t, row.want, consumerSpan, func(c *config) func() {
+				p := &PubSub{cfg: c, messages: make(chan *Message, 1), done: make(chan struct{})}
+				p.reading.Store(true)
+				f, conn := &feed{pubsub: p}, &connection{}
 				return func() {
-					c.open(m, nil).within(ctx, func(_ context.Context, m *Message) bool {
+					if err := f.take(conn, m); err != nil {
+						t.Fatal(err)
+					}
+					for _, m := range p.Messages(ctx) {
 						got = m.Payload
-						return true
-					})
+						break
+					}
 				}
 			})
 			if got != row.payload {

@@ -182,6 +182,7 @@ func TestUsage(t *testing.T) {
 		{"no such flag", []string{"-fast"}},
 		{"no arguments besides flags", []string{"quick"}},
 		{"one thing at a time", []string{"-grow", "-scale"}},
+		{"quick numbers are not for print", []string{"-quick", "-docs"}},
 		{"quartiles of nothing", []string{"-rounds", "-1"}},
 	} {
 		if err := program(t.Context(), append(tt.args, "-out", t.TempDir()), io.Discard, io.Discard); err == nil {

@@ -90,6 +90,8 @@ func (o *options) complete() (err error) {
 		return errors.New("-time, -rounds, -messages and -channels are to be above zero")
 	case o.grow && o.scale:
 		return errors.New("either -grow or -scale")
+	case o.docs && o.quick:
+		return errors.New("-quick is not for the documentation")
 	case o.out == "" && o.quick:
 		o.out, err = os.MkdirTemp("", "compare-")
 	case o.out == "":
