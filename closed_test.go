@@ -4,9 +4,12 @@
 package tracedpubsub_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -68,5 +71,47 @@ func TestAfterClose(t *testing.T) {
 			}
 			_ = sub.String()
 		})
+	}
+}
+
+// Who closes a subscription knows it: while messages come, while names do, and
+// before the server has said a word.
+func TestCloseIsNoTrouble(t *testing.T) {
+	server, rdb := startServer(t)
+	s := newSubject(t, server.Addr())
+	done := make(chan struct{})
+	var publisher, work sync.WaitGroup
+	publisher.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				publishRaw(t, rdb, "a", numbered(0, 10)...)
+			}
+		}
+	})
+	for i := range 5 * (len(consumptions) + 1) {
+		sub := s.subscribe(t, "a")
+		work.Go(func() {
+			for k := 0; ; k++ { // until it is closed
+				if err := sub.Subscribe(context.Background(), fmt.Sprint("b", k%20)); err != nil {
+					return
+				}
+				_ = sub.Unsubscribe(context.Background(), fmt.Sprint("b", k%20))
+			}
+		})
+		// The last of them is closed before it has read anything.
+		if way := i % (len(consumptions) + 1); way < len(consumptions) {
+			consumptions[way].consume(testContext(t), sub, func(*tracedpubsub.Message) bool { return false })
+		}
+		_ = sub.Close()
+		work.Wait()
+	}
+	eventuallyHolds(t, "no goroutine is left", func() bool { return len(libraryGoroutines()) == 0 })
+	close(done)
+	publisher.Wait()
+	if got := s.reports.all(); len(got)+len(s.reports.other) > 0 {
+		t.Errorf("nothing went wrong, but reported was %v, %v", printed(got), s.reports.other)
 	}
 }
