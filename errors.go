@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -157,10 +158,13 @@ func (r *reporter) begin(key string, over bool) *repeats {
 }
 
 // cause is what errors of the same failure have in common: those of connections
-// differ in their ports, those of a slot that has moved in its number.
+// and lookups differ in their ports, those of a slot that has moved in its number.
 func cause(err error) string {
 	if _, moved := redis.IsMovedError(err); moved {
 		return "MOVED"
+	}
+	if lookup, ok := errors.AsType[*net.DNSError](err); ok {
+		return "lookup " + lookup.Name
 	}
 	for {
 		inner := errors.Unwrap(err)

@@ -4,7 +4,9 @@
 package tracedpubsub_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"sync/atomic"
@@ -150,5 +152,36 @@ func TestRepeatedTimeoutsAreOneFailure(t *testing.T) {
 	// At once, at the end of each second, and what is left at the end.
 	if most := int(took/time.Second) + 2; len(got) > most {
 		t.Errorf("%d reports in %v, want at most %d: %v", len(got), took, most, printed(got))
+	}
+}
+
+// A resolver that is down says so with another port of ours each time.
+func TestRepeatedLookupsAreOneFailure(t *testing.T) {
+	const attempts = 8
+	var lookups atomic.Int32
+	s := subjectOf(t, &redis.Options{Addr: "redis:6379", MaxRetries: -1, DialerRetries: 1,
+		Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			port := 40000 + lookups.Add(1)
+			return nil, &net.OpError{Op: "dial", Net: network, Err: &net.DNSError{
+				Err:  fmt.Sprintf("read udp 127.0.0.1:%d->127.0.0.53:53: read: connection refused", port),
+				Name: "redis", Server: "127.0.0.53:53",
+			}}
+		}})
+	began := time.Now()
+	sub := s.subscribe(t, "a")
+	_ = sub.Channel()
+	eventuallyHolds(t, "there were several attempts", func() bool { return lookups.Load() >= attempts })
+	_ = sub.Close()
+	eventuallyHolds(t, "no goroutine is left", func() bool { return len(libraryGoroutines()) == 0 })
+	got, took := s.reports.all(), time.Since(began)
+	// At once, at the end of each second, and what is left at the end.
+	if most := int(took/time.Second) + 2; len(got) > most {
+		t.Errorf("%d reports in %v, want at most %d: %v", len(got), took, most, printed(got))
+	}
+	if _, ok := errors.AsType[*net.DNSError](got[0]); !ok {
+		t.Errorf("reported was %v, want the error of the lookup", got[0])
 	}
 }
