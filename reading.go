@@ -235,6 +235,24 @@ func (f *feed) lost(conn *connection, err error) {
 	}
 }
 
+// cutShort reports the outages that are not over when the subscription is closed:
+// nothing else will tell of their end.
+func (f *feed) cutShort() {
+	outages := make(map[*trouble][]string)
+	f.status.mu.Lock()
+	for _, wishes := range f.wishes {
+		for name, w := range wishes {
+			if w.deaf != nil && w.deaf.op == opReceive && w.deaf.err != errClosed {
+				outages[w.deaf] = append(outages[w.deaf], name)
+			}
+		}
+	}
+	f.status.mu.Unlock()
+	for t, names := range outages {
+		f.pubsub.errors.report(*t, names)
+	}
+}
+
 // blames makes t the reason why w is not heard, if it has none yet; t began no
 // later than w was last heard.
 func (t *trouble) blames(w *wish) {

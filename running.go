@@ -29,6 +29,7 @@ func (f *feed) run(stopped chan<- struct{}) {
 		}
 		select {
 		case <-f.pubsub.ctx.Done():
+			f.cutShort()
 			f.pubsub.errors.close()
 			return
 		case <-time.After(wait.next()):
