@@ -209,6 +209,37 @@ func TestAPanickingErrorHandler(t *testing.T) {
 	assertReceives(t, sub, "still here")
 }
 
+// What the error handler hears of may be what it wants to change.
+func TestTheErrorHandlerUsesTheSubscription(t *testing.T) {
+	server, rdb := startServer(t)
+	subscription, used := make(chan *tracedpubsub.PubSub, 1), make(chan error, 1)
+	var once sync.Once
+	s := newSubject(t, server.Addr(), tracedpubsub.WithErrorHandler(func(error) {
+		once.Do(func() {
+			sub, ctx := <-subscription, context.Background()
+			used <- errors.Join(sub.Unsubscribe(ctx, "goes"), sub.Subscribe(ctx, "comes"), sub.PSubscribe(ctx, "come?"), sub.Ping(ctx))
+		})
+	}))
+	sub := s.subscribed(t, "stays", "goes")
+	subscription <- sub
+	killConnections(t, rdb, 1)
+	select {
+	case err := <-used:
+		if err != nil {
+			t.Errorf("the error handler got %v", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("the error handler has not come back")
+	}
+	mustBeReady(t, sub)
+	if n := listeners(t, rdb, "goes"); n != 0 {
+		t.Errorf("%d connections listen on the channel that was given up", n)
+	}
+	publishRaw(t, rdb, "stays", "1")
+	publishRaw(t, rdb, "comes", "2")
+	assertReceives(t, sub, "1", "2", "2") // for its pattern, too
+}
+
 func TestLargeMessages(t *testing.T) {
 	for _, protocol := range []int{2, 3} {
 		t.Run(fmt.Sprintf("RESP%d", protocol), func(t *testing.T) {
