@@ -168,7 +168,8 @@ func WithAttributes(attributes ...attribute.KeyValue) Option {
 // propagation field that was left out of an envelope, a panic in a function
 // given to another option. It may be called from several goroutines, and a panic
 // in it is contained. It is called by the goroutine that has the error, which
-// goes on only when the handler returns.
+// goes on only when the handler returns: it may change a subscription or close it,
+// but what it waits for, as with [PubSub.Ready], does not come meanwhile.
 //
 // Default: otel.Handle.
 func WithErrorHandler(handler func(error)) Option {
