@@ -4,6 +4,7 @@
 package tracedpubsub_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,6 +30,7 @@ func TestClusterFaults(t *testing.T) {
 		{"a slot is migrated", "the server says so, and go-redis nothing", testMigratedSlot},
 		{"a slot is migrated while messages come", "none comes twice, and their order holds", testLiveMigration},
 		{"a slot was migrated", "the client does not know yet, and asks the wrong server", testMovedSlot},
+		{"a slot was migrated, and nobody cares", "the name is taken out before the wrong server has answered", testMovedAndUnwanted},
 		{"all slots of a connection are migrated", "nothing is left on it", testLastSlotMigrated},
 		{"a name is taken out as its slot is migrated", "the old owner knows nothing of it", testUnsubscribeMigrated},
 		{"a master is removed", "it goes on talking, but nobody listens", testRemovedMaster},
@@ -120,6 +122,23 @@ func testMovedSlot(t *testing.T, s *clusterSubject) {
 	}
 	s.assertHears(t, sub, 1, moving)
 	eventuallyHolds(t, "the connection to the wrong server ends", func() bool { return len(s.subscriptions(t, from)) == 0 })
+}
+
+func testMovedAndUnwanted(t *testing.T, s *clusterSubject) {
+	ctx, masters := testContext(t), s.cluster.Masters()
+	moving, kept := s.cluster.ChannelOn(masters[0], "unwanted"), s.cluster.ChannelOn(masters[0], "wanted")
+	_, _ = s.rdb.MasterForKey(ctx, moving) // and what it knows is soon out of date
+	s.cluster.MigrateSlotOf(moving, masters[1])
+	sub := s.SSubscribe(ctx, moving)
+	defer sub.Close()
+	if err := errors.Join(sub.SUnsubscribe(ctx, moving), sub.SSubscribe(ctx, kept)); err != nil {
+		t.Fatal(err)
+	}
+	s.cluster.waitForOwner(t, kept)
+	s.assertHears(t, sub, 1, kept) // nothing was read before
+	if got := s.reports.all(); len(got) > 0 {
+		t.Errorf("reported was %v", printed(got))
+	}
 }
 
 func testLastSlotMigrated(t *testing.T, s *clusterSubject) {

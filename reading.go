@@ -169,11 +169,16 @@ func (f *feed) askHalves(conn *connection, cmd *command, names []string) error {
 func (f *feed) refuse(conn *connection, cmd *command, names []string, err error) {
 	t := trouble{op: cmd.op, err: err}
 	f.status.mu.Lock()
-	if w := f.wishes[cmd.to][names[0]]; w != nil && w.asked == cmd && w.deaf != nil {
+	w := f.wishes[cmd.to][names[0]]
+	current := w != nil && w.asked == cmd && w.deaf != nil
+	if current {
 		t.since = w.deaf.since
 		w.asked, w.deaf = nil, &t // the watch asks again
 	}
 	f.status.mu.Unlock()
+	if cmd.subscribes() && !current {
+		return // nobody wants it any more, or another command asks for it
+	}
 	if _, moved := redis.IsMovedError(err); moved && f.slotted() {
 		if !cmd.subscribes() {
 			return // nobody listens there any more, as asked for
@@ -232,24 +237,6 @@ func (f *feed) lost(conn *connection, err error) {
 	}
 	if len(never) > 0 && f.pubsub.ctx.Err() == nil {
 		f.fail(*failed, never)
-	}
-}
-
-// cutShort reports the outages that are not over when the subscription is closed:
-// nothing else will tell of their end.
-func (f *feed) cutShort() {
-	outages := make(map[*trouble][]string)
-	f.status.mu.Lock()
-	for _, wishes := range f.wishes {
-		for name, w := range wishes {
-			if w.deaf != nil && w.deaf.op == opReceive && w.deaf.err != errClosed {
-				outages[w.deaf] = append(outages[w.deaf], name)
-			}
-		}
-	}
-	f.status.mu.Unlock()
-	for t, names := range outages {
-		f.pubsub.errors.report(*t, names)
 	}
 }
 

@@ -37,6 +37,24 @@ func (f *feed) run(stopped chan<- struct{}) {
 	}
 }
 
+// cutShort reports the outages that are not over when the subscription is closed:
+// nothing else will tell of their end.
+func (f *feed) cutShort() {
+	outages := make(map[*trouble][]string)
+	f.status.mu.Lock()
+	for _, wishes := range f.wishes {
+		for name, w := range wishes {
+			if w.deaf != nil && w.deaf.op == opReceive && w.deaf.err != errClosed {
+				outages[w.deaf] = append(outages[w.deaf], name)
+			}
+		}
+	}
+	f.status.mu.Unlock()
+	for t, names := range outages {
+		f.pubsub.errors.report(*t, names)
+	}
+}
+
 // connected returns a connection as soon as there is any name to ask for.
 func (f *feed) connected() (*connection, error) {
 	if f.shard != nil && !f.failedEarly() {
