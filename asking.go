@@ -135,6 +135,11 @@ func (f *feed) note(conn *connection, cmd *command) {
 	if !cmd.subscribes() {
 		return
 	}
+	select {
+	case <-conn.closed: // on the next one the name may have been asked for already
+		return
+	default:
+	}
 	for _, name := range cmd.names {
 		if w := f.wishes[cmd.to][name]; w != nil {
 			w.asked = cmd

@@ -5,7 +5,6 @@ package tracedpubsub_test
 
 import (
 	"errors"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -211,30 +210,6 @@ func TestCloseFromTheErrorHandler(t *testing.T) {
 		t.Fatal("Close has not returned to the error handler")
 	}
 	eventuallyHolds(t, "no goroutine is left", func() bool { return len(libraryGoroutines()) == 0 })
-}
-
-// Nobody will hear again after Close, and what was lost until then is to be known.
-func TestCloseInAnOutage(t *testing.T) {
-	proxy, s, _ := proxied(t)
-	sub := s.subscribed(t, "a", "b")
-	before := proxy.Accepted()
-	proxy.BlackHole() // no attempt fails before the client's DialTimeout
-	proxy.Cut()
-	cut := time.Now()
-	proxy.WaitAccepted(before + 1)
-	if got := s.reports.all(); len(got) > 0 {
-		t.Fatalf("reported was %v already: this tests nothing", printed(got))
-	}
-	closed := time.Now()
-	_ = sub.Close()
-	proxy.Cut() // ends the handshake
-	got := s.reports.first(t, "receive", "a")
-	if !slices.Equal(got.Names, []string{"a", "b"}) {
-		t.Errorf("names are %v, want [a b]", got.Names)
-	}
-	if from := got.at.Add(-got.Deaf); from.After(cut) || got.at.Before(closed) {
-		t.Errorf("reported was %v, which is not about all the time from %v until %v", got, cut, closed)
-	}
 }
 
 // What go-redis is in the middle of ends within the timeouts of the client.

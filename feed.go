@@ -135,23 +135,25 @@ func (f *feed) setWish(to kind, name string, w *wish) {
 	f.start()
 }
 
-// remove gives up names, or all of a kind.
-func (f *feed) remove(to kind, names []string) error {
+// remove gives up names, or all of a kind. It returns the outages that they were in:
+// what was published meanwhile is lost, and nothing else will tell of it.
+func (f *feed) remove(to kind, names []string) (outages, error) {
 	f.writing.Lock()
 	defer f.writing.Unlock()
-	gone, conn, err := f.unwant(to, names)
+	gone, in, conn, err := f.unwant(to, names)
 	if err == nil && conn != nil {
 		_ = f.ask(conn, unsubscribeOps[to], to, gone)
 	}
-	return err
+	return in, err
 }
 
-func (f *feed) unwant(to kind, names []string) (gone []string, conn *connection, err error) {
+func (f *feed) unwant(to kind, names []string) (gone []string, in outages, conn *connection, err error) {
 	f.status.mu.Lock()
 	defer f.status.mu.Unlock()
 	if f.status.closed {
-		return nil, nil, errClosed
+		return nil, nil, nil, errClosed
 	}
+	in = make(outages)
 	if len(names) == 0 {
 		names = slices.Collect(maps.Keys(f.wishes[to]))
 	}
@@ -160,12 +162,13 @@ func (f *feed) unwant(to kind, names []string) (gone []string, conn *connection,
 			if w.deaf != nil {
 				f.status.missing--
 			}
+			in.add(name, w)
 			delete(f.wishes[to], name)
 			gone = append(gone, name)
 		}
 	}
 	f.status.change()
-	return gone, f.conn, nil
+	return gone, in, f.conn, nil
 }
 
 func (f *feed) ping(payload []string) error {

@@ -137,7 +137,7 @@ func (f *feed) giveUp(patterns []string) {
 		}
 	}
 	f.status.mu.Unlock()
-	_ = f.remove(toPatterns, patterns)
+	_, _ = f.remove(toPatterns, patterns)
 	for t, names := range outages {
 		f.pubsub.errors.recovered(*t, names)
 	}

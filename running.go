@@ -40,17 +40,29 @@ func (f *feed) run(stopped chan<- struct{}) {
 // cutShort reports the outages that are not over when the subscription is closed:
 // nothing else will tell of their end.
 func (f *feed) cutShort() {
-	outages := make(map[*trouble][]string)
+	outages := make(outages)
 	f.status.mu.Lock()
 	for _, wishes := range f.wishes {
 		for name, w := range wishes {
-			if w.deaf != nil && w.deaf.op == opReceive && w.deaf.err != errClosed {
-				outages[w.deaf] = append(outages[w.deaf], name)
-			}
+			outages.add(name, w)
 		}
 	}
 	f.status.mu.Unlock()
-	for t, names := range outages {
+	outages.report(f)
+}
+
+// outages are those of names about which nobody has to ask any more.
+type outages map[*trouble][]string
+
+// add is called with status.mu held.
+func (o outages) add(name string, w *wish) {
+	if w.deaf != nil && w.deaf.op == opReceive && !errors.Is(w.deaf.err, errClosed) {
+		o[w.deaf] = append(o[w.deaf], name)
+	}
+}
+
+func (o outages) report(f *feed) {
+	for t, names := range o {
 		f.pubsub.errors.report(*t, names)
 	}
 }

@@ -229,7 +229,9 @@ func (p *PubSub) remove(ctx context.Context, to kind, names []string) error {
 	for {
 		before := p.status.moved()
 		for _, f := range p.feeds() {
-			if err := f.remove(to, names); err != nil {
+			in, err := f.remove(to, names)
+			in.report(f)
+			if err != nil {
 				return err
 			}
 		}
