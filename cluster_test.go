@@ -50,6 +50,7 @@ func TestCluster(t *testing.T) {
 		s.assertSubscriptions(t, 1, 1, 1)
 	})
 	t.Run("not reachable at first", func(t *testing.T) { testUnreachableCluster(t, c) })
+	t.Run("asked while it answers", func(t *testing.T) { testAskedAgain(t, c) })
 	t.Run("automatic pipelines", func(t *testing.T) {
 		s := c.subject(t)
 		pipeliner, err := s.rdb.AutoPipeline()

@@ -189,11 +189,15 @@ func testFailover(t *testing.T, s *clusterSubject) {
 	master := s.cluster.OwnerOf(channels[0])
 	s.cluster.Failover(s.cluster.ReplicaOf(master))
 	s.assertHears(t, sub, 1, channels...) // from whoever
-	added := s.cluster.ChannelOn(s.cluster.OwnerOf(channels[0]), "added")
+	promoted := s.cluster.OwnerOf(channels[0])
+	added := s.cluster.ChannelOn(promoted, "added")
 	if err := sub.SSubscribe(ctx, added); err != nil {
 		t.Fatal(err)
 	}
 	mustBeReady(t, sub)
+	// A replica delivers what is published at its master, and says nothing: the
+	// cluster is asked every ten seconds.
+	holdsWithin(t, 2*patience, "the new master is listened to", func() bool { return len(s.subscriptions(t, promoted)) > 0 })
 	for i, channel := range append(channels, added) {
 		s.cluster.waitForOwner(t, channel)
 		s.assertHears(t, sub, i, channel)

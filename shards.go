@@ -42,7 +42,7 @@ type shards struct {
 
 	checking sync.Mutex
 	asked    bool      // the cluster, which has not answered yet
-	checked  time.Time // when it had
+	due      time.Time // when it is to be asked again
 }
 
 // shard is where a feed of shards connects to.
@@ -198,10 +198,10 @@ func (s *shards) anyMaster(ctx context.Context) (Subscriber, error) {
 func (s *shards) check(ctx context.Context) {
 	s.checking.Lock()
 	defer s.checking.Unlock()
-	if s.asked || time.Since(s.checked) < memberInterval {
+	if s.asked || time.Now().Before(s.due) {
 		return
 	}
-	s.asked = true
+	s.asked, s.due = true, time.Now().Add(memberInterval)
 	go func() {
 		began := time.Now()
 		nodes := s.nodes(ctx)
@@ -212,17 +212,18 @@ func (s *shards) check(ctx context.Context) {
 		}
 		s.checking.Lock()
 		defer s.checking.Unlock()
-		if s.asked = false; len(nodes) > 0 {
-			s.checked = time.Now()
+		if s.asked = false; len(nodes) == 0 {
+			s.due = time.Time{}
 		}
 	}()
 }
 
-// checkSoon is for a subscription that has begun to use another server.
+// checkSoon is for a subscription that has begun to use another server. What a
+// check that is under way finds out may be from before.
 func (s *shards) checkSoon() {
 	s.checking.Lock()
 	defer s.checking.Unlock()
-	s.checked = time.Time{}
+	s.due = time.Time{}
 }
 
 // nodes returns the nodes of the cluster, as it sees itself now; nil if it does

@@ -100,7 +100,7 @@ func (c *config) subscribe(ctx context.Context, rdb Subscriber, to kind, names [
 	open := func(context.Context) (Subscriber, error) { return rdb, nil }
 	switch rdb := rdb.(type) {
 	case clusterClient:
-		p.shards = &shards{pubsub: p, cluster: rdb, checked: time.Now()}
+		p.shards = &shards{pubsub: p, cluster: rdb, due: time.Now().Add(memberInterval)}
 		open = p.shards.anyMaster
 	case ringClient:
 		p.shards = &shards{pubsub: p, ring: rdb}

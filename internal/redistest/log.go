@@ -43,6 +43,13 @@ func (l *serverLog) String() string {
 	return l.text.String()
 }
 
+// tail returns the last lines of the output. A cluster of six has much to say, and
+// why a test has failed must not drown in it.
+func (l *serverLog) tail(lines int) string {
+	all := strings.SplitAfter(l.String(), "\n")
+	return strings.Join(all[max(0, len(all)-1-lines):], "")
+}
+
 func (l *serverLog) portTaken() bool {
 	return strings.Contains(l.String(), "Address already in use")
 }

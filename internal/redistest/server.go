@@ -188,6 +188,9 @@ func (s *Server) kill() error {
 	return nil
 }
 
+// tailLines is how much of a server's log a test that has failed shows.
+const tailLines = 20
+
 // release lets others have the port.
 func (s *Server) release() {
 	if s.reserved != nil {
@@ -204,6 +207,6 @@ func (s *Server) cleanUp() {
 		s.t.Errorf("kill redis-server: %v", err)
 	}
 	if s.t.Failed() {
-		s.t.Logf("log of redis-server on %s:\n%s", s.Addr(), s.log)
+		s.t.Logf("the end of the log of redis-server on %s:\n%s", s.Addr(), s.log.tail(tailLines))
 	}
 }
