@@ -18,8 +18,19 @@ func SkipString(text []byte, pos int) (end int, escaped bool) {
 		return Broken, false
 	}
 	pos++
-	// Most strings are names: short, plain and ASCII.
-	for at := pos; at+8 <= len(text) && at < pos+24; at += 8 {
+	// Most strings are names: short, plain and ASCII. Byte by byte the processor
+	// guesses where one ends, and does not wait to be told, as it has to below.
+	at := pos
+	for ; at < len(text) && at < pos+8; at++ {
+		switch inString[text[at]] {
+		case plainASCII:
+			continue
+		case quote:
+			return at + 1, false
+		}
+		return skipLongString(text, pos)
+	}
+	for ; at+8 <= len(text) && at < pos+56; at += 8 {
 		word := binary.LittleEndian.Uint64(text[at:])
 		found := notPlain(word)
 		if upTo := found ^ (found - 1); word&upTo&highBits != 0 { // all of the word if nothing was found
@@ -34,6 +45,23 @@ func SkipString(text []byte, pos int) (end int, escaped bool) {
 	}
 	return skipLongString(text, pos)
 }
+
+// inString tells what a byte is within a string.
+var inString = func() (class [256]uint8) {
+	for c := range class {
+		if !isPlain(byte(c)) || c >= utf8.RuneSelf {
+			class[c] = notSimple
+		}
+	}
+	class['"'] = quote
+	return class
+}()
+
+const (
+	plainASCII = iota
+	quote
+	notSimple
+)
 
 // skipLongString does the same for strings of any kind, from behind the quote.
 func skipLongString(text []byte, pos int) (end int, escaped bool) {
