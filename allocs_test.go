@@ -42,6 +42,23 @@ func TestAllocationsOfEncoding(t *testing.T) {
 	}
 }
 
+// TestAllocationsOfLargePayloads is about payloads too large for the memory of an
+// encoder to be kept, where a second copy would be allocated each time.
+func TestAllocationsOfLargePayloads(t *testing.T) {
+	for name, payload := range map[string]any{
+		"text":     strings.Repeat("the quick brown fox ", 50_000),
+		"document": "[" + strings.Repeat("1234567,", 125_000) + "0]",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := testing.AllocsPerRun(20, func() {
+				_, _ = Encode(t.Context(), payload)
+			}); got != 1 {
+				t.Errorf("%v allocations, want the one for what is returned", got)
+			}
+		})
+	}
+}
+
 func TestAllocationsOfDecoding(t *testing.T) {
 	const parent = `{"tracedpubsub":1,"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"`
 	fields := []string{"traceparent", "tracestate", "baggage"}

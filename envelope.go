@@ -4,7 +4,6 @@
 package tracedpubsub
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/base64"
@@ -12,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/tracedpubsub/tracedpubsub/internal/jsontext"
@@ -62,7 +62,7 @@ func Encode(ctx context.Context, payload any, opts ...Option) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return bytes.Clone(message), nil
+	return viewBytes(message.text()), nil // nobody else has this string
 }
 
 // Decode takes a message apart. What is not an envelope is a payload as it
@@ -130,7 +130,10 @@ const (
 // which fields of c were left out; the bytes are a valid envelope all the same.
 func appendEnvelope(b []byte, c *Carrier, payload []byte) ([]byte, error) {
 	b, leftOut := appendHead(b, c)
-	return append(appendPayload(b, payload), '}'), leftOut
+	e := pieces{front: b}
+	e.wrap(payload)
+	b = append(e.front, e.asItIs...)
+	return append(b, e.back...), leftOut
 }
 
 // appendHead appends what an envelope has in front of its payload.
@@ -147,22 +150,55 @@ func appendHead(b []byte, c *Carrier) ([]byte, error) {
 	return b, leftOut
 }
 
-// appendPayload appends the payload in the first form that fits its bytes.
-func appendPayload(b, payload []byte) []byte {
-	switch {
-	case jsontext.Document(payload, maxDocumentDepth):
-		b = append(b, `,"size":`...)
-		b = strconv.AppendInt(b, int64(len(payload)), 10)
-		b = append(b, `,"payload":`...)
-		return append(b, payload...)
-	case jsontext.ValidUTF8(payload):
-		b = append(b, `,"payload":`...)
-		return jsontext.AppendQuoted(b, payload)
-	default:
-		b = append(b, `,"payload_base64":"`...)
-		b = base64.StdEncoding.AppendEncode(b, payload)
-		return append(b, '"')
+// pieces are those of an envelope, in their order. The payload is not copied where
+// its bytes are in the envelope as they are: it may be large.
+type pieces struct {
+	front  []byte
+	asItIs []byte
+	back   string
+}
+
+// wrap appends to the front, the head of an envelope, what comes before the payload,
+// in the first form that fits its bytes, and sets the rest.
+func (e *pieces) wrap(payload []byte) {
+	if jsontext.Document(payload, maxDocumentDepth) {
+		e.front = append(e.front, `,"size":`...)
+		e.front = strconv.AppendInt(e.front, int64(len(payload)), 10)
+		e.front = append(e.front, `,"payload":`...)
+		e.asItIs, e.back = payload, `}`
+		return
 	}
+	switch plain, valid := jsontext.Text(payload); {
+	case plain:
+		e.front = append(e.front, `,"payload":"`...)
+		e.asItIs, e.back = payload, `"}`
+	case valid:
+		e.front = append(e.front, `,"payload":`...)
+		e.front = jsontext.AppendQuoted(e.front, payload)
+		e.asItIs, e.back = nil, `}`
+	default:
+		e.front = append(e.front, `,"payload_base64":"`...)
+		e.front = base64.StdEncoding.AppendEncode(e.front, payload)
+		e.asItIs, e.back = nil, `"}`
+	}
+}
+
+func (e *pieces) len() int { return len(e.front) + len(e.asItIs) + len(e.back) }
+
+func (e *pieces) appendTo(b []byte) []byte {
+	b = append(b, e.front...)
+	b = append(b, e.asItIs...)
+	return append(b, e.back...)
+}
+
+// text puts the pieces together, in memory that is not cleared before.
+func (e *pieces) text() string {
+	var b strings.Builder
+	b.Grow(e.len())
+	b.Write(e.front)
+	b.Write(e.asItIs)
+	b.WriteString(e.back)
+	return b.String()
 }
 
 // writable appends to fields those of c that go into an envelope, in their

@@ -31,33 +31,33 @@ func (e *enveloped) MarshalBinary() ([]byte, error) { return viewBytes(e.text), 
 // MarshalText returns a copy of the envelope.
 func (e *enveloped) MarshalText() ([]byte, error) { return []byte(e.text), nil }
 
-// newEnveloped copies message. Memory of one type is of one size, so that there is one
+// newEnveloped puts message together. Memory of one type is of one size, so that there is one
 // for each; from two KiB on, another few bytes do not count.
-func newEnveloped(message []byte) *enveloped {
-	switch n := len(message); {
+func newEnveloped(message *pieces) *enveloped {
+	switch n := message.len(); {
 	case n <= 192-ahead:
 		p := new(piece[[192 - ahead]byte])
-		return p.hold(append(p.room[:0], message...))
+		return p.hold(message.appendTo(p.room[:0]))
 	case n <= 256-ahead:
 		p := new(piece[[256 - ahead]byte])
-		return p.hold(append(p.room[:0], message...))
+		return p.hold(message.appendTo(p.room[:0]))
 	case n <= 384-ahead:
 		p := new(piece[[384 - ahead]byte])
-		return p.hold(append(p.room[:0], message...))
+		return p.hold(message.appendTo(p.room[:0]))
 	case n <= 512-ahead:
 		p := new(piece[[512 - ahead]byte])
-		return p.hold(append(p.room[:0], message...))
+		return p.hold(message.appendTo(p.room[:0]))
 	case n <= 1024-ahead:
 		p := new(piece[[1024 - ahead]byte])
-		return p.hold(append(p.room[:0], message...))
+		return p.hold(message.appendTo(p.room[:0]))
 	case n <= 1536-ahead:
 		p := new(piece[[1536 - ahead]byte])
-		return p.hold(append(p.room[:0], message...))
+		return p.hold(message.appendTo(p.room[:0]))
 	case n <= 2048-ahead:
 		p := new(piece[[2048 - ahead]byte])
-		return p.hold(append(p.room[:0], message...))
+		return p.hold(message.appendTo(p.room[:0]))
 	}
-	return &enveloped{string(message)}
+	return &enveloped{message.text()}
 }
 
 // piece is an enveloped with room for its bytes, which is an array.

@@ -237,8 +237,8 @@ func (f failedMarshal) MarshalBinary() ([]byte, error) { return nil, f.err }
 type encoder struct {
 	carrier Carrier
 	payload []byte // for payloads that have to be formatted
-	message []byte
-	head    int // how much of message is in front of the payload
+	pieces  pieces
+	head    int // how much of the front is there before a payload comes
 }
 
 var encoders = sync.Pool{New: func() any { return &encoder{payload: make([]byte, 0, 64)} }}
@@ -246,7 +246,7 @@ var encoders = sync.Pool{New: func() any { return &encoder{payload: make([]byte,
 // keptEncoder is the largest message whose memory is kept, in bytes.
 const keptEncoder = 128 << 10
 
-func (e *encoder) encode(ctx context.Context, c *config, payload any) ([]byte, error) {
+func (e *encoder) encode(ctx context.Context, c *config, payload any) (*pieces, error) {
 	body, err := payloadBytes(e.payload[:0], payload)
 	if err != nil {
 		return nil, err
@@ -257,7 +257,7 @@ func (e *encoder) encode(ctx context.Context, c *config, payload any) ([]byte, e
 
 // begin writes the trace context of ctx in front of the envelopes that follow.
 func (e *encoder) begin(ctx context.Context, c *config) {
-	head, done := c.appendW3C(ctx, e.message[:0])
+	head, done := c.appendW3C(ctx, e.pieces.front[:0])
 	if !done {
 		e.carrier = Carrier{}
 		c.inject(ctx, &e.carrier)
@@ -266,18 +266,19 @@ func (e *encoder) begin(ctx context.Context, c *config) {
 			c.handle(left)
 		}
 	}
-	e.message, e.head = head, len(head)
+	e.pieces.front, e.head = head, len(head)
 }
 
-// wrap writes an envelope around body.
-func (e *encoder) wrap(body []byte) []byte {
-	e.message = append(appendPayload(e.message[:e.head], body), '}')
-	return e.message
+// wrap puts an envelope around body.
+func (e *encoder) wrap(body []byte) *pieces {
+	e.pieces.front = e.pieces.front[:e.head]
+	e.pieces.wrap(body)
+	return &e.pieces
 }
 
 func (e *encoder) free() {
-	e.carrier = Carrier{}
-	if cap(e.message) <= keptEncoder {
+	e.carrier, e.pieces.asItIs = Carrier{}, nil
+	if cap(e.pieces.front) <= keptEncoder {
 		encoders.Put(e)
 	}
 }

@@ -186,14 +186,27 @@ func assertSpecialBytes(t *testing.T, plain string, pos int) {
 	t.Helper()
 	for _, special := range []string{"\"", "\\", "\x00", "\x1f", "\n", "é"} {
 		assertQuotes(t, plain[:pos]+special+plain[pos:])
+		assertText(t, plain[:pos]+special+plain[pos:])
 	}
+	assertText(t, plain)
 	for _, broken := range []string{"\x1f", "\x00", "\\x", "\xff"} {
+		assertText(t, plain[:pos]+broken+plain[pos:])
 		text := `"` + plain[:pos] + broken + plain[pos:] + `"`
 		for _, behind := range []string{"", `:"words ahead"`} { // a last word is read otherwise
 			if end, _ := jsontext.SkipString([]byte(text+behind), 0); end != jsontext.Broken {
 				t.Fatalf("%q at %d of %d, %q behind: skipped up to %d", broken, pos, len(plain), behind, end)
 			}
 		}
+	}
+}
+
+// assertText asserts what is said of s as the inside of a string.
+func assertText(t *testing.T, s string) {
+	t.Helper()
+	valid := utf8.ValidString(s)
+	plain := valid && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' })
+	if p, v := jsontext.Text([]byte(s)); p != plain || v != valid {
+		t.Fatalf("Text(%q) = %v, %v, want plain %v, valid %v", s, p, v, plain, valid)
 	}
 }
 
@@ -222,6 +235,7 @@ func assertQuotes(t *testing.T, s string) {
 func FuzzString(f *testing.F) {
 	f.Add("hello")
 	f.Fuzz(func(t *testing.T, s string) {
+		assertText(t, s)
 		if utf8.ValidString(s) {
 			assertQuotes(t, s)
 			var got string

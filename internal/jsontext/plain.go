@@ -13,6 +13,15 @@ import (
 // and no control character. Most strings have no others, so skipping them is
 // what this package does most of the time.
 
+// Text says whether text is valid UTF-8, and whether it may stand between the quotes
+// of a string as it is, without any escape.
+func Text(text []byte) (plain, valid bool) {
+	end, ascii := skipPlain(text, 0)
+	plain = end == len(text)
+	valid = plain && ascii || ValidUTF8(text)
+	return plain && valid, valid
+}
+
 // skipPlain returns the position of the first byte from pos on that is not
 // plain, or the length of text. ascii says that it saw no byte outside ASCII; it
 // may say false because of one behind the position that it returns.
