@@ -143,41 +143,21 @@ func (t *tracing) begin(ctx context.Context, e *encoder, m *outgoing) {
 }
 
 // copy makes the command that is sent for m, with the context that e has begun with.
-// There is room for three arguments.
-func (t *tracing) copy(ctx context.Context, e *encoder, m *outgoing, room []any) {
-	args := append(room[:0], m.cmd.Args()...)
+func (t *tracing) copy(ctx context.Context, e *encoder, m *outgoing, room *copies) {
+	args := room.arguments(m.cmd)
 	switch {
 	case m.bare:
 	case m.err != nil:
 		args[2] = refused(args[2], m.err)
 	default:
-		args[2] = newEnveloped(e.wrap(m.body))
+		args[2] = room.enveloped(e.wrap(m.body))
 	}
-	m.sent = copyOf(ctx, m.cmd, args)
+	m.sent = room.command(ctx, m.cmd, args)
 	if m.sent == nil && !m.bare {
 		t.unchangeable.Do(func() {
 			t.cfg.handle(fmt.Errorf("tracedpubsub: a message goes out without its trace context: there is no sending another payload with a command of type %T", m.cmd))
 		})
 	}
-}
-
-// unanswered is the value of a copy to which nothing has happened yet.
-const unanswered = -1
-
-// copyOf returns a command of the same type with other arguments, or nil for a type
-// whose reply could not be given back.
-func copyOf(ctx context.Context, cmd redis.Cmder, args []any) redis.Cmder {
-	switch cmd.(type) {
-	case *redis.IntCmd:
-		c := redis.NewIntCmd(ctx, args...)
-		c.SetVal(unanswered)
-		return c
-	case *redis.Cmd:
-		return redis.NewCmd(ctx, args...)
-	case *redis.RawCmd:
-		return redis.NewRawCmd(ctx, args...)
-	}
-	return nil
 }
 
 // toSend is what goes to go-redis.

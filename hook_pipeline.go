@@ -82,7 +82,7 @@ func (b *batch) create(ctx context.Context) []trace.Link {
 	e := encoders.Get().(*encoder)
 	defer e.free()
 	links := make([]trace.Link, 0, len(b.messages))
-	room := make([]any, b.own()*arguments)
+	room := newCopies(b.own())
 	for i := range b.messages {
 		m := &b.messages[i]
 		if m.envelope {
@@ -92,8 +92,7 @@ func (b *batch) create(ctx context.Context) []trace.Link {
 		start := b.spanOf(m, creating)
 		ctx, span := b.cfg.startSpan(ctx, &start)
 		b.begin(ctx, e, m)
-		b.copy(ctx, e, m, room[:arguments:arguments])
-		room = room[arguments:]
+		b.copy(ctx, e, m, room)
 		if m.err != nil {
 			fail(span, publishErrorType(m.err), m.err.Error())
 		}
@@ -123,11 +122,10 @@ func (b *batch) copyAll(ctx context.Context) {
 	e := encoders.Get().(*encoder)
 	defer e.free()
 	e.begin(ctx, b.cfg)
-	room := make([]any, b.own()*arguments)
+	room := newCopies(b.own())
 	for i := range b.messages {
 		if m := &b.messages[i]; !m.envelope {
-			b.copy(ctx, e, m, room[:arguments:arguments])
-			room = room[arguments:]
+			b.copy(ctx, e, m, room)
 		}
 	}
 }

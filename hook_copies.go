@@ -1,0 +1,81 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub
+
+import (
+	"context"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// copies is memory for what is sent in the place of commands. They go out together, and
+// are forgotten together: so all of them get theirs in the same few pieces.
+type copies struct {
+	args      []any // for the commands that are still to come
+	commands  []redis.IntCmd
+	envelopes []enveloped
+	texts     []byte
+}
+
+func newCopies(n int) *copies { return &copies{args: make([]any, n*arguments)} }
+
+// arguments are those of the next command, to be changed.
+func (c *copies) arguments(cmd redis.Cmder) []any {
+	args := append(c.args[:0:arguments], cmd.Args()...)
+	c.args = c.args[arguments:]
+	return args
+}
+
+// left is for how many commands there has to be memory, with the present one.
+func (c *copies) left() int { return 1 + len(c.args)/arguments }
+
+const (
+	// mostShared is how long an envelope may be that shares its piece with others: to
+	// allocate a longer one costs less than to fill it.
+	mostShared = 1 << 10
+	// sharedPiece is how many bytes such a piece has at most.
+	sharedPiece = 32 << 10
+)
+
+// enveloped does what newEnveloped does.
+func (c *copies) enveloped(message *pieces) *enveloped {
+	n := message.len()
+	if free := cap(c.texts) - len(c.texts); n > mostShared || n > free && c.left() == 1 {
+		return newEnveloped(message)
+	} else if n > free {
+		c.texts = make([]byte, 0, min(n*c.left(), sharedPiece))
+	}
+	if len(c.envelopes) == 0 {
+		c.envelopes = make([]enveloped, c.left())
+	}
+	e := &c.envelopes[0]
+	c.envelopes = c.envelopes[1:]
+	begin := len(c.texts)
+	c.texts = message.appendTo(c.texts)
+	return e.hold(c.texts[begin:])
+}
+
+// unanswered is the value of a copy to which nothing has happened yet.
+const unanswered = -1
+
+// command returns a command like cmd with other arguments, or nil if it is of a type
+// whose reply could not be given back.
+func (c *copies) command(ctx context.Context, cmd redis.Cmder, args []any) redis.Cmder {
+	switch cmd.(type) {
+	case *redis.IntCmd:
+		if len(c.commands) == 0 {
+			c.commands = make([]redis.IntCmd, c.left())
+		}
+		sent := &c.commands[0]
+		c.commands = c.commands[1:]
+		*sent = *redis.NewIntCmd(ctx, args...)
+		sent.SetVal(unanswered)
+		return sent
+	case *redis.Cmd:
+		return redis.NewCmd(ctx, args...)
+	case *redis.RawCmd:
+		return redis.NewRawCmd(ctx, args...)
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tracedpubsub/tracedpubsub"
+)
+
+// TestHookedPipelineOfManyLengths: what a batch sends shares pieces of memory, and no
+// message may reach into another one's.
+func TestHookedPipelineOfManyLengths(t *testing.T) {
+	const messages = 300 // more than fill one piece
+	for name, opts := range map[string][]tracedpubsub.Option{
+		"a span for each message": nil,
+		"one span for the batch":  {tracedpubsub.WithBatchSpanOnly()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+				ctx, rec := testContext(t), newRecorder(t)
+				raw := readyRaw(t, rdb.Subscribe(ctx, "c", "bare"))
+				own := redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
+				t.Cleanup(func() { _ = own.Close() })
+				instrument(t, own, rec, append(opts, tracedpubsub.WithEnvelopeFilter(func(channel string) bool { return channel != "bare" }))...)
+
+				payload := func(i int) string { return strings.Repeat(string(rune('a'+i%26)), 1+i*i*7%1500) }
+				pipe := own.Pipeline()
+				for i := range messages {
+					switch {
+					case i%7 == 3:
+						pipe.Publish(ctx, "bare", payload(i))
+					case i%5 == 2:
+						pipe.Do(ctx, "publish", "c", payload(i))
+					default:
+						pipe.Publish(ctx, "c", payload(i))
+					}
+				}
+				cmds, err := pipe.Exec(ctx)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i, cmd := range cmds {
+					if got, want := cmd.Args()[2], payload(i); got != want {
+						t.Fatalf("command %d has the payload %.30q, want %.30q", i, got, want)
+					}
+				}
+				want := messages + 1
+				if opts != nil {
+					want = 1
+				}
+				spans := rec.spans(t, want)
+				for i := range messages {
+					m := nextRaw(t, raw)
+					if i%7 == 3 {
+						if m.Payload != payload(i) {
+							t.Fatalf("message %d is %.30q, want it bare: %.30q", i, m.Payload, payload(i))
+						}
+						continue
+					}
+					span := spans[len(spans)-1]
+					if opts == nil {
+						span = spans[i]
+					}
+					assertCarries(t, m, payload(i), span)
+				}
+			})
+		})
+	}
+}
