@@ -63,7 +63,7 @@ func libraryDecode(_ Kind, message string) (decoded, error) {
 }
 
 func encodeVariants() []Variant {
-	variants := []Variant{{Floor, memcpy}}
+	variants := append([]Variant{{Floor, memcpy}}, validators...)
 	for _, c := range codecs {
 		variants = append(variants, Variant{c.name, c.encodeBench})
 	}

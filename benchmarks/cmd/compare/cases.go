@@ -108,7 +108,10 @@ func codecs() []*comparison {
 		for _, size := range b.Sizes {
 			s := setting(kind, size, b.Sampled)
 			encode, decode := allEncode, allDecode
-			if kind == b.Binary {
+			switch kind {
+			case b.JSON:
+				encode = append(slices.Clip(encode), b.FloorGjson, b.FloorSonic)
+			case b.Binary:
 				encode = append(slices.Clip(encode), b.EncodingBase64)
 				decode = append([]string{b.EncodingBase64}, decode[1:]...) // the other cannot
 			}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
@@ -139,6 +140,9 @@ func (r *runner) each(ctx context.Context, f func(*run) error) error {
 // calibrate finds n. It begins with few messages, which warm up what is cold.
 func (r *run) calibrate(at *place) error {
 	most := max(64<<20/r.of.Setting.Size, b.BatchSize) // the server holds a backlog of them
+	if r.computes() {
+		most = math.MaxInt
+	}
 	r.n = r.least()
 	for range 6 {
 		took, err := r.time(at)
