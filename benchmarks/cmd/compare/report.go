@@ -102,6 +102,8 @@ var compared = []string{
 	"github.com/redis/rueidis/rueidisotel",
 	"github.com/ThreeDotsLabs/watermill",
 	"github.com/cloudevents/sdk-go/v2",
+	"github.com/tidwall/gjson",
+	"github.com/bytedance/sonic",
 	"go.opentelemetry.io/otel",
 	"go.opentelemetry.io/otel/sdk",
 }
