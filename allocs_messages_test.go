@@ -111,8 +111,8 @@ func TestAllocationsOfHookedPublishing(t *testing.T) {
 	})
 }
 
-// In a pipeline a message costs its span alone. The envelopes and the copies of all of
-// them are in the same few pieces for any number but one.
+// In a pipeline a message costs its span alone. The envelopes and the copies of several
+// are in the same few pieces.
 func TestAllocationsOfHookedPipelines(t *testing.T) {
 	const few, many = 2, 5 // so few that all find in the pools what they have put there
 	ctx := context.Background()

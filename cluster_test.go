@@ -67,14 +67,21 @@ func testChannelsOfAllSlots(t *testing.T, s *clusterSubject) {
 	for i := range 300 {
 		channels = append(channels, fmt.Sprintf("channel-%d", i))
 	}
-	sub := s.ready(t, s.SSubscribe(testContext(t), channels...))
+	ctx := testContext(t)
+	sub := s.ready(t, s.SSubscribe(ctx, channels...))
 	s.assertSubscriptions(t, 1, 1, 1)
-	go func() { s.send(t, 1, channels...) }() // more than fit in the buffer
-	var want []string
-	for _, channel := range channels {
-		want = append(want, channel+" 1")
+	published := make(chan error, 1)
+	go func() { // more than fit in the buffer
+		var errs []error
+		for _, channel := range channels {
+			errs = append(errs, s.rdb.SPublish(ctx, channel, channel).Err())
+		}
+		published <- errors.Join(errs...)
+	}()
+	assertReceivesAll(t, sub, channels...)
+	if err := <-published; err != nil {
+		t.Errorf("SPUBLISH: %v", err)
 	}
-	assertReceivesAll(t, sub, want...)
 }
 
 func testAddAndRemoveShards(t *testing.T, s *clusterSubject) {

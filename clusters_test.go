@@ -193,6 +193,67 @@ func (s *clusterSubject) assertHears(t *testing.T, sub *tracedpubsub.PubSub, num
 	assertReceivesAll(t, sub, want...)
 }
 
+// hangsOn returns the node that the names which are not sharded hang on.
+func (s *clusterSubject) hangsOn(t *testing.T) *redistest.Server {
+	t.Helper()
+	for _, node := range s.cluster.Nodes() {
+		if len(s.subscriptions(t, node)) > 0 {
+			return node
+		}
+	}
+	t.Fatal("nothing is subscribed to")
+	return nil
+}
+
+// pinned returns a subscription of channels and patterns, and another one of
+// sharded channels; one of these belongs to the node that the former hangs on.
+func (s *clusterSubject) pinned(t *testing.T) (sub *tracedpubsub.PubSub, node *redistest.Server, sharded []string) {
+	t.Helper()
+	ctx := testContext(t)
+	sub = s.Subscribe(ctx, "plain")
+	if err := sub.PSubscribe(ctx, "pattern*"); err != nil {
+		t.Fatal(err)
+	}
+	s.ready(t, sub)
+	node = s.hangsOn(t)
+	sharded = s.cluster.spread(t, "pinned", 2)
+	if err := sub.SSubscribe(ctx, sharded...); err != nil {
+		t.Fatal(err)
+	}
+	mustBeReady(t, sub)
+	s.assertPlain(t, sub)
+	s.assertHears(t, sub, 0, sharded...)
+	return sub, node, sharded
+}
+
+// assertPlain asserts that a subscription of pinned hears what is not sharded.
+func (s *clusterSubject) assertPlain(t *testing.T, sub *tracedpubsub.PubSub) {
+	t.Helper()
+	for _, channel := range []string{"plain", "pattern of any slot"} {
+		if err := s.rdb.Publish(t.Context(), channel, channel).Err(); err != nil {
+			t.Fatal(err)
+		}
+		assertReceives(t, sub, channel)
+	}
+}
+
+// waitForPlain waits until one connection to the cluster listens on what is not
+// sharded, and not on the given node.
+func (s *clusterSubject) waitForPlain(t *testing.T, without *redistest.Server) {
+	t.Helper()
+	eventuallyHolds(t, "a connection to another node listens", func() bool {
+		for _, node := range s.cluster.Nodes() {
+			if node == without {
+				continue
+			}
+			if s.cluster.ask(node).PubSubNumPat(t.Context()).Val() > 0 && listeners(t, s.cluster.ask(node), "plain") > 0 {
+				return true
+			}
+		}
+		return false
+	})
+}
+
 // assertReceivesAll asserts that the next messages are the given ones, in any
 // order.
 func assertReceivesAll(t *testing.T, sub *tracedpubsub.PubSub, payloads ...string) {

@@ -4,7 +4,9 @@
 package tracedpubsub
 
 import (
+	"bytes"
 	"context"
+	"encoding"
 	"slices"
 	"sync"
 
@@ -52,6 +54,9 @@ func (t *tracing) batch(ctx context.Context, cmds []redis.Cmder) *batch {
 			*m = outgoing{} // free clears no more than the messages that there are
 			b.messages = b.messages[:last]
 			continue
+		}
+		if _, marshals := cmd.Args()[2].(encoding.BinaryMarshaler); marshals {
+			m.body = bytes.Clone(m.body) // the next one may be marshalled into the same memory
 		}
 		m.template = t.cfg.templateOf(m.channel)
 		if m.envelope {

@@ -10,7 +10,8 @@ import (
 )
 
 // copies is memory for what is sent in the place of commands. They go out together, and
-// are forgotten together: so all of them get theirs in the same few pieces.
+// are forgotten together: so all of them get theirs in the same few pieces. These are
+// small, for another hook that keeps one command, or one envelope, keeps its piece.
 type copies struct {
 	args      []any // for the commands that are still to come
 	commands  []redis.IntCmd
@@ -27,27 +28,29 @@ func (c *copies) arguments(cmd redis.Cmder) []any {
 	return args
 }
 
-// left is for how many commands there has to be memory, with the present one.
+// left is for how many commands there has to be memory: the present one, which has its
+// arguments, and those to come.
 func (c *copies) left() int { return 1 + len(c.args)/arguments }
 
 const (
-	// mostShared is how long an envelope may be that shares its piece with others: to
-	// allocate a longer one costs less than to fill it.
-	mostShared = 1 << 10
-	// sharedPiece is how many bytes such a piece has at most.
-	sharedPiece = 32 << 10
+	// longestShared is the longest envelope that shares a piece. For longer ones an
+	// allocation is little, next to the copying.
+	longestShared = 1 << 10
+	// sharedBytes and sharedCommands are how large a piece is at most.
+	sharedBytes    = 8 << 10
+	sharedCommands = 32
 )
 
 // enveloped does what newEnveloped does.
 func (c *copies) enveloped(message *pieces) *enveloped {
 	n := message.len()
-	if free := cap(c.texts) - len(c.texts); n > mostShared || n > free && c.left() == 1 {
+	if free := cap(c.texts) - len(c.texts); n > longestShared || n > free && c.left() == 1 {
 		return newEnveloped(message)
 	} else if n > free {
-		c.texts = make([]byte, 0, min(n*c.left(), sharedPiece))
+		c.texts = make([]byte, 0, min(n*c.left(), sharedBytes))
 	}
 	if len(c.envelopes) == 0 {
-		c.envelopes = make([]enveloped, c.left())
+		c.envelopes = make([]enveloped, min(c.left(), sharedCommands))
 	}
 	e := &c.envelopes[0]
 	c.envelopes = c.envelopes[1:]
@@ -65,7 +68,7 @@ func (c *copies) command(ctx context.Context, cmd redis.Cmder, args []any) redis
 	switch cmd.(type) {
 	case *redis.IntCmd:
 		if len(c.commands) == 0 {
-			c.commands = make([]redis.IntCmd, c.left())
+			c.commands = make([]redis.IntCmd, min(c.left(), sharedCommands))
 		}
 		sent := &c.commands[0]
 		c.commands = c.commands[1:]

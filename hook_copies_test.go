@@ -4,6 +4,7 @@
 package tracedpubsub_test
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
@@ -36,6 +37,8 @@ func TestHookedPipelineOfManyLengths(t *testing.T) {
 						pipe.Publish(ctx, "bare", payload(i))
 					case i%5 == 2:
 						pipe.Do(ctx, "publish", "c", payload(i))
+					case i%5 == 4:
+						_ = pipe.Process(ctx, redis.NewRawCmd(ctx, "publish", "c", payload(i)))
 					default:
 						pipe.Publish(ctx, "c", payload(i))
 					}
@@ -71,4 +74,43 @@ func TestHookedPipelineOfManyLengths(t *testing.T) {
 			})
 		})
 	}
+}
+
+// reused is a payload that is marshalled into a buffer that it shares with others.
+type reused struct {
+	buffer *bytes.Buffer
+	text   string
+}
+
+func (r reused) MarshalBinary() ([]byte, error) {
+	r.buffer.Reset()
+	r.buffer.WriteString(r.text)
+	return r.buffer.Bytes(), nil
+}
+
+// TestHookedPipelineOfOneBuffer: go-redis copies what a payload is marshalled into
+// before it marshals the next one.
+func TestHookedPipelineOfOneBuffer(t *testing.T) {
+	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := testContext(t), newRecorder(t)
+		raw := readyRaw(t, rdb.Subscribe(ctx, "c"))
+		own := redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
+		t.Cleanup(func() { _ = own.Close() })
+		instrument(t, own, rec)
+
+		payloads := []string{"first", "second", "third"}
+		var buffer bytes.Buffer
+		if _, err := own.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			for _, payload := range payloads {
+				pipe.Publish(ctx, "c", reused{&buffer, payload})
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		spans := rec.spans(t, len(payloads)+1)
+		for i, payload := range payloads {
+			assertCarries(t, nextRaw(t, raw), payload, spans[i])
+		}
+	})
 }

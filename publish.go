@@ -243,7 +243,7 @@ type encoder struct {
 
 var encoders = sync.Pool{New: func() any { return &encoder{payload: make([]byte, 0, 64)} }}
 
-// keptEncoder is the largest message whose memory is kept, in bytes.
+// keptEncoder is how large the memory may be that is kept, in bytes.
 const keptEncoder = 128 << 10
 
 func (e *encoder) encode(ctx context.Context, c *config, payload any) (*pieces, error) {

@@ -250,7 +250,7 @@ func (s *shards) compare(ctx context.Context, nodes map[Subscriber]bool, began t
 	defer s.pubsub.status.mu.Unlock()
 	for _, f := range s.pubsub.status.feeds {
 		switch {
-		case f.conn == nil:
+		case f.conn == nil, f.conn.opened.After(began): // nothing has been asked about it
 			continue
 		case !nodes[f.conn.home]:
 			f.conn.close(errRemoved)

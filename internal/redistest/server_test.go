@@ -230,6 +230,21 @@ func TestLogOfAFailedTest(t *testing.T) {
 	}
 }
 
+// A test of many servers is not to drown in what they have to say.
+func TestLongLogOfAFailedTest(t *testing.T) {
+	tb := &verdict{TB: t, failed: true}
+	s := Start(tb)
+	for i := range 2 * tailLines {
+		fmt.Fprintf(s.log, "line %d of many\n", i+1)
+	}
+	s.cleanUp()
+	for line, want := range map[int]bool{tailLines: false, tailLines + 1: true, 2 * tailLines: true} {
+		if got := strings.Contains(tb.logged, fmt.Sprintf("line %d of many\n", line)); got != want {
+			t.Errorf("line %d is in the output: %v, want %v; all of it: %q", line, got, want, tb.logged)
+		}
+	}
+}
+
 func dial(t *testing.T, s *Server) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.Addr())
