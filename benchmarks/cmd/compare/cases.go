@@ -110,7 +110,7 @@ func codecs() []*comparison {
 			encode, decode := allEncode, allDecode
 			switch kind {
 			case b.JSON:
-				encode = append(slices.Clip(encode), b.FloorGjson, b.FloorSonic)
+				encode = append(slices.Clip(encode), b.Gjson, b.Sonic)
 			case b.Binary:
 				encode = append(slices.Clip(encode), b.EncodingBase64)
 				decode = append([]string{b.EncodingBase64}, decode[1:]...) // the other cannot
