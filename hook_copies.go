@@ -43,10 +43,11 @@ const (
 
 // enveloped does what newEnveloped does.
 func (c *copies) enveloped(message *pieces) *enveloped {
-	n := message.len()
-	if free := cap(c.texts) - len(c.texts); n > longestShared || n > free && c.left() == 1 {
+	n, free := message.len(), cap(c.texts)-len(c.texts)
+	switch {
+	case n > longestShared, n > free && c.left() == 1:
 		return newEnveloped(message)
-	} else if n > free {
+	case n > free:
 		c.texts = make([]byte, 0, min(n*c.left(), sharedBytes))
 	}
 	if len(c.envelopes) == 0 {
