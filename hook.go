@@ -212,7 +212,7 @@ func (t *tracing) publish(ctx context.Context, m *outgoing, next redis.ProcessHo
 
 	e := encoders.Get().(*encoder)
 	t.begin(ctx, e, m)
-	t.copy(ctx, e, m, newCopies(1))
+	t.copy(ctx, e, m, &copies{left: 1})
 	e.free()
 	if m.bare || m.err != nil || m.sent == nil { // the next hook would take it for its own
 		ctx = withBare(ctx, m.channel)

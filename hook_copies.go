@@ -10,27 +10,15 @@ import (
 )
 
 // copies is memory for what is sent in the place of commands. They go out together, and
-// are forgotten together: so all of them get theirs in the same few pieces. These are
-// small, for another hook that keeps one command, or one envelope, keeps its piece.
+// are forgotten together: so several of them get theirs in the same few pieces. These
+// are small, for another hook that keeps one command, or one envelope, keeps its piece.
 type copies struct {
-	args      []any // for the commands that are still to come
+	left      int // how many commands are not made yet
+	args      []any
 	commands  []redis.IntCmd
 	envelopes []enveloped
 	texts     []byte
 }
-
-func newCopies(n int) *copies { return &copies{args: make([]any, n*arguments)} }
-
-// arguments are those of the next command, to be changed.
-func (c *copies) arguments(cmd redis.Cmder) []any {
-	args := append(c.args[:0:arguments], cmd.Args()...)
-	c.args = c.args[arguments:]
-	return args
-}
-
-// left is for how many commands there has to be memory: the present one, which has its
-// arguments, and those to come.
-func (c *copies) left() int { return 1 + len(c.args)/arguments }
 
 const (
 	// longestShared is the longest envelope that shares a piece. For longer ones an
@@ -41,17 +29,30 @@ const (
 	sharedCommands = 32
 )
 
+// piece is for how many commands the next piece is.
+func (c *copies) piece() int { return min(c.left, sharedCommands) }
+
+// arguments returns those of cmd, to be changed.
+func (c *copies) arguments(cmd redis.Cmder) []any {
+	if len(c.args) == 0 {
+		c.args = make([]any, c.piece()*arguments)
+	}
+	args := append(c.args[:0:arguments], cmd.Args()...)
+	c.args = c.args[arguments:]
+	return args
+}
+
 // enveloped does what newEnveloped does.
 func (c *copies) enveloped(message *pieces) *enveloped {
 	n, free := message.len(), cap(c.texts)-len(c.texts)
 	switch {
-	case n > longestShared, n > free && c.left() == 1:
+	case n > longestShared, n > free && c.left == 1:
 		return newEnveloped(message)
 	case n > free:
-		c.texts = make([]byte, 0, min(n*c.left(), sharedBytes))
+		c.texts = make([]byte, 0, min(n*c.left, sharedBytes))
 	}
 	if len(c.envelopes) == 0 {
-		c.envelopes = make([]enveloped, min(c.left(), sharedCommands))
+		c.envelopes = make([]enveloped, c.piece())
 	}
 	e := &c.envelopes[0]
 	c.envelopes = c.envelopes[1:]
@@ -63,13 +64,15 @@ func (c *copies) enveloped(message *pieces) *enveloped {
 // unanswered is the value of a copy to which nothing has happened yet.
 const unanswered = -1
 
-// command returns a command like cmd with other arguments, or nil if it is of a type
-// whose reply could not be given back.
+// command makes a command like cmd with other arguments, or nil if it is of a type whose
+// reply could not be given back.
 func (c *copies) command(ctx context.Context, cmd redis.Cmder, args []any) redis.Cmder {
+	piece := c.piece()
+	c.left--
 	switch cmd.(type) {
 	case *redis.IntCmd:
 		if len(c.commands) == 0 {
-			c.commands = make([]redis.IntCmd, min(c.left(), sharedCommands))
+			c.commands = make([]redis.IntCmd, piece)
 		}
 		sent := &c.commands[0]
 		c.commands = c.commands[1:]

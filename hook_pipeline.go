@@ -82,7 +82,7 @@ func (b *batch) create(ctx context.Context) []trace.Link {
 	e := encoders.Get().(*encoder)
 	defer e.free()
 	links := make([]trace.Link, 0, len(b.messages))
-	room := newCopies(b.own())
+	room := &copies{left: b.own()}
 	for i := range b.messages {
 		m := &b.messages[i]
 		if m.envelope {
@@ -122,7 +122,7 @@ func (b *batch) copyAll(ctx context.Context) {
 	e := encoders.Get().(*encoder)
 	defer e.free()
 	e.begin(ctx, b.cfg)
-	room := newCopies(b.own())
+	room := &copies{left: b.own()}
 	for i := range b.messages {
 		if m := &b.messages[i]; !m.envelope {
 			b.copy(ctx, e, m, room)
