@@ -5,6 +5,7 @@ package tracedpubsub_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,16 +14,23 @@ import (
 	"github.com/tracedpubsub/tracedpubsub"
 )
 
-// slowToTell is a cluster that takes its time to say which nodes it has.
+// slowToTell is a cluster that takes its time to say which nodes it has, and does not
+// know of one.
 type slowToTell struct {
 	*redis.ClusterClient
 
-	asked chan struct{}
-	tell  chan struct{}
+	unknown string // its address
+	asked   chan struct{}
+	tell    chan struct{}
 }
 
 func (c *slowToTell) ForEachShard(ctx context.Context, fn func(context.Context, *redis.Client) error) error {
-	err := c.ClusterClient.ForEachShard(ctx, fn)
+	err := c.ClusterClient.ForEachShard(ctx, func(ctx context.Context, shard *redis.Client) error {
+		if shard.Options().Addr == c.unknown {
+			return nil
+		}
+		return fn(ctx, shard)
+	})
 	select {
 	case c.asked <- struct{}{}:
 	case <-ctx.Done():
@@ -37,25 +45,30 @@ func (c *slowToTell) ForEachShard(ctx context.Context, fn func(context.Context, 
 }
 
 // testAskedAgain is about a server that comes into use while the cluster is being
-// asked: the answer may be from before, and the next one must not wait.
+// asked. The answer may be from before: it says nothing of that server, and the next
+// one must not wait.
 func testAskedAgain(t *testing.T, c *cluster) {
 	s := c.subject(t)
-	slow := &slowToTell{ClusterClient: s.rdb, asked: make(chan struct{}), tell: make(chan struct{})}
-	channels := c.spread(t, "asked", 1)
-	sub := s.ready(t, tracedpubsub.SSubscribe(testContext(t), slow, channels[0]))
+	known, late := c.Masters()[0], c.Masters()[1]
+	slow := &slowToTell{ClusterClient: s.rdb, unknown: late.Addr(), asked: make(chan struct{}), tell: make(chan struct{})}
+	sub := s.ready(t, tracedpubsub.SSubscribe(testContext(t), slow, c.ChannelOn(known, "asked")))
 	select {
 	case <-slow.asked:
 	case <-time.After(patience):
 		t.Fatal("the cluster is not asked")
 	}
-	if err := sub.SSubscribe(testContext(t), channels[1]); err != nil {
+	if err := sub.SSubscribe(testContext(t), c.ChannelOn(late, "asked")); err != nil {
 		t.Fatal(err)
 	}
 	mustBeReady(t, sub)
+	connections := s.subscriptions(t, late)
 	slow.tell <- struct{}{}
 	select {
 	case <-slow.asked:
 	case <-time.After(patience / 2): // after ten seconds it would be asked anyway
 		t.Error("the cluster is not asked again")
+	}
+	if now := s.subscriptions(t, late); len(now) != 1 || !slices.Equal(now, connections) {
+		t.Errorf("connections to the server that the answer did not know are %q, want %q still", now, connections)
 	}
 }
