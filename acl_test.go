@@ -43,8 +43,8 @@ func assertRefused(t *testing.T, err error, op string, names ...string) {
 	if !ok {
 		t.Fatalf("%v is no SubscriptionError", err)
 	}
-	if e.Op != op || !slices.Equal(e.Names, names) {
-		t.Errorf("it is about %s %v, want %s %v", e.Op, e.Names, op, names)
+	if e.Op != op || !slices.Equal(e.Channels, names) {
+		t.Errorf("it is about %s %v, want %s %v", e.Op, e.Channels, op, names)
 	}
 	answer, ok := errors.AsType[redis.Error](err)
 	if !ok || !strings.HasPrefix(answer.Error(), "NOPERM") {
@@ -114,7 +114,7 @@ func TestARefusedNameIsGivenUp(t *testing.T) {
 		sub := <-subscription
 		subscription <- sub
 		if e, ok := errors.AsType[*tracedpubsub.SubscriptionError](err); ok {
-			gaveUp <- sub.Unsubscribe(t.Context(), e.Names...)
+			gaveUp <- sub.Unsubscribe(t.Context(), e.Channels...)
 		}
 	}))
 	sub := client.Subscribe(testContext(t), "a", "forbidden")
@@ -148,7 +148,7 @@ func TestAPermissionIsTakenAway(t *testing.T) {
 	taken := time.Now()
 	allow("allowed")
 	got := s.reports.first(t, "subscribe", forbidden[0])
-	assertRefused(t, got.SubscriptionError, "subscribe", got.Names...)
+	assertRefused(t, got.SubscriptionError, "subscribe", got.Channels...)
 	waitForListeners(t, rdb, "allowed", 1)
 	heard := time.Now()
 	publishRaw(t, rdb, "allowed", "still")
@@ -156,7 +156,7 @@ func TestAPermissionIsTakenAway(t *testing.T) {
 
 	// What is heard again was deaf, however many others still are.
 	again := s.reports.first(t, "receive", "allowed")
-	if again.at.Add(-again.Deaf).After(taken) || again.at.Before(taken) {
+	if again.at.Add(-again.Downtime).After(taken) || again.at.Before(taken) {
 		t.Errorf("%v at %v does not cover what came after %v until before %v", again.Error(), again.at, taken, heard)
 	}
 
@@ -184,7 +184,7 @@ func TestEveryRefusedNameIsReported(t *testing.T) {
 	s.reports.wait(t, "x, y and z", func(got []trouble) bool {
 		var names []string
 		for _, e := range got {
-			names = append(names, e.Names...)
+			names = append(names, e.Channels...)
 		}
 		slices.Sort(names)
 		return slices.Equal(slices.Compact(names), []string{"x", "y", "z"})

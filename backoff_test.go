@@ -112,13 +112,13 @@ func TestBackoff(t *testing.T) {
 func (s *subject) assertOutage(t *testing.T, d *dials, down, up time.Time) {
 	t.Helper()
 	last := s.reports.first(t, "receive", "a")
-	if began := last.at.Add(-last.Deaf); began.After(down) || last.at.Before(up) {
+	if began := last.at.Add(-last.Downtime); began.After(down) || last.at.Before(up) {
 		t.Errorf("the last report, %v, is not about all the time from %v to %v", last.Error(), down, up)
 	}
 	failures := 0
 	recent := make(map[string]time.Time)
 	for _, e := range s.reports.all() {
-		if !slices.Equal(e.Names, []string{"a", "b"}) || e.Count < 1 || e.Deaf <= 0 || !strings.HasPrefix(e.Error(), "tracedpubsub: ") {
+		if !slices.Equal(e.Channels, []string{"a", "b"}) || e.Count < 1 || e.Downtime <= 0 || !strings.HasPrefix(e.Error(), "tracedpubsub: ") {
 			t.Errorf("reported was %#v", e.SubscriptionError)
 		}
 		if e.Op == "connect" {
@@ -157,7 +157,7 @@ func testUnreachableCluster(t *testing.T, c *cluster) {
 	var err error
 	returnsPromptly(t, "Ready", func() { err = sub.Ready(ctx) })
 	e, ok := errors.AsType[*tracedpubsub.SubscriptionError](err)
-	if !ok || len(e.Names) != len(channels) || !errors.Is(err, syscall.ECONNREFUSED) {
+	if !ok || len(e.Channels) != len(channels) || !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("Ready: %v, want all names", err)
 	}
 	if err := sub.Subscribe(ctx, "plain"); err != nil {

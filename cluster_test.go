@@ -241,7 +241,7 @@ func testKilledSlots(t *testing.T, s *clusterSubject) {
 	}
 	s.assertSubscriptions(t, 1, 1, 1)
 	for _, e := range s.reports.all() {
-		if e.Op != "receive" || e.Deaf <= 0 || len(e.Names) != 4 {
+		if e.Op != "receive" || e.Downtime <= 0 || len(e.Channels) != 4 {
 			t.Errorf("reported was %v, want the four channels of one connection that was lost", e.Error())
 		}
 	}

@@ -65,7 +65,7 @@ func testMigratedSlot(t *testing.T, s *clusterSubject) {
 	// Where the client knows the new owner too late, that one's refusal is the
 	// cause; the time counts from when the old one went.
 	for _, got := range s.reports.wait(t, "that one channel was deaf", func(got []trouble) bool { return len(got) > 0 }) {
-		if !strings.HasSuffix(got.Op, "subscribe") || got.Deaf <= 0 || got.Err == nil || !slices.Equal(got.Names, []string{moving}) {
+		if !strings.HasSuffix(got.Op, "subscribe") || got.Downtime <= 0 || got.Err == nil || !slices.Equal(got.Channels, []string{moving}) {
 			t.Errorf("reported was %v, want that one channel was deaf for a moment", got.Error())
 		}
 	}
@@ -236,7 +236,7 @@ func testRemovedMaster(t *testing.T, s *clusterSubject) {
 		s.assertHears(t, sub, i, channel)
 	}
 	mustBeReady(t, sub)
-	if got := s.reports.first(t, "receive", "plain"); !slices.Equal(got.Names, []string{"pattern*", "plain"}) {
+	if got := s.reports.first(t, "receive", "plain"); !slices.Equal(got.Channels, []string{"pattern*", "plain"}) {
 		t.Errorf("reported was %v", got.Error())
 	}
 }

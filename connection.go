@@ -77,15 +77,11 @@ type command struct {
 	sent     time.Time
 }
 
-const (
-	opConnect = "connect"
-	opReceive = "receive"
-	opPing    = "ping"
-)
+const opPing = "ping"
 
 var (
-	subscribeOps   = [kinds]string{"subscribe", "psubscribe", "ssubscribe"}
-	unsubscribeOps = [kinds]string{"unsubscribe", "punsubscribe", "sunsubscribe"}
+	subscribeOps   = [kinds]string{OpSubscribe, OpPSubscribe, OpSSubscribe}
+	unsubscribeOps = [kinds]string{OpUnsubscribe, OpPUnsubscribe, OpSUnsubscribe}
 )
 
 func (c *command) subscribes() bool { return c.op == subscribeOps[c.to] }

@@ -16,46 +16,59 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// SubscriptionError tells that a subscription has, or had, trouble. The error
-// handler gets it; it works with errors.Is and errors.As.
+// SubscriptionError reports that channels or patterns of a subscription cannot be
+// received, or that they can be received again. The error handler gets it (see
+// [WithErrorHandler]), and [PubSub.Ready] returns it.
 //
 // An outage is reported when an attempt to end it fails, and once more when it is
-// over. Messages that were published while the subscription was deaf are lost:
-// Redis Pub/Sub delivers at most once. The same trouble is reported at most once
-// a second.
+// over. Messages that were published during an outage are lost, because Redis
+// Pub/Sub delivers at most once. The same failure is reported at most once a
+// second.
 type SubscriptionError struct {
-	// Op is what failed: "receive" for a connection that was lost, "connect" for
-	// one that could not be made, or the command that the server refused:
-	// "subscribe", "psubscribe", "ssubscribe" or one of their opposites.
+	// Op is what failed: [OpConnect], [OpReceive], or the command that the server
+	// refused, such as [OpSubscribe].
 	Op string
-	// Names are the channels or patterns that are affected, sorted.
-	Names []string
-	// Deaf is how far back the time begins in which messages on Names may have been
-	// lost: at the last sign of life. Where one report stands for several outages,
-	// it is that before the first of them.
-	Deaf time.Duration
-	// Count is how many times this has happened since it was last reported: 1 or
-	// more.
+	// Channels are the channels and patterns that are affected, sorted.
+	Channels []string
+	// Recovered is true if the outage is over: the server has confirmed the
+	// subscription to Channels again. Err is then the cause of the outage.
+	Recovered bool
+	// Downtime is the length of the outage so far: the time since the last moment
+	// at which Channels were certainly received, or the whole outage if it is over.
+	// A report that stands for several outages counts from the first of them.
+	Downtime time.Duration
+	// Count is how many failures this report stands for: those since the last report
+	// of the same failure. It is at least 1.
 	Count int
 	// Err is the cause.
 	Err error
-
-	over bool // Names are heard again
 }
 
-// Error tells what the fields do, and whether Names are heard again; of many
-// names, the first.
+// The values of [SubscriptionError].Op.
+const (
+	OpConnect      = "connect"      // no connection could be made
+	OpReceive      = "receive"      // a connection was lost
+	OpSubscribe    = "subscribe"    // the server refused the command, as below
+	OpPSubscribe   = "psubscribe"   //
+	OpSSubscribe   = "ssubscribe"   //
+	OpUnsubscribe  = "unsubscribe"  //
+	OpPUnsubscribe = "punsubscribe" //
+	OpSUnsubscribe = "sunsubscribe" // also: the server no longer owns the channel
+)
+
+// Error returns a text with the fields of e. Of many channels it names the first
+// three.
 func (e *SubscriptionError) Error() string {
 	const few = 3
-	names := strings.Join(e.Names[:min(few, len(e.Names))], ", ")
-	if more := len(e.Names) - few; more > 0 {
+	names := strings.Join(e.Channels[:min(few, len(e.Channels))], ", ")
+	if more := len(e.Channels) - few; more > 0 {
 		names += fmt.Sprintf(" and %d more", more)
 	}
 	text := fmt.Sprintf("tracedpubsub: %s %s: %v", e.Op, names, e.Err)
-	if deaf := e.Deaf.Round(time.Millisecond); e.over {
-		text += fmt.Sprintf(" (heard again after %v)", deaf)
-	} else if e.Deaf > 0 {
-		text += fmt.Sprintf(" (deaf for %v)", deaf)
+	if downtime := e.Downtime.Round(time.Millisecond); e.Recovered {
+		text += fmt.Sprintf(" (recovered after %v)", downtime)
+	} else if e.Downtime > 0 {
+		text += fmt.Sprintf(" (down for %v)", downtime)
 	}
 	if e.Count > 1 {
 		text += fmt.Sprintf(" (%d times)", e.Count)
@@ -207,18 +220,18 @@ func (p *repeats) heardAgain(names []string) {
 
 func (p *repeats) error() *SubscriptionError {
 	e := &SubscriptionError{
-		Op:    p.last.op,
-		Names: slices.Sorted(maps.Keys(p.names)),
-		Count: p.count,
-		Err:   p.last.err,
-		over:  p.over || !p.until.IsZero(),
+		Op:        p.last.op,
+		Channels:  slices.Sorted(maps.Keys(p.names)),
+		Count:     p.count,
+		Err:       p.last.err,
+		Recovered: p.over || !p.until.IsZero(),
 	}
 	switch {
 	case p.since.IsZero():
 	case p.until.IsZero():
-		e.Deaf = time.Since(p.since)
+		e.Downtime = time.Since(p.since)
 	default:
-		e.Deaf = p.until.Sub(p.since)
+		e.Downtime = p.until.Sub(p.since)
 	}
 	return e
 }

@@ -56,7 +56,7 @@ func ExampleWrap() {
 		tracedpubsub.WithErrorHandler(func(err error) {
 			var lost *tracedpubsub.SubscriptionError
 			if errors.As(err, &lost) {
-				fmt.Printf("%v heard nothing for %v\n", lost.Names, lost.Deaf)
+				fmt.Printf("%v: down for %v\n", lost.Channels, lost.Downtime)
 			}
 		}),
 	)

@@ -58,11 +58,11 @@ func TestAKilledConnection(t *testing.T) {
 				t.Errorf("got %v", m)
 			}
 			got := s.reports.first(t, "receive", "a")
-			if !slices.Equal(got.Names, []string{"a", "b"}) {
-				t.Errorf("names are %v, want [a b]", got.Names)
+			if !slices.Equal(got.Channels, []string{"a", "b"}) {
+				t.Errorf("names are %v, want [a b]", got.Channels)
 			}
-			if longest := got.at.Sub(began); got.Deaf <= 0 || got.Deaf > longest {
-				t.Errorf("deaf for %v, want more than nothing, and no more than %v", got.Deaf, longest)
+			if longest := got.at.Sub(began); got.Downtime <= 0 || got.Downtime > longest {
+				t.Errorf("deaf for %v, want more than nothing, and no more than %v", got.Downtime, longest)
 			}
 			if sinceKill := got.at.Sub(killed); sinceKill > time.Second {
 				t.Errorf("%s: reported after %v", tt.reason, sinceKill)
@@ -115,8 +115,8 @@ func TestServerRestarts(t *testing.T) {
 			publishRaw(t, rdb, "a", "after")
 			assertReceives(t, sub, "before", "after")
 			got := s.reports.first(t, "receive", "a")
-			if least := up.Sub(down); got.Deaf < least {
-				t.Errorf("%s: deaf for %v, but the server was down for %v", tt.reason, got.Deaf, least)
+			if least := up.Sub(down); got.Downtime < least {
+				t.Errorf("%s: deaf for %v, but the server was down for %v", tt.reason, got.Downtime, least)
 			}
 		})
 	}
@@ -186,8 +186,8 @@ func TestLostWhileNobodyReads(t *testing.T) {
 			waitForListeners(t, rdb, "a", 1)
 			publishRaw(t, rdb, "a", "after it")
 			assertReceives(t, sub, "after it")
-			if got := s.reports.first(t, "receive", "a"); got.Deaf < deafFor {
-				t.Errorf("%s: reported as deaf for %v, was for more than %v", tt.reason, got.Deaf, deafFor)
+			if got := s.reports.first(t, "receive", "a"); got.Downtime < deafFor {
+				t.Errorf("%s: reported as deaf for %v, was for more than %v", tt.reason, got.Downtime, deafFor)
 			}
 		})
 	}

@@ -100,7 +100,7 @@ func (f *feed) add(ctx context.Context, to kind, names []string) error {
 	f.pubsub.countError(err)
 	f.status.mu.Lock()
 	defer f.status.mu.Unlock()
-	f.initial = &trouble{op: opConnect, err: err, since: time.Now()}
+	f.initial = &trouble{op: OpConnect, err: err, since: time.Now()}
 	return err
 }
 

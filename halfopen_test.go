@@ -45,7 +45,7 @@ func TestHalfOpen(t *testing.T) {
 	publishRaw(t, rdb, "b", "after")
 	assertReceives(t, sub, "after")
 	got := s.reports.first(t, "receive", "b")
-	if began := got.at.Add(-got.Deaf); began.After(dropped) {
+	if began := got.at.Add(-got.Downtime); began.After(dropped) {
 		t.Errorf("reported was %v, which leaves out %v", got.Error(), began.Sub(dropped))
 	}
 }

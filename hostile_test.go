@@ -27,7 +27,7 @@ func TestAServerThatClosesAtOnce(t *testing.T) {
 		sub := start(t, new(atomic.Bool)).subscribe(t, "a")
 		var err error
 		returnsPromptly(t, "Ready of a subscription that fails", func() { err = sub.Ready(testContext(t)) })
-		if e, ok := errors.AsType[*tracedpubsub.SubscriptionError](err); !ok || !slices.Equal(e.Names, []string{"a"}) || !errors.Is(err, io.EOF) {
+		if e, ok := errors.AsType[*tracedpubsub.SubscriptionError](err); !ok || !slices.Equal(e.Channels, []string{"a"}) || !errors.Is(err, io.EOF) {
 			t.Errorf("Ready: %v, want a SubscriptionError about a that is io.EOF", err)
 		}
 	})
@@ -95,8 +95,8 @@ func TestLostAgainWhileRecovering(t *testing.T) {
 		covered := make(map[string]bool)
 		for _, e := range got {
 			// The last sign of life is older than the loss of the connection, for all that the client can know.
-			if began := e.at.Add(-e.Deaf); began.Before(time.Unix(0, lost.Load()).Add(5 * time.Millisecond)) {
-				for _, name := range e.Names {
+			if began := e.at.Add(-e.Downtime); began.Before(time.Unix(0, lost.Load()).Add(5 * time.Millisecond)) {
+				for _, name := range e.Channels {
 					covered[name] = true
 				}
 			}

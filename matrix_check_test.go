@@ -122,7 +122,7 @@ func (r *row) assertAccounted(t *testing.T, s *scene, got, reference []arrival, 
 		t.Errorf("of %d messages that were lost, %d are not accounted for; the fault was from %v until %v",
 			lost, unaccounted, clock(s.began), clock(s.healed))
 		for _, e := range reports {
-			t.Logf("%v: %v, from %v", clock(e.at), e, clock(e.at.Add(-e.Deaf)))
+			t.Logf("%v: %v, from %v", clock(e.at), e, clock(e.at.Add(-e.Downtime)))
 		}
 	}
 	t.Logf("%d received, %d lost, %d reports", len(got), lost, len(reports))
@@ -132,13 +132,13 @@ func (r *row) assertAccounted(t *testing.T, s *scene, got, reference []arrival, 
 // lost last to what was lost first. To be late itself, it must follow on another.
 func excused(reports []trouble, name string, last, first time.Time) bool {
 	for i, e := range reports {
-		from, to := e.at.Add(-e.Deaf-tolerance), e.at.Add(tolerance)
+		from, to := e.at.Add(-e.Downtime-tolerance), e.at.Add(tolerance)
 		if slices.ContainsFunc(reports[:i], func(before trouble) bool {
 			return before.Op == e.Op && e.at.Sub(before.at) < reportDelay+sharing
 		}) {
 			from = from.Add(-reportDelay)
 		}
-		if e.Deaf > 0 && slices.Contains(e.Names, name) && last.Before(to) && first.After(from) {
+		if e.Downtime > 0 && slices.Contains(e.Channels, name) && last.Before(to) && first.After(from) {
 			return true
 		}
 	}
@@ -150,8 +150,8 @@ func excused(reports []trouble, name string, last, first time.Time) bool {
 func (r *row) assertReported(t *testing.T, s *scene, channel string, reports []trouble) {
 	t.Helper()
 	name := r.kind.reported(channel)
-	about := slices.DeleteFunc(slices.Clone(reports), func(e trouble) bool { return !slices.Contains(e.Names, name) })
-	deaf := slices.ContainsFunc(about, func(e trouble) bool { return e.Deaf > 0 })
+	about := slices.DeleteFunc(slices.Clone(reports), func(e trouble) bool { return !slices.Contains(e.Channels, name) })
+	deaf := slices.ContainsFunc(about, func(e trouble) bool { return e.Downtime > 0 })
 	switch want := s.fault.does(s, r, channel); {
 	case want == severed && !deaf:
 		t.Errorf("%s: the row was cut off, and no report tells for how long; got %v", name, printed(about))
@@ -159,7 +159,7 @@ func (r *row) assertReported(t *testing.T, s *scene, channel string, reports []t
 		t.Errorf("%s: the row was not cut off, but reported was %v", name, printed(about))
 	}
 	for _, e := range about {
-		if from := e.at.Add(-e.Deaf); from.Before(s.began.Add(-signOfLife)) {
+		if from := e.at.Add(-e.Downtime); from.Before(s.began.Add(-signOfLife)) {
 			t.Errorf("%s: reported as deaf from %v, but messages came until %v: %v", name, clock(from), clock(s.began), e)
 		}
 	}

@@ -90,7 +90,7 @@ func TestOddReplies(t *testing.T) {
 					return
 				}
 				got := s.reports.wait(t, tt.name+": "+tt.reason+"; "+when.reason, func(got []trouble) bool { return len(got) > 0 })
-				if !slices.Equal(got[0].Names, []string{"a"}) || got[0].Err == nil {
+				if !slices.Equal(got[0].Channels, []string{"a"}) || got[0].Err == nil {
 					t.Errorf("reported was %v, want a cause and the name", printed(got))
 				}
 			})

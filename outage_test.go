@@ -25,10 +25,10 @@ func TestCloseInAnOutage(t *testing.T) {
 	_ = sub.Close()
 	proxy.Cut() // ends the handshake
 	got := s.reports.first(t, "receive", "a")
-	if !slices.Equal(got.Names, []string{"a", "b"}) {
-		t.Errorf("names are %v, want [a b]", got.Names)
+	if !slices.Equal(got.Channels, []string{"a", "b"}) {
+		t.Errorf("names are %v, want [a b]", got.Channels)
 	}
-	if from := got.at.Add(-got.Deaf); from.After(cut) || got.at.Before(closed) {
+	if from := got.at.Add(-got.Downtime); from.After(cut) || got.at.Before(closed) {
 		t.Errorf("reported was %v, which is not about all the time from %v until %v", got, cut, closed)
 	}
 }
@@ -47,10 +47,10 @@ func TestUnsubscribeInAnOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := s.reports.first(t, "receive", "a")
-	if !slices.Equal(got.Names, []string{"a"}) {
-		t.Errorf("names are %v, want [a]", got.Names)
+	if !slices.Equal(got.Channels, []string{"a"}) {
+		t.Errorf("names are %v, want [a]", got.Channels)
 	}
-	if from := got.at.Add(-got.Deaf); from.After(cut) || got.at.Before(left) {
+	if from := got.at.Add(-got.Downtime); from.After(cut) || got.at.Before(left) {
 		t.Errorf("reported was %v, which is not about all the time from %v until %v", got, cut, left)
 	}
 	proxy.Accept()

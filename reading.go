@@ -206,14 +206,14 @@ func (f *feed) lost(conn *connection, err error) {
 	f.pubsub.countError(err)
 	f.status.mu.Lock()
 	f.conn, f.broken = nil, true
-	t := &trouble{op: opReceive, err: err, since: conn.lastHeard()}
+	t := &trouble{op: OpReceive, err: err, since: conn.lastHeard()}
 	if errors.Is(err, errRemoved) {
 		t.since = conn.lastTold()
 	}
 	if f.shard == nil && f.pubsub.shards != nil && (errors.Is(err, errRemoved) || errors.Is(err, errSilent)) {
 		f.pubsub.shards.seat.Store(nil)
 	}
-	failed := &trouble{op: opReceive, err: err, since: t.since}
+	failed := &trouble{op: OpReceive, err: err, since: t.since}
 	var never []string
 	for _, wishes := range f.wishes {
 		for name, w := range wishes {

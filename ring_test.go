@@ -138,7 +138,7 @@ func TestRingAllDown(t *testing.T) {
 				var err error
 				returnsPromptly(t, "Ready of a Ring that is down", func() { err = sub.Ready(testContext(t)) })
 				e, ok := errors.AsType[*tracedpubsub.SubscriptionError](err)
-				if !ok || len(e.Names) == 0 {
+				if !ok || len(e.Channels) == 0 {
 					t.Fatalf("%s: Ready: %v, want a SubscriptionError about the names", tt.reason, err)
 				}
 				s.reports.wait(t, "that nobody is there", func(got []trouble) bool { return len(got) > 0 })
@@ -195,7 +195,7 @@ func TestRingWithoutAName(t *testing.T) {
 		defer sub.Close()
 		_ = sub.Channel()
 		s.reports.wait(t, "that there is no name", func(got []trouble) bool {
-			return slices.ContainsFunc(got, func(e trouble) bool { return e.Op == "subscribe" && len(e.Names) == 0 })
+			return slices.ContainsFunc(got, func(e trouble) bool { return e.Op == "subscribe" && len(e.Channels) == 0 })
 		})
 	})
 }

@@ -56,7 +56,7 @@ type outages map[*trouble][]string
 
 // add is called with status.mu held.
 func (o outages) add(name string, w *wish) {
-	if w.deaf != nil && w.deaf.op == opReceive && !errors.Is(w.deaf.err, errClosed) {
+	if w.deaf != nil && w.deaf.op == OpReceive && !errors.Is(w.deaf.err, errClosed) {
 		o[w.deaf] = append(o[w.deaf], name)
 	}
 }
@@ -96,7 +96,7 @@ func (f *feed) connected() (*connection, error) {
 	if err != nil {
 		if !errors.Is(err, errNoWish) {
 			f.pubsub.countError(err)
-			f.unreachable(opConnect, err)
+			f.unreachable(OpConnect, err)
 		}
 		return nil, err
 	}

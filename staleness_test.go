@@ -23,12 +23,12 @@ func TestNoReportOfAnOutageThatIsOver(t *testing.T) {
 	s.reports.await(t, "receive", "a")
 	_ = sub.Close() // what is still to be reported is, now
 	for _, got := range s.reports.all()[1:] {
-		if text := got.Error(); got.Op != "connect" && !strings.Contains(text, "heard again after") {
+		if text := got.Error(); got.Op != "connect" && !strings.Contains(text, "recovered after") {
 			t.Errorf("reported was %q", text)
 		}
 	}
 	all := s.reports.all()
-	if last := all[len(all)-1].Error(); !strings.Contains(last, "heard again after") {
+	if last := all[len(all)-1].Error(); !strings.Contains(last, "recovered after") {
 		t.Errorf("the last report is %q, want that a is heard again", last)
 	}
 }

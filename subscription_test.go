@@ -148,7 +148,7 @@ func (r *troubleLog) first(t *testing.T, op, name string) trouble {
 	t.Helper()
 	var found trouble
 	r.wait(t, op+" "+name, func(got []trouble) bool {
-		i := slices.IndexFunc(got, func(e trouble) bool { return e.Op == op && slices.Contains(e.Names, name) })
+		i := slices.IndexFunc(got, func(e trouble) bool { return e.Op == op && slices.Contains(e.Channels, name) })
 		if i >= 0 {
 			found = got[i]
 		}

@@ -43,7 +43,7 @@ func TestADeadAddress(t *testing.T) {
 			sub := s.subscribe(t, "a")
 			err := tt.heard(t, s, sub)
 			e, ok := errors.AsType[*tracedpubsub.SubscriptionError](err)
-			if !ok || e.Op != "connect" || !slices.Equal(e.Names, []string{"a"}) || e.Count != 1 {
+			if !ok || e.Op != "connect" || !slices.Equal(e.Channels, []string{"a"}) || e.Count != 1 {
 				t.Errorf("%s: %#v, want a SubscriptionError about a", tt.reason, err)
 			}
 			if _, ok := errors.AsType[*net.OpError](err); !ok || !errors.Is(err, syscall.ECONNREFUSED) {
@@ -73,8 +73,8 @@ func TestRepeatsAreCounted(t *testing.T) {
 		if i > 0 && e.at.Sub(got[i-1].at) < 900*time.Millisecond {
 			t.Errorf("report %d came %v after the one before", i, e.at.Sub(got[i-1].at))
 		}
-		if i > 0 && e.Deaf <= got[i-1].Deaf {
-			t.Errorf("report %d says deaf for %v, the one before said %v", i, e.Deaf, got[i-1].Deaf)
+		if i > 0 && e.Downtime <= got[i-1].Downtime {
+			t.Errorf("report %d says deaf for %v, the one before said %v", i, e.Downtime, got[i-1].Downtime)
 		}
 	}
 	if got[0].Count != 1 || got[1].Count < 2 {
