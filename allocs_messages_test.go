@@ -13,6 +13,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/subscription"
 )
 
 // onlooker is a span processor. An SDK that has one makes snapshots of spans.
@@ -148,6 +150,9 @@ func newHook(c *config) redis.Hook {
 
 func answer(sent redis.Cmder) { sent.(*redis.IntCmd).SetVal(1) }
 
+// noServer is for a subscription that has no topics, and so never connects.
+type noServer struct{ Subscriber }
+
 // To receive costs the Message, and its payload if that has to be made of what was read.
 func TestAllocationsOfReceiving(t *testing.T) {
 	ctx := context.Background()
@@ -165,13 +170,10 @@ func TestAllocationsOfReceiving(t *testing.T) {
 			m := &redis.Message{Channel: "reports", Payload: string(e.AppendTo(nil))}
 			var got string
 			assertAllocs(t, row.want, consumerSpan, func(c *config) func() {
-				p := &PubSub{cfg: c, messages: make(chan *Message, 1), done: make(chan struct{})}
-				p.reading.Store(true)
-				f, conn := &feed{pubsub: p}, &connection{}
+				p := c.subscribe(ctx, noServer{}, subscription.Channels, nil)
+				t.Cleanup(func() { _ = p.Close() })
 				return func() {
-					if err := f.take(conn, m); err != nil {
-						t.Fatal(err)
-					}
+					p.deliver(m)
 					for _, m := range p.Messages(ctx) {
 						got = m.Payload
 						break

@@ -13,6 +13,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/subscription"
 )
 
 // Messages returns a loop over the messages. Each is processed in a consumer
@@ -62,7 +64,7 @@ func (p *PubSub) Process(ctx context.Context, handle func(context.Context, *Mess
 	for {
 		m, err := p.ReceiveMessage(ctx)
 		switch {
-		case errors.Is(err, errClosed):
+		case errors.Is(err, subscription.ErrClosed):
 			return nil
 		case err != nil:
 			return err
@@ -110,7 +112,7 @@ func panicText(v any) string {
 // and is closed with the subscription: a nil message with ok false. A message
 // that nobody takes is not dropped: the subscription stops reading.
 func (p *PubSub) Channel() <-chan *Message {
-	p.read()
+	p.sub.Start()
 	return p.messages
 }
 
@@ -119,10 +121,10 @@ func (p *PubSub) Channel() <-chan *Message {
 // consumer gets it. On a closed subscription it returns an error that is
 // redis.ErrClosed.
 func (p *PubSub) ReceiveMessage(ctx context.Context) (*Message, error) {
-	p.read()
+	p.sub.Start()
 	select {
 	case <-p.done:
-		return nil, errClosed
+		return nil, subscription.ErrClosed
 	default:
 	}
 	if err := ctx.Err(); err != nil {
@@ -131,7 +133,7 @@ func (p *PubSub) ReceiveMessage(ctx context.Context) (*Message, error) {
 	select {
 	case m, ok := <-p.messages:
 		if !ok {
-			return nil, errClosed
+			return nil, subscription.ErrClosed
 		}
 		return m, nil
 	default:
@@ -139,7 +141,7 @@ func (p *PubSub) ReceiveMessage(ctx context.Context) (*Message, error) {
 	select {
 	case m, ok := <-p.messages:
 		if !ok {
-			return nil, errClosed
+			return nil, subscription.ErrClosed
 		}
 		return m, nil
 	case <-ctx.Done():
@@ -147,39 +149,19 @@ func (p *PubSub) ReceiveMessage(ctx context.Context) (*Message, error) {
 	}
 }
 
-// deliver hands m over, and waits for as long as no consumer takes it; conn is
-// paused then. It says whether the subscription is still open.
-func (p *PubSub) deliver(m *redis.Message, conn *connection) bool {
+// deliver hands m over, and waits for as long as no consumer takes it. When the
+// subscription is closed it is dropped.
+func (p *PubSub) deliver(m *redis.Message) {
 	msg := p.cfg.open(m, p.server)
-	if p.sending.TryLock() {
-		defer p.sending.Unlock()
-		select {
-		case <-p.done: // the channel may be closed
-			return false
-		default:
-		}
-		select {
-		case p.messages <- msg:
-			return true
-		default:
-		}
-		conn.pause()
-		defer conn.resume()
-	} else {
-		conn.pause()
-		defer conn.resume()
-		p.sending.Lock()
-		defer p.sending.Unlock()
-	}
+	p.sending.Lock()
+	defer p.sending.Unlock()
 	select {
-	case <-p.done:
-		return false
+	case <-p.done: // the channel may be closed
+		return
 	default:
 	}
 	select {
 	case p.messages <- msg:
-		return true
 	case <-p.done:
-		return false
 	}
 }

@@ -15,6 +15,8 @@ import (
 
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/semconv/v1.43.0/messagingconv"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/subscription"
 )
 
 // instruments are those of one meter provider, and what is prepared to record
@@ -159,21 +161,17 @@ func (m *Message) measurement() measurement {
 
 // countReconnect counts a connection that took the place of a lost one.
 func (p *PubSub) countReconnect() {
-	i := p.cfg.metrics()
-	if i.reconnects.Enabled(p.ctx) {
-		i.reconnects.Add(p.ctx, 1, i.prepared.of("", nil, p.server, "").add[:]...)
+	ctx, i := context.Background(), p.cfg.metrics()
+	if i.reconnects.Enabled(ctx) {
+		i.reconnects.Add(ctx, 1, i.prepared.of("", nil, p.server, "").add[:]...)
 	}
 }
 
-// countError counts a failure, if it is one: that a connection ends because
-// nobody needs it any more is none.
+// countError counts a failure of the subscription.
 func (p *PubSub) countError(err error) {
-	if p.ctx.Err() != nil || errors.Is(err, errClosed) || errors.Is(err, errRetired) {
-		return
-	}
-	i := p.cfg.metrics()
-	if i.errors.Enabled(p.ctx) {
-		i.errors.Add(p.ctx, 1, i.prepared.of("", nil, p.server, subscriptionErrorType(err)).add[:]...)
+	ctx, i := context.Background(), p.cfg.metrics()
+	if i.errors.Enabled(ctx) {
+		i.errors.Add(ctx, 1, i.prepared.of("", nil, p.server, subscriptionErrorType(err)).add[:]...)
 	}
 }
 
@@ -181,9 +179,9 @@ func (p *PubSub) countError(err error) {
 // a publish, but for what this package has found out by itself.
 func subscriptionErrorType(err error) string {
 	switch {
-	case errors.Is(err, errSilent):
+	case errors.Is(err, subscription.ErrSilent):
 		return "timeout"
-	case errors.Is(err, errMoved), errors.Is(err, errRemoved):
+	case errors.Is(err, subscription.ErrMoved), errors.Is(err, subscription.ErrRemoved):
 		return "MOVED" // what the server would say if it were asked
 	}
 	return publishErrorType(err).Value.AsString()

@@ -17,6 +17,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/subscription"
 )
 
 // silent is a Publisher that answers at once, always with the same command, so
@@ -61,7 +63,7 @@ var whatIsMeasured = []struct {
 	"handler that fails", "the same with error.type",
 	func(c *config, template string) {
 		m := &Message{cfg: c, Channel: template, template: template}
-		m.process(context.Background(), func(context.Context, *Message) error { return errSilent })
+		m.process(context.Background(), func(context.Context, *Message) error { return subscription.ErrSilent })
 	},
 }}
 
@@ -84,7 +86,7 @@ func TestRecordingAllocatesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newConfig(WithMeterProvider(mp))
-			p := &PubSub{cfg: c, server: server, ctx: ctx}
+			p := &PubSub{cfg: c, server: server}
 			for i := range keptTemplates {
 				s := &spanStart{template: "user." + strconv.Itoa(i), server: server}
 				record := func() {
@@ -97,7 +99,7 @@ func TestRecordingAllocatesNothing(t *testing.T) {
 						}
 					}
 					p.countReconnect()
-					p.countError(errSilent)
+					p.countError(subscription.ErrSilent)
 				}
 				// It runs once before what is counted.
 				if got := testing.AllocsPerRun(3, record); got != 0 {

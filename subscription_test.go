@@ -6,6 +6,7 @@ package tracedpubsub_test
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -212,12 +213,14 @@ func endsPromptly(t *testing.T, what string, done <-chan struct{}) {
 	}
 }
 
+var startedByLibrary = regexp.MustCompile(`created by github\.com/tracedpubsub/tracedpubsub(/internal/subscription)?\.`)
+
 // libraryGoroutines are the goroutines that the library has started.
 func libraryGoroutines() []string {
 	buf := make([]byte, 1<<20)
 	var found []string
 	for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-		if strings.Contains(stack, "created by github.com/tracedpubsub/tracedpubsub.") {
+		if startedByLibrary.MatchString(stack) {
 			found = append(found, stack)
 		}
 	}
