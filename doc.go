@@ -3,63 +3,63 @@
 
 // Package tracedpubsub carries trace context through Redis Pub/Sub.
 //
-// Redis gives a message no headers, so a trace ends where a message is published.
-// This package puts the payload and the W3C trace context into one JSON envelope
-// on publish, takes it apart on receive, and starts the spans on both sides. It is
-// a thin layer over go-redis: it owns no connections but those of its
-// subscriptions, and no global state.
+// A Redis message has no headers, so a trace ends where a message is published.
+// This package sends the payload and the W3C trace context in one JSON envelope,
+// decodes the envelope on the other side, and starts the spans on both. It is a thin
+// layer over go-redis. It has no connection pool and no global state of its own.
 //
-// # Entry points
+// # Publishing and consuming
 //
-//   - [Publish] and [SPublish] stand in for the methods of the client that you have.
+//   - [Publish] and [SPublish] replace the methods of a client.
 //   - [Subscribe], [PSubscribe] and [SSubscribe] return a [PubSub]. Range over
-//     [PubSub.Messages], or give [PubSub.Process] a handler, and each message is
-//     processed in a consumer span that is a child of the producer's. For select
-//     loops there is [PubSub.Channel], for single messages [PubSub.ReceiveMessage];
-//     with these, [Message.Start] begins the span.
-//   - [Wrap] makes a [Client] that does the same with options.
-//   - [Instrument] traces what a client publishes without calling this package, in
-//     pipelines and transactions too, on the channels that it is told.
-//   - [FromRedis] takes a message apart that another receive loop has received.
-//   - [Encode] and [Decode] are the envelope alone, for Lua scripts, other clients
-//     and tests.
+//     [PubSub.Messages], or pass a handler to [PubSub.Process]: each message is
+//     processed in a consumer span, which is a child of the producer's span. For
+//     select loops there is [PubSub.Channel], for single messages
+//     [PubSub.ReceiveMessage]; there, [Message.Start] starts the span.
+//   - [Wrap] returns a [Client] that does the same with options.
+//   - [Instrument] traces what a client publishes without calling this package,
+//     pipelines and transactions included, on the channels that it is given.
+//   - [FromRedis] decodes a message that another receive loop has received.
+//   - [Encode] and [Decode] are for Lua scripts, other clients and tests: the
+//     envelope without Redis and without spans.
 //
-// # On the wire
+// # Wire format
 //
-// A message is one JSON object. A payload that is a JSON document is embedded as
-// it is, any other text is a string, and bytes that are no text are base64:
+// A message is one JSON object. A payload that is a JSON document is embedded as it
+// is, other text becomes a string, and other bytes become base64:
 //
 //	{"tracedpubsub":1,"traceparent":"00-…-01","payload":"hello"}
 //	{"tracedpubsub":1,"traceparent":"00-…-01","size":8,"payload":{"id":7}}
 //	{"tracedpubsub":1,"traceparent":"00-…-01","payload_base64":"//79"}
 //
-// What is not an envelope is delivered as it came, and so is an envelope that
-// cannot be read, with [Message].Err saying why. Consumers with this package
-// therefore understand publishers without it; the other way round they do not:
-// roll out the consumers first, or see [WithEnvelopeFilter].
+// A message without an envelope is delivered unchanged. So is an envelope that
+// cannot be decoded; the Err field of its [Message] says why. Consumers that use
+// this package can therefore read all publishers, but other consumers receive the
+// envelope as the payload. Deploy the consumers first, or see [WithEnvelopeFilter].
 //
 // # Guarantees
 //
-// The payload that a consumer gets is byte for byte what go-redis would have sent
-// for what the publisher passed. This package loses no message that has reached
-// it: not when a context ends, and not when a consumer is slow, for it stops
-// reading then. A subscription goes on until it is closed; it reconnects, and
-// subscribes again. What it could not hear meanwhile is lost, as Redis Pub/Sub
-// delivers at most once; the error handler is told for how long it was deaf. After
-// Close no goroutine is left.
+// A consumer gets the bytes that go-redis would have sent for the payload.
+//
+// A subscription loses no message that it has read, unless it is closed: if a context
+// is canceled, the next consumer gets the message, and if consumers are slow, the
+// subscription stops reading. It reconnects and subscribes again until it is closed.
+// Redis Pub/Sub delivers at most once, so messages that are published during an
+// outage are lost. The error handler gets a report with the length of the outage.
+// Close leaves no goroutine behind.
 //
 // # What it does not do
 //
-// It adds no delivery guarantee, no acknowledgement, and no replay: for these, see
-// Redis Streams. It does not trace Lua scripts that publish, or subscribers that do
-// not call it. It makes no span for the receiving itself, as Redis pushes messages,
-// and none for a pipeline as a whole but with [Instrument].
+// It does not add acknowledgements, replay or any other delivery guarantee; Redis
+// Streams have these. It does not trace Lua scripts that publish, and it does not
+// trace subscribers that do not call it. It starts no span for receiving, because
+// Redis pushes messages, and without [Instrument] none for a pipeline as a whole.
 //
 // # Trust
 //
-// Whoever may publish on a channel may write any trace context and any baggage
-// into an envelope, and with the defaults consumers go by them: a forged sampled
-// flag makes them record, a forged trace ID puts their spans into another trace.
-// Where the publishers are not all yours, use [WithPublicEndpoint]. Baggage goes to
-// all who may subscribe: put nothing secret into it.
+// Every client that may publish on a channel can put any trace context and baggage
+// into an envelope. By default, consumers use them: a forged sampled flag makes them
+// record spans, and a forged trace ID puts their spans into another trace. If you do
+// not trust all publishers, use [WithPublicEndpoint]. Every client that may subscribe
+// can read the baggage, so it must not hold secrets.
 package tracedpubsub

@@ -16,58 +16,61 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/subscription"
 )
 
-// Subscriber is what subscribes: a *redis.Client, *redis.ClusterClient,
-// *redis.Ring, *redis.AutoPipeliner or redis.UniversalClient.
+// Subscriber opens subscriptions. *redis.Client, *redis.ClusterClient, *redis.Ring,
+// *redis.AutoPipeliner and redis.UniversalClient implement it.
 type Subscriber interface {
 	Subscribe(ctx context.Context, channels ...string) *redis.PubSub
 	PSubscribe(ctx context.Context, patterns ...string) *redis.PubSub
 	SSubscribe(ctx context.Context, channels ...string) *redis.PubSub
 }
 
-// Subscribe subscribes to channels, as rdb.Subscribe does: it connects and sends
-// the command, and does not wait for the server to confirm it; see
-// [PubSub.Ready]. If that fails, the subscription is there all the same and tries
-// again once it is used. ctx counts for the connecting alone.
+// Subscribe returns a subscription to channels. Like rdb.Subscribe it connects and
+// sends the command, but does not wait until the server has confirmed it: call
+// [PubSub.Ready] for that. If it cannot connect, the subscription tries again as
+// soon as it is used. ctx is for connecting only; when it is canceled later, the
+// subscription goes on.
 //
-// The caller closes the subscription. It uses the global providers; see [Wrap]
-// for options.
+// The caller must call [PubSub.Close]. Subscribe uses the global providers; see
+// [Wrap] for options.
 func Subscribe(ctx context.Context, rdb Subscriber, channels ...string) *PubSub {
 	return defaultConfig.subscribe(ctx, rdb, subscription.Channels, channels)
 }
 
-// PSubscribe is [Subscribe] for patterns.
+// PSubscribe is like [Subscribe], for patterns.
 func PSubscribe(ctx context.Context, rdb Subscriber, patterns ...string) *PubSub {
 	return defaultConfig.subscribe(ctx, rdb, subscription.Patterns, patterns)
 }
 
-// SSubscribe is [Subscribe] for sharded channels.
+// SSubscribe is like [Subscribe], for sharded channels.
 func SSubscribe(ctx context.Context, rdb Subscriber, channels ...string) *PubSub {
 	return defaultConfig.subscribe(ctx, rdb, subscription.ShardChannels, channels)
 }
 
-// Subscribe is the function [Subscribe] with the options of c.
+// Subscribe is like the function [Subscribe], with the options of c.
 func (c *Client) Subscribe(ctx context.Context, channels ...string) *PubSub {
 	return c.cfg.subscribe(ctx, c.rdb, subscription.Channels, channels)
 }
 
-// PSubscribe is the function [PSubscribe] with the options of c.
+// PSubscribe is like the function [PSubscribe], with the options of c.
 func (c *Client) PSubscribe(ctx context.Context, patterns ...string) *PubSub {
 	return c.cfg.subscribe(ctx, c.rdb, subscription.Patterns, patterns)
 }
 
-// SSubscribe is the function [SSubscribe] with the options of c.
+// SSubscribe is like the function [SSubscribe], with the options of c.
 func (c *Client) SSubscribe(ctx context.Context, channels ...string) *PubSub {
 	return c.cfg.subscribe(ctx, c.rdb, subscription.ShardChannels, channels)
 }
 
-// PubSub is a subscription. It goes on for as long as it is open: when the
-// connection is lost, it reconnects and subscribes again, waiting up to a second
-// between two attempts. What was published meanwhile is lost; the error handler
-// hears of it (see [SubscriptionError]).
+// PubSub is a subscription. It stays subscribed until it is closed: if the
+// connection is lost, it reconnects and subscribes again, waiting at most a second
+// between two attempts. Messages that were published in the meantime are lost; the
+// outage is reported to the error handler (see [SubscriptionError]).
 //
-// Nothing is read before the first call that needs it. All methods are safe for
-// concurrent use. Several loops over one PubSub are a pool of workers: each
-// message goes to exactly one of them.
+// The subscription begins to read with the first call that needs a message or a
+// confirmation. Until then it starts no goroutine.
+//
+// All methods are safe for concurrent use. Several loops over one PubSub form a
+// worker pool: each message goes to exactly one of them.
 type PubSub struct {
 	cfg    *config
 	server []attribute.KeyValue
@@ -87,20 +90,22 @@ func (c *config) subscribe(ctx context.Context, rdb Subscriber, kind subscriptio
 		done:     make(chan struct{}),
 	}
 	p.sub = subscription.New(subscription.Config{Client: rdb, Deliver: p.deliver, Observer: observer{p}})
-	// What goes wrong here comes out of Ready, or of the error handler.
+	// An error is returned by Ready, or reported to the error handler.
 	_ = p.sub.Subscribe(ctx, kind, names...)
 	return p
 }
 
-// Ready waits until the server has confirmed all names that have been asked for
-// so far. It returns ctx.Err() when ctx ends, an error that is redis.ErrClosed
-// when the subscription is closed, and a [*SubscriptionError] when an attempt
-// fails, that of the call that made the subscription included: the server refuses
-// a name, or cannot be reached. The subscription goes on trying all the same. An
-// error that Ready returns does not go to the error handler.
+// Ready waits until the server has confirmed the subscription to all channels and
+// patterns. It returns nil then, ctx.Err() if ctx is canceled first, and an error
+// that matches redis.ErrClosed if the subscription is closed.
 //
-// The server confirms in line with the messages: when these wait for a consumer,
-// so does Ready.
+// If the server cannot be reached, or refuses a channel, Ready returns a
+// [*SubscriptionError]. That may be the failure of the call that opened the
+// subscription. The subscription keeps trying, and Ready may be called again. An
+// error that Ready returns is not reported to the error handler.
+//
+// The server sends its confirmations in one stream with the messages. If messages
+// wait for a consumer, Ready waits too.
 func (p *PubSub) Ready(ctx context.Context) error {
 	err := p.sub.Ready(ctx)
 	if f, ok := errors.AsType[*subscription.Failure](err); ok {
@@ -109,48 +114,54 @@ func (p *PubSub) Ready(ctx context.Context) error {
 	return err
 }
 
-// Subscribe adds channels to the subscription. A nil error means that they are
-// asked for now, or as soon as there is a connection; [PubSub.Ready] waits for
-// the server's word.
+// Subscribe adds channels to the subscription. It returns when the command is
+// sent; without a connection it returns at once, and the command is sent with the
+// next one. [PubSub.Ready] waits for the confirmation. Subscribe returns ctx.Err()
+// if ctx is canceled, and an error that matches redis.ErrClosed if the
+// subscription is closed.
 func (p *PubSub) Subscribe(ctx context.Context, channels ...string) error {
 	return p.sub.Subscribe(ctx, subscription.Channels, channels...)
 }
 
-// PSubscribe is [PubSub.Subscribe] for patterns.
+// PSubscribe is like [PubSub.Subscribe], for patterns.
 func (p *PubSub) PSubscribe(ctx context.Context, patterns ...string) error {
 	return p.sub.Subscribe(ctx, subscription.Patterns, patterns...)
 }
 
-// SSubscribe is [PubSub.Subscribe] for sharded channels.
+// SSubscribe is like [PubSub.Subscribe], for sharded channels.
 func (p *PubSub) SSubscribe(ctx context.Context, channels ...string) error {
 	return p.sub.Subscribe(ctx, subscription.ShardChannels, channels...)
 }
 
-// Unsubscribe takes channels out of the subscription, all if none is given.
-// Messages that are on their way may still come.
+// Unsubscribe removes channels from the subscription, or all channels if none are
+// given. Messages that the server has sent already may still be received. If the
+// channels are in an outage, it is reported to the error handler.
 func (p *PubSub) Unsubscribe(ctx context.Context, channels ...string) error {
 	return p.sub.Unsubscribe(ctx, subscription.Channels, channels...)
 }
 
-// PUnsubscribe is [PubSub.Unsubscribe] for patterns.
+// PUnsubscribe is like [PubSub.Unsubscribe], for patterns.
 func (p *PubSub) PUnsubscribe(ctx context.Context, patterns ...string) error {
 	return p.sub.Unsubscribe(ctx, subscription.Patterns, patterns...)
 }
 
-// SUnsubscribe is [PubSub.Unsubscribe] for sharded channels.
+// SUnsubscribe is like [PubSub.Unsubscribe], for sharded channels.
 func (p *PubSub) SUnsubscribe(ctx context.Context, channels ...string) error {
 	return p.sub.Unsubscribe(ctx, subscription.ShardChannels, channels...)
 }
 
-// Ping sends a PING on the connection of the subscription and does not wait for
-// the answer. It returns an error where there is no connection.
+// Ping sends a PING on the connection of the subscription, or on each of them. It
+// does not wait for the reply. It returns an error if there is no connection.
 func (p *PubSub) Ping(ctx context.Context, payload ...string) error {
 	return p.sub.Ping(ctx, payload...)
 }
 
-// Close ends the subscription: its loops end, its channel is closed, its
-// connection goes. It does not wait for consumers to finish what they have. It
-// may be called from anywhere, and more than once. The error is always nil.
+// Close ends the subscription at once. It closes the connection and the channel of
+// [PubSub.Channel], and ends all loops. Messages that no consumer has taken yet are
+// dropped. Close does not wait for loop bodies and handlers that are running.
+//
+// Close may be called more than once, and from anywhere: from a loop body and from
+// the error handler, too. It always returns nil.
 func (p *PubSub) Close() error {
 	p.closing.Do(func() {
 		close(p.done) // deliver lets go of messages
@@ -162,7 +173,8 @@ func (p *PubSub) Close() error {
 	return nil
 }
 
-// String is for logs: the names that are subscribed to, as redis.PubSub has it.
+// String returns the channels and patterns of the subscription, in the form of
+// redis.PubSub.
 func (p *PubSub) String() string {
 	var names []string
 	for _, kind := range []subscription.Kind{subscription.Channels, subscription.Patterns, subscription.ShardChannels} {

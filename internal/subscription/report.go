@@ -43,7 +43,7 @@ const reportInterval = time.Second
 // reporter makes one report of failures that repeat. It is part of the state.
 type reporter struct {
 	recent map[string]*repeats // by what is the same about a failure
-	done   bool                // nothing is held back any more
+	closed bool                // all failures are reported at once
 }
 
 // repeats is a failure that was reported not long ago, and how often it has happened
@@ -65,8 +65,8 @@ func (st *state) reportAll(in outages) {
 	}
 }
 
-// reportRecovered reports outages that are over. What is still to be said of attempts
-// that failed before is old news from then on.
+// reportRecovered reports outages that are over. Attempts that failed before, and are not
+// reported yet, are then reported as over, too.
 func (st *state) reportRecovered(in outages) {
 	for o, names := range in {
 		for _, r := range st.reports.recent {
@@ -84,7 +84,7 @@ func (r *reporter) add(st *state, o *outage, names []string, recovered bool) {
 		known.add(o, names)
 		return
 	}
-	if !r.done {
+	if !r.closed {
 		if r.recent == nil {
 			r.recent = make(map[string]*repeats)
 		}
@@ -92,7 +92,7 @@ func (r *reporter) add(st *state, o *outage, names []string, recovered bool) {
 	}
 	one := repeats{recovered: recovered}
 	one.add(o, names)
-	st.tell(one.failure())
+	st.emit(one.failure())
 }
 
 // begin begins an interval, at the end of which the repeats are reported.
@@ -112,26 +112,26 @@ func (r *reporter) end(st *state, key string) {
 		delete(r.recent, key)
 	default:
 		r.recent[key] = r.begin(st.sub, key, ended.recovered)
-		st.tell(ended.failure())
+		st.emit(ended.failure())
 	}
 }
 
-// flushReports reports at once what waits for the end of an interval, and holds nothing
-// back from then on.
+// flushReports reports at once what waits for the end of an interval, and all that
+// follows.
 func (st *state) flushReports() {
 	r := &st.reports
 	recent := r.recent
-	r.recent, r.done = nil, true
+	r.recent, r.closed = nil, true
 	for _, key := range slices.Sorted(maps.Keys(recent)) {
 		recent[key].interval.Stop()
 		if recent[key].count > 0 {
-			st.tell(recent[key].failure())
+			st.emit(recent[key].failure())
 		}
 	}
 }
 
-// tell hands a report to the Observer.
-func (st *state) tell(f *Failure) {
+// emit hands a report to the Observer.
+func (st *state) emit(f *Failure) {
 	st.after(func() { st.sub.observer.Report(f) })
 }
 

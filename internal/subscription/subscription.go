@@ -76,7 +76,7 @@ type Subscription struct {
 
 	mu      sync.Mutex // for update alone
 	state   state
-	started atomic.Bool // as in state, for callers that are in a hurry
+	started atomic.Bool // as in state, to be read without the lock
 }
 
 // New returns a Subscription without topics.
@@ -149,6 +149,9 @@ func (s *Subscription) subscribeOn(ctx context.Context, p placement) error {
 			return
 		}
 		sh = st.shardOf(p)
+		if !st.started && sh.conn != nil && sh.conn.isClosed() && !sh.conn.isUp() {
+			sh.dropConnection() // the call that dialed did not wait for the failure
+		}
 		added := sh.add(p.kind, p.names)
 		switch {
 		case len(added) == 0:

@@ -17,13 +17,15 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/subscription"
 )
 
-// Messages returns a loop over the messages. Each is processed in a consumer
-// span, which is in the context that comes with it and ends with the loop body,
-// also if that breaks, returns or panics. See [Message.Start] for the span. The
-// time that the body takes is recorded as messaging.process.duration.
+// Messages returns an iterator over the messages of the subscription. For each
+// message it starts a consumer span, passes it to the loop body in the context, and
+// ends it when the body ends: by its last statement, break, return or panic. See
+// [Message.Start] for how the span is related to the producer's. The duration of the
+// body is recorded as messaging.process.duration.
 //
-// The loop ends when ctx does, or the subscription is closed; messages that were
-// read and not handed over stay for the next consumer.
+// The loop ends when ctx is canceled or the subscription is closed. Messages that
+// have been read but not handled stay for the next consumer, unless the subscription
+// is closed.
 func (p *PubSub) Messages(ctx context.Context) iter.Seq2[context.Context, *Message] {
 	return func(yield func(context.Context, *Message) bool) {
 		for {
@@ -54,11 +56,12 @@ func (m *Message) within(ctx context.Context, body func(context.Context, *Messag
 	return more
 }
 
-// Process calls handle for each message, as the body of a loop over
-// [PubSub.Messages] would be. An error that handle returns is recorded on the
-// consumer span, and the loop goes on. A panic is recorded on the span and
-// raised again. The time that handle takes is recorded as that of a loop body
-// is. Process returns ctx.Err() when ctx ends, or nil when the subscription is
+// Process calls handle for each message, in a consumer span like the body of a loop
+// over [PubSub.Messages]. An error that handle returns is set on the span as its
+// status and error.type, and the loop goes on. A panic is set on the span too, and
+// continues.
+//
+// Process returns ctx.Err() when ctx is canceled, and nil when the subscription is
 // closed.
 func (p *PubSub) Process(ctx context.Context, handle func(context.Context, *Message) error) error {
 	for {
@@ -107,19 +110,20 @@ func panicText(v any) string {
 	return fmt.Sprint(v)
 }
 
-// Channel returns the channel on which the messages come, for select loops.
-// Start the consumer span with [Message.Start]. It is always the same channel,
-// and is closed with the subscription: a nil message with ok false. A message
-// that nobody takes is not dropped: the subscription stops reading.
+// Channel returns the Go channel on which the messages arrive, for select loops. It
+// returns the same channel each time. The receiver starts the consumer span with
+// [Message.Start]. The channel is closed when the subscription is closed.
+//
+// A message that is not received is not dropped: the subscription stops reading.
 func (p *PubSub) Channel() <-chan *Message {
 	p.sub.Start()
 	return p.messages
 }
 
-// ReceiveMessage waits for one message. Start the consumer span with
-// [Message.Start]. A ctx that ends while it waits loses no message: the next
-// consumer gets it. On a closed subscription it returns an error that is
-// redis.ErrClosed.
+// ReceiveMessage waits for one message and returns it. The caller starts the
+// consumer span with [Message.Start]. If ctx is canceled, ReceiveMessage returns
+// ctx.Err(), and the next consumer gets the message. If the subscription is closed,
+// it returns an error that matches redis.ErrClosed.
 func (p *PubSub) ReceiveMessage(ctx context.Context) (*Message, error) {
 	p.sub.Start()
 	select {
