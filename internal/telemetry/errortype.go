@@ -1,0 +1,74 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"regexp"
+	"strings"
+	"syscall"
+
+	"github.com/redis/go-redis/v9"
+
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+)
+
+// The values of error.type that this package has of its own.
+const (
+	panicErrorType      = "panic"
+	timeoutErrorType    = "timeout"
+	canceledErrorType   = "canceled"
+	connectionErrorType = "connection"
+)
+
+// errorPrefix matches the first word of an error that a server replies with, such as
+// NOPERM. A script may reply with any text.
+var errorPrefix = regexp.MustCompile(`^[A-Z][A-Z0-9]{0,31}$`)
+
+// clientErrorType returns the error.type of an error that a client returns: the prefix
+// of the server's reply, else where the client failed, else the type of the error.
+func clientErrorType(err error) string {
+	if reply, ok := errors.AsType[redis.Error](err); ok {
+		prefix, _, _ := strings.Cut(reply.Error(), " ")
+		if !errorPrefix.MatchString(prefix) {
+			return semconv.ErrorTypeOther.Value.AsString()
+		}
+		return prefix
+	}
+	switch {
+	case isTimeout(err):
+		return timeoutErrorType
+	case errors.Is(err, context.Canceled):
+		return canceledErrorType
+	case isConnectionError(err):
+		return connectionErrorType
+	}
+	return semconv.ErrorType(err).Value.AsString()
+}
+
+// handlerErrorType returns the error.type of an error that a handler of messages
+// returns: the type of the error, or what its method ErrorType returns.
+func handlerErrorType(err error) string { return semconv.ErrorType(err).Value.AsString() }
+
+func isTimeout(err error) bool {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, redis.ErrPoolTimeout) {
+		return true
+	}
+	network, ok := errors.AsType[net.Error](err)
+	return ok && network.Timeout()
+}
+
+func isConnectionError(err error) bool {
+	for _, closed := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed, redis.ErrClosed} {
+		if errors.Is(err, closed) {
+			return true
+		}
+	}
+	_, failed := errors.AsType[*net.OpError](err)
+	_, kernel := errors.AsType[syscall.Errno](err)
+	return failed || kernel
+}

@@ -1,0 +1,66 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package telemetry
+
+import (
+	"errors"
+
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
+
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/semconv/v1.43.0/messagingconv"
+)
+
+// instruments are the instruments of one meter provider, and the time series that
+// they have recorded to.
+type instruments struct {
+	provider metric.MeterProvider
+	series   *seriesCache
+
+	operationDuration metric.Float64Histogram
+	sent              metric.Int64Counter
+	consumed          metric.Int64Counter
+	processDuration   metric.Float64Histogram
+	reconnects        metric.Int64Counter
+	errors            metric.Int64Counter
+}
+
+// durations are the bucket boundaries, in seconds, that the conventions advise for
+// both histograms.
+var durations = metric.WithExplicitBucketBoundaries(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+
+// newInstruments makes the instruments. An instrument that cannot be made records
+// nothing, and is in the error.
+func newInstruments(provider metric.MeterProvider, scopeName, scopeVersion string) (*instruments, error) {
+	meter := provider.Meter(scopeName,
+		metric.WithInstrumentationVersion(scopeVersion),
+		metric.WithSchemaURL(semconv.SchemaURL))
+	operationDuration, err1 := messagingconv.NewClientOperationDuration(meter, durations)
+	sent, err2 := messagingconv.NewClientSentMessages(meter)
+	consumed, err3 := messagingconv.NewClientConsumedMessages(meter)
+	processDuration, err4 := messagingconv.NewProcessDuration(meter, durations)
+	reconnects, err5 := newCounter(meter, "tracedpubsub.subscription.reconnects", "{reconnect}",
+		"Number of times that a subscription replaced a lost connection.")
+	failures, err6 := newCounter(meter, "tracedpubsub.subscription.errors", "{error}",
+		"Number of times that a subscription lost its connection, failed to connect, or had a channel or pattern refused or removed by the server.")
+	return &instruments{
+		provider:          provider,
+		series:            newSeriesCache(),
+		operationDuration: operationDuration.Inst(),
+		sent:              sent.Inst(),
+		consumed:          consumed.Inst(),
+		processDuration:   processDuration.Inst(),
+		reconnects:        reconnects,
+		errors:            failures,
+	}, errors.Join(err1, err2, err3, err4, err5, err6)
+}
+
+func newCounter(meter metric.Meter, name, unit, description string) (metric.Int64Counter, error) {
+	counter, err := meter.Int64Counter(name, metric.WithUnit(unit), metric.WithDescription(description))
+	if err != nil {
+		return noop.Int64Counter{}, err
+	}
+	return counter, nil
+}

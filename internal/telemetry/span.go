@@ -1,0 +1,127 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package telemetry
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+)
+
+// SpanStart is all that is known of an operation when it starts. Samplers see it.
+type SpanStart struct {
+	Operation   *Operation
+	Destination string // "": several, or not known
+	Template    string // the low-cardinality name of Destination; "": none
+	Server      *Server
+	Envelope    string // what is wrong with the envelope of a message; "": nothing
+	Messages    int    // the number of messages of a batch; 0: a single message, not a batch
+
+	Root    bool // the span has no parent
+	Links   []trace.Link
+	Options []trace.SpanStartOption // are applied last
+}
+
+// Span is a span and the measurement of the same operation. It is used by one
+// goroutine. All methods of the zero Span do nothing.
+type Span struct {
+	span      trace.Span
+	measured  measurement
+	operation *Operation
+
+	hasOutcome bool   // Returned or Panicked was called
+	errorType  string // "": success
+	uncounted  int    // messages to send that are not counted yet
+}
+
+// Start starts a span and its measurement, and returns a context that holds the span.
+func (t *Telemetry) Start(ctx context.Context, start *SpanStart) (context.Context, Span) {
+	o, _ := t.startOptions.Get().(*startOptions)
+	if o == nil {
+		o = newStartOptions(t.Attributes)
+	}
+	ctx, span := t.tracer().Start(ctx, spanName(start), o.fill(start)...)
+	o.release()
+	t.startOptions.Put(o)
+
+	s := Span{span: span, measured: t.measure(ctx, start), operation: start.Operation}
+	if start.Operation != Process {
+		s.uncounted = max(1, start.Messages)
+	}
+	return ctx, s
+}
+
+// Unwrap returns the span without its measurement, for a caller that ends it by
+// itself. The duration of the operation is not recorded then.
+func (s *Span) Unwrap() trace.Span {
+	if s.span == nil {
+		return noop.Span{}
+	}
+	return s.span
+}
+
+// Consumed counts a message as delivered to the application.
+func (s *Span) Consumed() { s.measured.count("") }
+
+// Sent counts one message of a batch, which was sent unless err says why not. End
+// counts the messages for which Sent was not called.
+func (s *Span) Sent(err error) {
+	if s.span == nil {
+		return
+	}
+	s.uncounted--
+	errorType := ""
+	if err != nil {
+		errorType = s.operation.errorType(err)
+	}
+	s.measured.count(errorType)
+}
+
+// SetReceivers sets the number of clients that have received a message.
+func (s *Span) SetReceivers(n int64) {
+	if s.span != nil && s.span.IsRecording() {
+		s.span.SetAttributes(receiversKey.Int64(n))
+	}
+}
+
+// Returned sets the outcome of an operation that has returned: an error, or success
+// if err is nil.
+func (s *Span) Returned(err error) {
+	if s.span != nil && err != nil {
+		s.fail(s.operation.errorType(err), err.Error())
+	}
+	s.hasOutcome = true
+}
+
+// Panicked sets the outcome of an operation that has not returned.
+func (s *Span) Panicked(description string) {
+	if s.span != nil {
+		s.fail(panicErrorType, description)
+	}
+	s.hasOutcome = true
+}
+
+func (s *Span) fail(errorType, description string) {
+	s.errorType = errorType
+	if s.span.IsRecording() {
+		setError(s.span, errorType, description)
+	}
+}
+
+// End ends the span and records its measurement. An operation without an outcome has
+// panicked: neither Returned nor Panicked was called before a deferred End.
+func (s *Span) End() {
+	if s.span == nil {
+		return
+	}
+	if !s.hasOutcome {
+		s.Panicked(s.operation.panicked)
+	}
+	s.measured.end(s.errorType)
+	for range s.uncounted {
+		s.measured.count(s.errorType)
+	}
+	s.span.End()
+}

@@ -1,0 +1,23 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package telemetry
+
+import "context"
+
+// CountReconnect counts a connection of a subscription that has replaced a lost one.
+func (t *Telemetry) CountReconnect(ctx context.Context, server *Server) {
+	in := t.instruments()
+	if in.reconnects.Enabled(ctx) {
+		in.reconnects.Add(ctx, 1, in.series.get("", series{server: server}).add[:]...)
+	}
+}
+
+// CountSubscriptionError counts a failure of a subscription. Its error.type is that of
+// a failed publish.
+func (t *Telemetry) CountSubscriptionError(ctx context.Context, server *Server, err error) {
+	in := t.instruments()
+	if in.errors.Enabled(ctx) {
+		in.errors.Add(ctx, 1, in.series.get("", series{server: server, errorType: clientErrorType(err)}).add[:]...)
+	}
+}
