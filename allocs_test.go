@@ -10,7 +10,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
 )
 
 // The numbers of allocations are exact, and part of what the package promises:
@@ -175,25 +174,5 @@ func TestAllocationsOfEncodeAndDecode(t *testing.T) {
 				t.Errorf("the context is %v, want %v", producer, remote)
 			}
 		})
-	}
-}
-
-// The options of a span do not stay: the next ones, which may be fewer, would leave them
-// in their memory for ever.
-func TestMemoryOfSpansHoldsNoOptions(t *testing.T) {
-	c := newConfig(WithTracerProvider(noop.NewTracerProvider()))
-	linked := spanStart{operation: sending, links: make([]trace.Link, 1000), options: []trace.SpanStartOption{trace.WithNewRoot()}}
-	for _, start := range []spanStart{linked, {operation: publishing}} {
-		c.startSpan(context.Background(), &start)
-		o, _ := c.starts.Get().(*startOptions)
-		if o == nil {
-			continue // with the race detector a pool loses some on purpose
-		}
-		for i, option := range o.options[:cap(o.options)] {
-			if option != nil {
-				t.Errorf("option %d is kept after %q", i, start.operation.name)
-			}
-		}
-		c.starts.Put(o)
 	}
 }

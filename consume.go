@@ -10,9 +10,6 @@ import (
 	"iter"
 
 	"github.com/redis/go-redis/v9"
-	"go.opentelemetry.io/otel/attribute"
-
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/tracedpubsub/tracedpubsub/internal/subscription"
 )
@@ -39,19 +36,16 @@ func (p *PubSub) Messages(ctx context.Context) iter.Seq2[context.Context, *Messa
 
 // within calls body in the consumer span of m.
 func (m *Message) within(ctx context.Context, body func(context.Context, *Message) bool) bool {
-	ctx, span := m.Start(ctx)
-	work, failure := m.measurement(), panicked
-	work.begin(ctx)
+	ctx, span := m.start(ctx)
 	returned := false
 	defer func() {
 		if !returned {
-			failPanic(span, "panic in the loop body")
+			span.Panicked("panic in the loop body")
 		}
-		work.end(ctx, failure)
 		span.End()
 	}()
 	more := body(ctx, m)
-	failure = attribute.KeyValue{}
+	span.Returned(nil)
 	returned = true
 	return more
 }
@@ -77,27 +71,19 @@ func (p *PubSub) Process(ctx context.Context, handle func(context.Context, *Mess
 }
 
 func (m *Message) process(ctx context.Context, handle func(context.Context, *Message) error) {
-	ctx, span := m.Start(ctx)
-	work, failure := m.measurement(), panicked
-	work.begin(ctx)
+	ctx, span := m.start(ctx)
 	returned := false
 	defer func() {
-		work.end(ctx, failure)
 		if !returned {
 			v := recover()
-			failPanic(span, panicText(v))
+			span.Panicked(panicText(v))
 			if v != nil {
 				defer panic(v)
 			}
 		}
 		span.End()
 	}()
-	err := handle(ctx, m)
-	failure = attribute.KeyValue{}
-	if err != nil {
-		failure = semconv.ErrorType(err)
-		fail(span, failure, err.Error())
-	}
+	span.Returned(handle(ctx, m))
 	returned = true
 }
 

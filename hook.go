@@ -11,7 +11,6 @@ import (
 	"sync"
 
 	"github.com/redis/go-redis/v9"
-	"go.opentelemetry.io/otel/attribute"
 )
 
 // Instrument traces what rdb publishes, wherever in the program that is done: each
@@ -204,11 +203,8 @@ func (h *hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 func (t *tracing) publish(ctx context.Context, m *outgoing, next redis.ProcessHook) error {
 	start := t.spanOf(m, m.operation)
-	ctx, span := t.cfg.startSpan(ctx, &start)
-	measured := t.cfg.measurement(&start)
-	measured.begin(ctx)
-	failure := panicked
-	defer func() { endProducer(ctx, span, &measured, failure, 1) }()
+	ctx, span := t.cfg.telemetry.Start(ctx, &start)
+	defer span.End()
 
 	e := encoders.Get().(*encoder)
 	t.begin(ctx, e, m)
@@ -219,16 +215,14 @@ func (t *tracing) publish(ctx context.Context, m *outgoing, next redis.ProcessHo
 	}
 	err := next(ctx, m.toSend())
 	answered := m.takeOver()
-	failure = attribute.KeyValue{}
+	span.Returned(err)
 	switch {
 	case err != nil:
-		failure = publishErrorType(err)
-		fail(span, failure, err.Error())
 	case !answered:
 		t.reportNotSent(m)
-	case t.client != nil:
+	case t.client != nil: // of several servers, the reply counts the clients of one
 		if n, ok := m.receivers(); ok {
-			recordReceivers(span, t.client, n)
+			span.SetReceivers(n)
 		}
 	}
 	return err

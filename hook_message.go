@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tracedpubsub/tracedpubsub/internal/jsontext"
+	"github.com/tracedpubsub/tracedpubsub/internal/telemetry"
 )
 
 // arguments is how many there are of a command that publishes: its name, the channel and
@@ -20,15 +21,15 @@ import (
 const arguments = 3
 
 // operationOf is what a command publishes with, or nil if it does not publish.
-func operationOf(cmd redis.Cmder) *operation {
+func operationOf(cmd redis.Cmder) *telemetry.Operation {
 	if len(cmd.Args()) != arguments {
 		return nil
 	}
 	switch cmd.Name() {
 	case "publish":
-		return publishing
+		return telemetry.Publish
 	case "spublish":
-		return spublishing
+		return telemetry.SPublish
 	}
 	return nil
 }
@@ -42,7 +43,7 @@ func publishes(cmd redis.Cmder) bool { return operationOf(cmd) != nil }
 // read. What is sent is a copy with another payload.
 type outgoing struct {
 	cmd       redis.Cmder
-	operation *operation
+	operation *telemetry.Operation
 	channel   string
 	template  string
 	envelope  bool               // it is one already, and goes out itself
@@ -126,12 +127,12 @@ func (c *config) carriedBy(carrier Carrier) *trace.SpanContext {
 }
 
 // spanOf is the start of a span that is about m alone.
-func (t *tracing) spanOf(m *outgoing, o *operation) spanStart {
-	return spanStart{
-		operation: o,
-		channel:   m.channel,
-		template:  m.template,
-		server:    t.cfg.server(t.client),
+func (t *tracing) spanOf(m *outgoing, o *telemetry.Operation) telemetry.SpanStart {
+	return telemetry.SpanStart{
+		Operation:   o,
+		Destination: m.channel,
+		Template:    m.template,
+		Server:      t.cfg.server(t.client),
 	}
 }
 

@@ -9,8 +9,9 @@ import (
 	"slices"
 
 	"github.com/redis/go-redis/v9"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/telemetry"
 )
 
 // ProcessPipelineHook traces a pipeline or a transaction, in which MULTI and EXEC are
@@ -34,43 +35,29 @@ func (h *hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 }
 
 func (b *batch) send(ctx context.Context, next redis.ProcessPipelineHook) error {
-	start := spanStart{
-		operation: sending,
-		server:    b.cfg.server(b.client),
-		messages:  len(b.messages),
+	start := telemetry.SpanStart{
+		Operation: telemetry.Send,
+		Server:    b.cfg.server(b.client),
+		Messages:  len(b.messages),
 	}
-	start.channel, start.template = b.destination()
+	start.Destination, start.Template = b.destination()
 	if !b.cfg.batchSpanOnly {
-		start.links = b.create(ctx)
+		start.Links = b.create(ctx)
 	} else {
-		start.links = b.carried()
+		start.Links = b.carried()
 		if b.own() > 0 {
-			start.operation = sendingMessages
+			start.Operation = telemetry.SendAndCreate
 		}
 	}
-	ctx, span := b.cfg.startSpan(ctx, &start)
-	measured := b.cfg.measurement(&start)
-	measured.begin(ctx)
-	failure, uncounted := panicked, len(b.messages)
-	defer func() { endProducer(ctx, span, &measured, failure, uncounted) }()
+	ctx, span := b.cfg.telemetry.Start(ctx, &start)
+	defer span.End()
 
 	if b.cfg.batchSpanOnly {
 		b.copyAll(ctx)
 	}
 	b.replace()
 	err := next(context.WithValue(ctx, batchKey{}, b), b.cmds)
-	failure, uncounted = attribute.KeyValue{}, 0
-	first := b.takeOver(err, func(err error) {
-		var each attribute.KeyValue
-		if err != nil {
-			each = publishErrorType(err)
-		}
-		measured.count(ctx, each)
-	})
-	if first != nil {
-		failure = publishErrorType(first)
-		fail(span, failure, first.Error())
-	}
+	span.Returned(b.takeOver(err, span.Sent))
 	b.free()
 	return err
 }
@@ -89,15 +76,13 @@ func (b *batch) create(ctx context.Context) []trace.Link {
 			links = appendLink(links, m.carried)
 			continue
 		}
-		start := b.spanOf(m, creating)
-		ctx, span := b.cfg.startSpan(ctx, &start)
+		start := b.spanOf(m, telemetry.Create)
+		ctx, span := b.cfg.telemetry.Start(ctx, &start)
 		b.begin(ctx, e, m)
 		b.copy(ctx, e, m, room)
-		if m.err != nil {
-			fail(span, publishErrorType(m.err), m.err.Error())
-		}
+		span.Returned(m.err)
 		span.End()
-		links = append(links, trace.Link{SpanContext: span.SpanContext()})
+		links = append(links, trace.Link{SpanContext: span.Unwrap().SpanContext()})
 	}
 	return links
 }

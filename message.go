@@ -5,13 +5,14 @@ package tracedpubsub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/telemetry"
 )
 
 // Message is a message as it was published, with the context of its producer.
@@ -37,7 +38,7 @@ type Message struct {
 
 	carrier  Carrier
 	cfg      *config // nil in a Message that did not come from Redis
-	server   []attribute.KeyValue
+	server   *telemetry.Server
 	template string // asked for once, when the message comes in
 	filtered bool   // by WithFilter: no span
 	counted  uint32 // 1: among the messages consumed; atomic, and a Message may be copied
@@ -57,7 +58,7 @@ func (c *Client) FromRedis(m *redis.Message) *Message {
 }
 
 // open takes m apart. A nil m is an empty message.
-func (c *config) open(m *redis.Message, server []attribute.KeyValue) *Message {
+func (c *config) open(m *redis.Message, server *telemetry.Server) *Message {
 	msg := &Message{cfg: c, server: server}
 	if m == nil {
 		return msg
@@ -99,40 +100,52 @@ func (m *Message) Extract(ctx context.Context) context.Context {
 //
 // The first Start counts m as a message consumed, however it was received.
 func (m *Message) Start(ctx context.Context, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
+	ctx, span := m.start(ctx, opts...)
+	return ctx, span.Unwrap()
+}
+
+// start does what Start does, and returns the span with the measurement of the same
+// processing. For a filtered message it returns the zero Span.
+func (m *Message) start(ctx context.Context, opts ...trace.SpanStartOption) (context.Context, telemetry.Span) {
 	if m.filtered {
-		return ctx, noop.Span{}
+		return ctx, telemetry.Span{}
 	}
 	c := m.config()
-	start := spanStart{
-		operation: processing,
-		channel:   m.Channel,
-		template:  m.template,
-		server:    m.server,
-		envelope:  envelopeState(m.Err),
-		options:   opts,
+	start := telemetry.SpanStart{
+		Operation:   telemetry.Process,
+		Destination: m.Channel,
+		Template:    m.template,
+		Server:      m.server,
+		Envelope:    envelopeState(m.Err),
+		Options:     opts,
 	}
-	callers := trace.SpanFromContext(ctx)
-	ambient := callers.SpanContext()
+	caller := trace.SpanFromContext(ctx)
 	ctx, producer := c.producer(ctx, &m.carrier)
-	child := producer.IsValid() && c.relation == RelationChild && !c.publicEndpoint
-	if start.root = !child; start.root && (ambient.IsValid() || producer.IsValid()) {
-		// Whoever starts no spans passes on the one that is in ctx: that is the
+	start.Relate(producer, caller.SpanContext(), c.relation == RelationChild && !c.publicEndpoint)
+	if start.Root && len(start.Links) > 0 {
+		// A tracer that starts no spans returns the span in ctx. That must be the
 		// caller's, and not one of another trace.
-		ctx = trace.ContextWithSpan(ctx, callers)
+		ctx = trace.ContextWithSpan(ctx, caller)
 	}
-	// A link to the parent itself would say the same twice.
-	if ambient.IsValid() && !(child && sameSpan(ambient, producer)) {
-		start.links = append(start.links, trace.Link{SpanContext: ambient})
-	}
-	if producer.IsValid() && !child && !sameSpan(ambient, producer) {
-		start.links = append(start.links, trace.Link{SpanContext: producer})
-	}
-	ctx, span := c.startSpan(ctx, &start)
+	ctx, span := c.telemetry.Start(ctx, &start)
 	if atomic.CompareAndSwapUint32(&m.counted, 0, 1) {
-		consumed := c.measurement(&start)
-		consumed.count(ctx, attribute.KeyValue{})
+		span.Consumed()
 	}
 	return ctx, span
+}
+
+// envelopeState returns the value of tracedpubsub.envelope, which says why a message
+// could not be decoded.
+func envelopeState(err error) string {
+	switch {
+	case errors.Is(err, ErrMalformedEnvelope):
+		return "malformed"
+	case errors.Is(err, ErrUnsupportedVersion):
+		return "unsupported_version"
+	case errors.Is(err, ErrCarrierTooLarge):
+		return "carrier_too_large"
+	}
+	return ""
 }
 
 // String is for logs: the channel and the payload, as redis.Message has it.
@@ -145,8 +158,4 @@ func (m *Message) config() *config {
 		return defaultConfig
 	}
 	return m.cfg
-}
-
-func sameSpan(a, b trace.SpanContext) bool {
-	return a.TraceID() == b.TraceID() && a.SpanID() == b.SpanID()
 }

@@ -5,20 +5,17 @@ package tracedpubsub
 
 import (
 	"context"
-	"strconv"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
-	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/tracedpubsub/tracedpubsub/internal/subscription"
+	"github.com/tracedpubsub/tracedpubsub/internal/telemetry"
 )
 
 // silent is a Publisher that answers at once, always with the same command, so
@@ -46,12 +43,12 @@ var whatIsMeasured = []struct {
 }{{
 	"publish", "a duration and a message",
 	func(c *config, template string) {
-		c.publish(context.Background(), &publication{succeeding, nil, publishing, viaPublish}, template, "hello")
+		c.publish(context.Background(), &publication{succeeding, nil, telemetry.Publish, viaPublish}, template, "hello")
 	},
 }, {
 	"publish that fails", "the same with error.type",
 	func(c *config, template string) {
-		c.publish(context.Background(), &publication{failing, nil, publishing, viaPublish}, template, "hello")
+		c.publish(context.Background(), &publication{failing, nil, telemetry.Publish, viaPublish}, template, "hello")
 	},
 }, {
 	"loop body", "a message, and the duration of the body",
@@ -72,46 +69,6 @@ var succeeding, failing = silent{new(redis.IntCmd)}, func() silent {
 	cmd.SetErr(redis.ErrClosed)
 	return silent{cmd}
 }()
-
-// To record allocates nothing, for the first templates, with whatever comes of an
-// operation, exemplars included: the spans are sampled.
-func TestRecordingAllocatesNothing(t *testing.T) {
-	tp := sdktrace.NewTracerProvider()
-	t.Cleanup(func() { _ = tp.Shutdown(context.Background()) })
-	ctx, span := tp.Tracer("caller").Start(context.Background(), "caller")
-	defer span.End()
-	server := serverAttributes("tcp", "localhost:6379")
-	for name, mp := range map[string]metric.MeterProvider{
-		"SDK": newSDK(t), "dropped": newSDK(t, dropAll), "no-op": metricnoop.NewMeterProvider(), "absent": nil,
-	} {
-		t.Run(name, func(t *testing.T) {
-			c := newConfig(WithMeterProvider(mp))
-			p := &PubSub{cfg: c, server: server}
-			for i := range keptTemplates {
-				s := &spanStart{template: "user." + strconv.Itoa(i), server: server}
-				record := func() {
-					for _, s.operation = range []*operation{publishing, spublishing, creating, processing} {
-						for _, failure := range []attribute.KeyValue{{}, panicked, semconv.ErrorTypeOther} {
-							m := c.measurement(s)
-							m.begin(ctx)
-							m.end(ctx, failure)
-							m.count(ctx, failure)
-						}
-					}
-					p.countReconnect()
-					p.countError(subscription.ErrSilent)
-				}
-				// It runs once before what is counted.
-				if got := testing.AllocsPerRun(3, record); got != 0 {
-					t.Fatalf("%v allocations for template %d, want 0", got, i)
-				}
-			}
-			if kept := *c.metrics().prepared.templates.Load(); name != "SDK" && (len(kept) != 1 || kept[""].Load() != nil) {
-				t.Errorf("series are kept for %d templates, although nothing is recorded", len(kept))
-			}
-		})
-	}
-}
 
 // What metrics add to a whole publish, and to a whole loop body, is nothing.
 func TestMetricsAddNoAllocations(t *testing.T) {
@@ -150,18 +107,14 @@ func fewestAllocs(f func()) float64 {
 	return fewest
 }
 
-// Which providers are in force is asked for each message.
-func TestAskingForTheProvidersAllocatesNothing(t *testing.T) {
+// The propagator is looked up for each message.
+func TestAllocationsOfPropagatorLookup(t *testing.T) {
 	for name, c := range map[string]*config{
-		"global":   newConfig(),
-		"pointers": newConfig(WithTracerProvider(sdktrace.NewTracerProvider()), WithMeterProvider(newSDK(t)), WithPropagators(w3c)),
-		"structs":  newConfig(WithTracerProvider(tracenoop.NewTracerProvider()), WithMeterProvider(metricnoop.NewMeterProvider()), WithPropagators(propagation.Baggage{})),
+		"global": newConfig(),
+		"slice":  newConfig(WithPropagators(w3c)),
+		"struct": newConfig(WithPropagators(propagation.Baggage{})),
 	} {
-		if got := testing.AllocsPerRun(100, func() {
-			c.tracer()
-			c.metrics()
-			c.propagation()
-		}); got != 0 {
+		if got := testing.AllocsPerRun(100, func() { c.propagation() }); got != 0 {
 			t.Errorf("%s: %v allocations, want 0", name, got)
 		}
 	}

@@ -40,8 +40,8 @@ func TestInstruments(t *testing.T) {
 		{sentMessages, "{message}", "Number of messages producer attempted to send to the broker.", nil},
 		{consumedMessages, "{message}", "Number of messages that were delivered to the application.", nil},
 		{processDuration, "s", "Duration of processing operation.", advised},
-		{reconnects, "{reconnect}", "Number of connections of subscriptions that took the place of a lost one.", nil},
-		{subscribeErrors, "{error}", "Number of times that a subscription lost its connection, could not connect, or had a name refused or taken away.", nil},
+		{reconnects, "{reconnect}", "Number of times that a subscription replaced a lost connection.", nil},
+		{subscribeErrors, "{error}", "Number of times that a subscription lost its connection, failed to connect, or had a channel or pattern refused or removed by the server.", nil},
 	}
 	meters, rdb := newMetering(t), redistest.Start(t).Client()
 	recordToAll(t, rdb, tracedpubsub.Wrap(rdb, meters.option(), tracedpubsub.WithErrorHandler(func(error) {})), meters)

@@ -6,7 +6,6 @@ package tracedpubsub
 import (
 	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel"
@@ -14,6 +13,8 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/telemetry"
 )
 
 // Option changes one default of this package. A nil value or function given to
@@ -47,7 +48,7 @@ const (
 func WithTracerProvider(tp trace.TracerProvider) Option {
 	return optionFunc(func(c *config) {
 		if tp != nil {
-			c.tracerProvider = tp
+			c.telemetry.TracerProvider = tp
 		}
 	})
 }
@@ -62,7 +63,7 @@ func WithTracerProvider(tp trace.TracerProvider) Option {
 func WithMeterProvider(mp metric.MeterProvider) Option {
 	return optionFunc(func(c *config) {
 		if mp != nil {
-			c.meterProvider = mp
+			c.telemetry.MeterProvider = mp
 		}
 	})
 }
@@ -159,7 +160,7 @@ func WithDestinationTemplate(template func(channel string) string) Option {
 func WithAttributes(attributes ...attribute.KeyValue) Option {
 	attributes = slices.Clone(attributes)
 	return optionFunc(func(c *config) {
-		c.attributes = append(slices.Clip(c.attributes), attributes...)
+		c.telemetry.Attributes = append(slices.Clip(c.telemetry.Attributes), attributes...)
 	})
 }
 
@@ -208,24 +209,19 @@ func WithBatchSpanOnly() Option {
 // config is what the options add up to. It does not change once it is made,
 // apart from its caches.
 type config struct {
-	tracerProvider trace.TracerProvider          // nil: the global one
-	meterProvider  metric.MeterProvider          // nil: the global one
+	telemetry      telemetry.Telemetry
 	propagator     propagation.TextMapPropagator // nil: the global one, or W3C
 	relation       Relation
 	publicEndpoint bool
 	filter         func(channel string) bool   // nil: all channels
 	envelopeFilter func(channel string) bool   // nil: all channels
 	template       func(channel string) string // nil: none
-	attributes     []attribute.KeyValue
 	errorHandler   func(error)
 	channelSize    int
 	batchSpanOnly  bool
 
-	tracers     atomic.Pointer[tracerOf]
-	meters      atomic.Pointer[instruments]
-	propagators atomic.Pointer[propagatorOf]
-	servers     atomic.Pointer[serverOf]
-	starts      sync.Pool // of *startOptions
+	propagators  atomic.Pointer[propagatorOf]
+	cachedServer atomic.Pointer[cachedServer]
 }
 
 // defaultConfig is that of the functions that take no options.
@@ -236,6 +232,8 @@ func newConfig(opts ...Option) *config {
 		errorHandler: otel.Handle,
 		channelSize:  100,
 	}
+	c.telemetry.ScopeName, c.telemetry.ScopeVersion = ScopeName, Version
+	c.telemetry.HandleError = c.handle
 	for _, opt := range opts {
 		if opt != nil {
 			opt.apply(c)

@@ -9,8 +9,8 @@ import (
 	"sync"
 
 	"github.com/redis/go-redis/v9"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/telemetry"
 )
 
 // Publisher is what publishes: a *redis.Client, *redis.ClusterClient,
@@ -43,7 +43,7 @@ func Publish(ctx context.Context, rdb Publisher, channel string, payload any) *r
 	if c, ok := rdb.(*Client); ok {
 		return c.Publish(ctx, channel, payload)
 	}
-	return defaultConfig.publish(ctx, &publication{rdb, rdb, publishing, viaPublish}, channel, payload)
+	return defaultConfig.publish(ctx, &publication{rdb, rdb, telemetry.Publish, viaPublish}, channel, payload)
 }
 
 // SPublish is [Publish] for a sharded channel.
@@ -51,7 +51,7 @@ func SPublish(ctx context.Context, rdb ShardPublisher, channel string, payload a
 	if c, ok := rdb.(*Client); ok {
 		return c.SPublish(ctx, channel, payload)
 	}
-	return defaultConfig.publish(ctx, &publication{rdb, rdb, spublishing, viaSPublish}, channel, payload)
+	return defaultConfig.publish(ctx, &publication{rdb, rdb, telemetry.SPublish, viaSPublish}, channel, payload)
 }
 
 // Client publishes and subscribes with options. It adds nothing to the client
@@ -87,7 +87,7 @@ func (c *Client) PublishTo(ctx context.Context, p Publisher, channel string, pay
 	if other, ok := p.(*Client); ok {
 		p = other.rdb
 	}
-	return c.cfg.publish(ctx, &publication{p, c.rdb, publishing, viaPublish}, channel, payload)
+	return c.cfg.publish(ctx, &publication{p, c.rdb, telemetry.Publish, viaPublish}, channel, payload)
 }
 
 // SPublishTo is [Client.PublishTo] for a sharded channel.
@@ -95,14 +95,14 @@ func (c *Client) SPublishTo(ctx context.Context, p ShardPublisher, channel strin
 	if other, ok := p.(*Client); ok {
 		p = other.rdb
 	}
-	return c.cfg.publish(ctx, &publication{p, c.rdb, spublishing, viaSPublish}, channel, payload)
+	return c.cfg.publish(ctx, &publication{p, c.rdb, telemetry.SPublish, viaSPublish}, channel, payload)
 }
 
 // publication says through what a message is published, and how.
 type publication struct {
 	rdb       any // a Publisher or a ShardPublisher, as send needs it
 	client    any // whose server it is
-	operation *operation
+	operation *telemetry.Operation
 	send      func(ctx context.Context, rdb any, channel string, message any) *redis.IntCmd
 }
 
@@ -119,20 +119,17 @@ func (c *config) publish(ctx context.Context, p *publication, channel string, pa
 		return p.send(ctx, p.rdb, channel, payload)
 	}
 	deferred := isDeferred(p.rdb)
-	start := spanStart{
-		operation: p.operation,
-		channel:   channel,
-		template:  c.templateOf(channel),
-		server:    c.server(p.client),
+	start := telemetry.SpanStart{
+		Operation:   p.operation,
+		Destination: channel,
+		Template:    c.templateOf(channel),
+		Server:      c.server(p.client),
 	}
 	if deferred {
-		start.operation = creating
+		start.Operation = telemetry.Create
 	}
-	ctx, span := c.startSpan(ctx, &start)
-	measured := c.measurement(&start)
-	measured.begin(ctx)
-	failure := panicked
-	defer func() { endProducer(ctx, span, &measured, failure, 1) }()
+	ctx, span := c.telemetry.Start(ctx, &start)
+	defer span.End()
 
 	message, enveloped, err := c.message(ctx, channel, payload)
 	if !enveloped {
@@ -142,28 +139,12 @@ func (c *config) publish(ctx context.Context, p *publication, channel string, pa
 	if !deferred {
 		err = cmd.Err()
 	}
-	failure = attribute.KeyValue{}
-	if err != nil {
-		failure = publishErrorType(err)
-		fail(span, failure, err.Error())
-	} else if !deferred {
-		recordReceivers(span, p.rdb, cmd.Val())
+	span.Returned(err)
+	// In a cluster the reply counts the clients of one node, and would mislead.
+	if _, single := p.rdb.(*redis.Client); single && err == nil {
+		span.SetReceivers(cmd.Val())
 	}
 	return cmd
-}
-
-// endProducer ends what began with the span of a producer. What has not said by
-// then how it went has panicked. The messages are counted here if they all went
-// the same way.
-func endProducer(ctx context.Context, span trace.Span, measured *measurement, failure attribute.KeyValue, messages int) {
-	if failure == panicked {
-		failPanic(span, "panic while publishing")
-	}
-	measured.end(ctx, failure)
-	for range messages {
-		measured.count(ctx, failure)
-	}
-	span.End()
 }
 
 // isDeferred says whether rdb queues a command and returns before it has its
@@ -179,27 +160,6 @@ func isDeferred(rdb any) bool {
 	}
 	return false
 }
-
-// recordReceivers records how many clients got the message. In a cluster the
-// reply counts the clients of one node, and would mislead.
-func recordReceivers(span trace.Span, rdb any, receivers int64) {
-	if _, ok := rdb.(*redis.Client); !ok || !span.IsRecording() {
-		return
-	}
-	if receivers >= 0 && receivers < int64(len(fewReceivers)) {
-		span.SetAttributes(fewReceivers[receivers]...)
-		return
-	}
-	span.SetAttributes(receiversKey.Int64(receivers))
-}
-
-// fewReceivers are the attributes for the usual numbers, ready.
-var fewReceivers = func() (few [64][]attribute.KeyValue) {
-	for n := range few {
-		few[n] = []attribute.KeyValue{receiversKey.Int(n)}
-	}
-	return few
-}()
 
 // message is what goes to go-redis for payload: an envelope, the payload itself, or
 // something that go-redis refuses with the error that is returned beside it.

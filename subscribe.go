@@ -11,9 +11,9 @@ import (
 	"sync"
 
 	"github.com/redis/go-redis/v9"
-	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/tracedpubsub/tracedpubsub/internal/subscription"
+	"github.com/tracedpubsub/tracedpubsub/internal/telemetry"
 )
 
 // Subscriber opens subscriptions. *redis.Client, *redis.ClusterClient, *redis.Ring,
@@ -73,7 +73,7 @@ func (c *Client) SSubscribe(ctx context.Context, channels ...string) *PubSub {
 // worker pool: each message goes to exactly one of them.
 type PubSub struct {
 	cfg    *config
-	server []attribute.KeyValue
+	server *telemetry.Server
 	sub    *subscription.Subscription
 
 	messages chan *Message // read, and not yet handed over
@@ -182,10 +182,3 @@ func (p *PubSub) String() string {
 	}
 	return fmt.Sprintf("PubSub(%s)", strings.Join(names, ", "))
 }
-
-// observer reports and counts what happens to a subscription.
-type observer struct{ *PubSub }
-
-func (o observer) Failed(err error)               { o.countError(err) }
-func (o observer) Reconnected()                   { o.countReconnect() }
-func (o observer) Report(f *subscription.Failure) { o.cfg.handle((*SubscriptionError)(f)) }

@@ -8,34 +8,11 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/trace"
-
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// The global provider and the global propagator are looked up on each call, so
-// that one that is set later counts. What is made from them is kept for as long
-// as they stay the same; that of an option is always the same.
-
-type tracerOf struct {
-	provider trace.TracerProvider
-	tracer   trace.Tracer
-}
-
-func (c *config) tracer() trace.Tracer {
-	kept, provider := c.tracers.Load(), c.tracerProvider
-	if provider == nil {
-		provider = otel.GetTracerProvider()
-	}
-	if kept != nil && (c.tracerProvider != nil || identical(kept.provider, provider)) {
-		return kept.tracer
-	}
-	tracer := provider.Tracer(ScopeName,
-		trace.WithInstrumentationVersion(Version),
-		trace.WithSchemaURL(semconv.SchemaURL))
-	c.tracers.Store(&tracerOf{provider, tracer})
-	return tracer
-}
+// The global propagator is looked up on each call, so that one that is set later
+// counts. What is known of it is kept for as long as it stays the same; that of an
+// option is always the same.
 
 // propagatorOf is a propagator and what there is to know of it.
 type propagatorOf struct {
