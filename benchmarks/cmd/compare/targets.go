@@ -124,7 +124,7 @@ func (c *checker) publishing() {
 	for _, size := range []int{b.Small, b.Medium} {
 		c.faster("P2", b.Publish, setting(b.Text, size, b.Sampled), b.Library, b.Redisotel, 1.25)
 	}
-	limits := map[b.Sampling]float64{b.Sampled: 6, b.Unsampled: 4, b.NoOp: 2}
+	limits := map[b.Sampling]float64{b.Sampled: 7, b.Unsampled: 5, b.NoOp: 3}
 	for _, kind := range b.Kinds {
 		for _, sampling := range b.Samplings {
 			s := setting(kind, b.Medium, sampling)
@@ -142,7 +142,7 @@ func (c *checker) receiving() {
 	c.faster("P5", b.Receive, setting(b.Text, b.Small, b.Unsampled), b.Library, b.Tutorial, 2.5)
 	c.faster("P5", b.Receive, setting(b.JSON, b.Medium, b.Sampled), b.Library, b.Tutorial, 2.5)
 	c.faster("P5", b.Receive, setting(b.JSON, b.Medium, b.Unsampled), b.Library, b.Tutorial, 2.5)
-	limits := map[b.Sampling]float64{b.Sampled: 8, b.Unsampled: 6}
+	limits := map[b.Sampling]float64{b.Sampled: 9, b.Unsampled: 7}
 	for _, sampling := range []b.Sampling{b.Sampled, b.Unsampled} {
 		for _, s := range []b.Setting{setting(b.Text, b.Small, sampling), setting(b.JSON, b.Medium, sampling), setting(b.Binary, b.Medium, sampling)} {
 			most := limits[sampling]
