@@ -27,27 +27,19 @@ func (p *PubSub) Messages(ctx context.Context) iter.Seq2[context.Context, *Messa
 	return func(yield func(context.Context, *Message) bool) {
 		for {
 			m, err := p.ReceiveMessage(ctx)
-			if err != nil || !m.within(ctx, yield) {
+			if err != nil {
+				return
+			}
+			more := false
+			m.process(ctx, func(ctx context.Context, m *Message) error {
+				more = yield(ctx, m)
+				return nil
+			})
+			if !more {
 				return
 			}
 		}
 	}
-}
-
-// within calls body in the consumer span of m.
-func (m *Message) within(ctx context.Context, body func(context.Context, *Message) bool) bool {
-	ctx, span := m.start(ctx)
-	returned := false
-	defer func() {
-		if !returned {
-			span.Panicked("panic in the loop body")
-		}
-		span.End()
-	}()
-	more := body(ctx, m)
-	span.Returned(nil)
-	returned = true
-	return more
 }
 
 // Process calls handle for each message, in a consumer span like the body of a loop
@@ -70,30 +62,25 @@ func (p *PubSub) Process(ctx context.Context, handle func(context.Context, *Mess
 	}
 }
 
+// process calls handle in the consumer span of m. A panic is raised again when the span
+// has ended.
 func (m *Message) process(ctx context.Context, handle func(context.Context, *Message) error) {
 	ctx, span := m.start(ctx)
 	returned := false
 	defer func() {
 		if !returned {
 			v := recover()
-			span.Panicked(panicText(v))
 			if v != nil {
 				defer panic(v)
+				span.Panicked(fmt.Sprint(v))
+			} else { // t.FailNow does that
+				span.Panicked("the handler ended its goroutine")
 			}
 		}
 		span.End()
 	}()
 	span.Returned(handle(ctx, m))
 	returned = true
-}
-
-// panicText describes what recover has returned for a handler that did not
-// return: nil if it ended its goroutine, as t.FailNow does.
-func panicText(v any) string {
-	if v == nil {
-		return "the handler ended its goroutine"
-	}
-	return fmt.Sprint(v)
 }
 
 // Channel returns the Go channel on which the messages arrive, for select loops. It

@@ -54,7 +54,7 @@ var whatIsMeasured = []struct {
 	"loop body", "a message, and the duration of the body",
 	func(c *config, template string) {
 		m := &Message{cfg: c, Channel: template, template: template}
-		m.within(context.Background(), func(context.Context, *Message) bool { return true })
+		m.process(context.Background(), func(context.Context, *Message) error { return nil })
 	},
 }, {
 	"handler that fails", "the same with error.type",
