@@ -14,13 +14,14 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // startACLServer starts a server with a user "limited" who may subscribe to the
 // given channels alone, and returns a function that changes which these are.
-func startACLServer(t *testing.T, channels ...string) (s *subject, rdb *redis.Client, allow func(channels ...string)) {
+func startACLServer(t *testing.T, channels ...string) (s *tracetest.Subject, rdb *redis.Client, allow func(channels ...string)) {
 	t.Helper()
-	server, rdb := startServer(t)
+	server, rdb := tracetest.StartServer(t)
 	allow = func(channels ...string) {
 		t.Helper()
 		args := []any{"ACL", "SETUSER", "limited", "on", ">secret", "+@all", "resetchannels"}
@@ -32,7 +33,7 @@ func startACLServer(t *testing.T, channels ...string) (s *subject, rdb *redis.Cl
 		}
 	}
 	allow(channels...)
-	s = subjectOf(t, &redis.Options{Addr: server.Addr(), Username: "limited", Password: "secret"})
+	s = tracetest.NewSubjectWithOptions(t, &redis.Options{Addr: server.Addr(), Username: "limited", Password: "secret"})
 	return s, rdb, allow
 }
 
@@ -55,35 +56,35 @@ func assertRefused(t *testing.T, err error, op string, names ...string) {
 func TestARefusedSubscription(t *testing.T) {
 	for _, tt := range []struct {
 		name, reason string
-		heard        func(t *testing.T, s *subject, sub *tracedpubsub.PubSub) error
+		heard        func(t *testing.T, s *tracetest.Subject, sub *tracedpubsub.PubSub) error
 	}{
-		{"Ready", "who asks gets the answer", func(t *testing.T, _ *subject, sub *tracedpubsub.PubSub) error {
-			return sub.Ready(testContext(t))
+		{"Ready", "who asks gets the answer", func(t *testing.T, _ *tracetest.Subject, sub *tracedpubsub.PubSub) error {
+			return sub.Ready(tracetest.Context(t))
 		}},
-		{"error handler", "nobody has asked", func(t *testing.T, s *subject, sub *tracedpubsub.PubSub) error {
+		{"error handler", "nobody has asked", func(t *testing.T, s *tracetest.Subject, sub *tracedpubsub.PubSub) error {
 			_ = sub.Channel()
-			return s.reports.first(t, "subscribe", "forbidden").SubscriptionError
+			return s.Reports.WaitFor(t, "subscribe", "forbidden").SubscriptionError
 		}},
-		{"Ready later", "it had been reported before, and is still so", func(t *testing.T, s *subject, sub *tracedpubsub.PubSub) error {
+		{"Ready later", "it had been reported before, and is still so", func(t *testing.T, s *tracetest.Subject, sub *tracedpubsub.PubSub) error {
 			_ = sub.Channel()
-			s.reports.await(t, "subscribe", "forbidden")
-			return sub.Ready(testContext(t))
+			s.Reports.WaitFor(t, "subscribe", "forbidden")
+			return sub.Ready(tracetest.Context(t))
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, rdb, allow := startACLServer(t, "a", "b", "c")
-			sub := s.subscribe(t, "a", "forbidden", "b", "c")
+			sub := s.Subscription(t, "a", "forbidden", "b", "c")
 			assertRefused(t, tt.heard(t, s, sub), "subscribe", "forbidden")
 			for _, channel := range []string{"a", "b", "c"} {
-				waitForListeners(t, rdb, channel, 1)
-				publishRaw(t, rdb, channel, "on "+channel)
+				tracetest.WaitForSubscribers(t, rdb, channel, 1)
+				tracetest.PublishRaw(t, rdb, channel, "on "+channel)
 			}
-			assertReceives(t, sub, "on a", "on b", "on c")
+			tracetest.AssertReceives(t, sub, "on a", "on b", "on c")
 			allow("a", "b", "c", "forbidden")
-			waitForListeners(t, rdb, "forbidden", 1)
-			publishRaw(t, rdb, "forbidden", "not any more")
-			assertReceives(t, sub, "not any more")
-			mustBeReady(t, sub)
+			tracetest.WaitForSubscribers(t, rdb, "forbidden", 1)
+			tracetest.PublishRaw(t, rdb, "forbidden", "not any more")
+			tracetest.AssertReceives(t, sub, "not any more")
+			tracetest.WaitReady(t, sub)
 			if t.Failed() {
 				t.Logf("this row is here because: %s", tt.reason)
 			}
@@ -96,10 +97,10 @@ func TestEachKindIsRefused(t *testing.T) {
 	for _, kind := range kindsOfNames {
 		t.Run(kind.name, func(t *testing.T) {
 			s, _, _ := startACLServer(t, "a")
-			sub := kind.start(s.Client, testContext(t), "forbidden")
+			sub := kind.start(s.Client, tracetest.Context(t), "forbidden")
 			defer sub.Close()
 			op := map[string]string{"channels": "subscribe", "patterns": "psubscribe", "sharded channels": "ssubscribe"}[kind.name]
-			assertRefused(t, sub.Ready(testContext(t)), op, "forbidden")
+			assertRefused(t, sub.Ready(tracetest.Context(t)), op, "forbidden")
 		})
 	}
 }
@@ -110,28 +111,28 @@ func TestARefusedNameIsGivenUp(t *testing.T) {
 	s, rdb, allow := startACLServer(t, "a")
 	subscription := make(chan *tracedpubsub.PubSub, 1)
 	gaveUp := make(chan error, 10)
-	client := tracedpubsub.Wrap(s.rdb, tracedpubsub.WithTracerProvider(s.spans), tracedpubsub.WithErrorHandler(func(err error) {
+	client := tracedpubsub.Wrap(s.RDB, tracedpubsub.WithTracerProvider(s.Spans), tracedpubsub.WithErrorHandler(func(err error) {
 		sub := <-subscription
 		subscription <- sub
 		if e, ok := errors.AsType[*tracedpubsub.SubscriptionError](err); ok {
 			gaveUp <- sub.Unsubscribe(t.Context(), e.Channels...)
 		}
 	}))
-	sub := client.Subscribe(testContext(t), "a", "forbidden")
+	sub := client.Subscribe(tracetest.Context(t), "a", "forbidden")
 	defer sub.Close()
 	subscription <- sub
 	_ = sub.Channel()
 	if err := <-gaveUp; err != nil {
 		t.Fatalf("Unsubscribe: %v", err)
 	}
-	mustBeReady(t, sub)
+	tracetest.WaitReady(t, sub)
 	allow("a", "forbidden") // its connection stays: nothing is taken away
 	if err := sub.Subscribe(t.Context(), "forbidden"); err != nil {
 		t.Fatal(err)
 	}
-	mustBeReady(t, sub)
-	publishRaw(t, rdb, "forbidden", "by our own wish")
-	assertReceives(t, sub, "by our own wish")
+	tracetest.WaitReady(t, sub)
+	tracetest.PublishRaw(t, rdb, "forbidden", "by our own wish")
+	tracetest.AssertReceives(t, sub, "by our own wish")
 	if n := len(gaveUp); n > 0 {
 		t.Errorf("%d more reports", n)
 	}
@@ -144,44 +145,36 @@ func TestAPermissionIsTakenAway(t *testing.T) {
 		forbidden = append(forbidden, fmt.Sprintf("forbidden %d", i))
 	}
 	s, rdb, allow := startACLServer(t, "*")
-	sub := s.subscribed(t, append(forbidden, "allowed")...)
+	sub := s.ReadySubscription(t, append(forbidden, "allowed")...)
 	taken := time.Now()
 	allow("allowed")
-	got := s.reports.first(t, "subscribe", forbidden[0])
+	got := s.Reports.WaitFor(t, "subscribe", forbidden[0])
 	assertRefused(t, got.SubscriptionError, "subscribe", got.Channels...)
-	waitForListeners(t, rdb, "allowed", 1)
+	tracetest.WaitForSubscribers(t, rdb, "allowed", 1)
 	heard := time.Now()
-	publishRaw(t, rdb, "allowed", "still")
-	assertReceives(t, sub, "still")
+	tracetest.PublishRaw(t, rdb, "allowed", "still")
+	tracetest.AssertReceives(t, sub, "still")
 
 	// What is heard again was deaf, however many others still are.
-	again := s.reports.first(t, "receive", "allowed")
-	if again.at.Add(-again.Downtime).After(taken) || again.at.Before(taken) {
-		t.Errorf("%v at %v does not cover what came after %v until before %v", again.Error(), again.at, taken, heard)
+	again := s.Reports.WaitFor(t, "receive", "allowed")
+	if again.At.Add(-again.Downtime).After(taken) || again.At.Before(taken) {
+		t.Errorf("%v at %v does not cover what came after %v until before %v", again.Error(), again.At, taken, heard)
 	}
 
 	allow("*")
-	mustBeReadyAgain(t, sub)
+	tracetest.EventuallyReady(t, sub)
 	for _, channel := range forbidden {
-		publishRaw(t, rdb, channel, channel)
+		tracetest.PublishRaw(t, rdb, channel, channel)
 	}
-	assertReceives(t, sub, forbidden...)
-}
-
-// mustBeReadyAgain is mustBeReady where an attempt may still fail before one
-// that does not.
-func mustBeReadyAgain(t *testing.T, sub *tracedpubsub.PubSub) {
-	t.Helper()
-	ctx := testContext(t)
-	eventuallyHolds(t, "the subscription is ready", func() bool { return sub.Ready(ctx) == nil })
+	tracetest.AssertReceives(t, sub, forbidden...)
 }
 
 // All that is refused comes out, not the last alone.
 func TestEveryRefusedNameIsReported(t *testing.T) {
 	s, _, _ := startACLServer(t, "a")
-	sub := s.subscribe(t, "a", "x", "y", "z")
+	sub := s.Subscription(t, "a", "x", "y", "z")
 	_ = sub.Channel()
-	s.reports.wait(t, "x, y and z", func(got []trouble) bool {
+	s.Reports.WaitUntil(t, "x, y and z", func(got []tracetest.Report) bool {
 		var names []string
 		for _, e := range got {
 			names = append(names, e.Channels...)

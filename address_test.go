@@ -18,6 +18,7 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // fakeSentinel is a Sentinel that knows one master. It has no replicas and no
@@ -150,12 +151,12 @@ func dialing(addr string) func(ctx context.Context, network, _ string) (net.Conn
 func TestServerAddress(t *testing.T) {
 	for _, row := range servers {
 		t.Run(row.name, func(t *testing.T) {
-			ctx, rec := testContext(t), newRecorder(t)
+			ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 			rdb, want := row.client(t)
 			t.Cleanup(func() { _ = rdb.Close() })
 			client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec))
-			sub := readySub(t, client.Subscribe(ctx, "reports"))
-			assertSent(t, client.Publish(ctx, "reports", "hello"))
+			sub := tracetest.ReadySub(t, client.Subscribe(ctx, "reports"))
+			tracetest.AssertSent(t, client.Publish(ctx, "reports", "hello"))
 			for range sub.Messages(ctx) {
 				break
 			}
@@ -167,15 +168,15 @@ func TestServerAddress(t *testing.T) {
 			_, span := client.FromRedis(&redis.Message{Channel: "reports"}).Start(ctx)
 			span.End()
 
-			spans := rec.spans(t, 4)
+			spans := rec.Spans(t, 4)
 			published := want
 			if row.counts {
-				published = append([]attribute.KeyValue{heardBy(1)}, want...)
+				published = append([]attribute.KeyValue{tracetest.Receivers(1)}, want...)
 			}
-			assertAttributes(t, spans[0], messaging("publish", "reports", published...)...)
-			assertAttributes(t, spans[1], messaging("process", "reports", want...)...)
-			assertAttributes(t, spans[2], messaging("create", "reports", want...)...)
-			assertAttributes(t, spans[3], messaging("process", "reports", want...)...)
+			tracetest.AssertAttributes(t, spans[0], tracetest.Messaging("publish", "reports", published...)...)
+			tracetest.AssertAttributes(t, spans[1], tracetest.Messaging("process", "reports", want...)...)
+			tracetest.AssertAttributes(t, spans[2], tracetest.Messaging("create", "reports", want...)...)
+			tracetest.AssertAttributes(t, spans[3], tracetest.Messaging("process", "reports", want...)...)
 		})
 	}
 }
@@ -183,14 +184,14 @@ func TestServerAddress(t *testing.T) {
 // One set of options may be used for several clients: the functions without
 // options are.
 func TestServerAddressOfEachClient(t *testing.T) {
-	rec := newRecorder(t)
-	setGlobalTracer(t, rec)
-	ctx, one, other := testContext(t), redistest.Start(t).Client(), redistest.Start(t).Client()
+	rec := tracetest.NewRecorder(t)
+	tracetest.SetGlobalTracer(t, rec)
+	ctx, one, other := tracetest.Context(t), redistest.Start(t).Client(), redistest.Start(t).Client()
 	for i, rdb := range []*redis.Client{one, other, one, other} {
-		assertSent(t, tracedpubsub.Publish(ctx, rdb, "reports", "hello"))
-		assertAttributes(t, rec.spans(t, i+1)[i], served(rdb, "publish", "reports", heardBy(0))...)
+		tracetest.AssertSent(t, tracedpubsub.Publish(ctx, rdb, "reports", "hello"))
+		tracetest.AssertAttributes(t, rec.Spans(t, i+1)[i], tracetest.MessagingOn(rdb, "publish", "reports", tracetest.Receivers(0))...)
 	}
 	_, span := tracedpubsub.FromRedis(&redis.Message{Channel: "reports"}).Start(ctx)
 	span.End()
-	assertAttributes(t, rec.spans(t, 5)[4], messaging("process", "reports")...)
+	tracetest.AssertAttributes(t, rec.Spans(t, 5)[4], tracetest.Messaging("process", "reports")...)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // dials remembers when a client dialed.
@@ -70,14 +71,14 @@ func (d *dials) close(closed bool) {
 // then.
 func TestBackoff(t *testing.T) {
 	t.Parallel()
-	server, rdb := startServer(t)
+	server, rdb := tracetest.StartServer(t)
 	d := new(dials)
-	s := subjectOf(t, &redis.Options{Addr: server.Addr(), Dialer: d.dial})
-	sub := s.subscribed(t, "a", "b")
+	s := tracetest.NewSubjectWithOptions(t, &redis.Options{Addr: server.Addr(), Dialer: d.dial})
+	sub := s.ReadySubscription(t, "a", "b")
 	server.Kill()
 	down := time.Now()
 	const attempts = 10
-	eventuallyHolds(t, "there were ten attempts", func() bool { return d.failures() >= attempts })
+	tracetest.Eventually(t, "there were ten attempts", func() bool { return d.failures() >= attempts })
 
 	at := d.all()[1:] // the first connection was good
 	unlike := false
@@ -99,25 +100,25 @@ func TestBackoff(t *testing.T) {
 
 	server.Restart()
 	up := time.Now()
-	waitForListeners(t, rdb, "a", 1)
-	publishRaw(t, rdb, "a", "first")
-	assertReceives(t, sub, "first")
+	tracetest.WaitForSubscribers(t, rdb, "a", 1)
+	tracetest.PublishRaw(t, rdb, "a", "first")
+	tracetest.AssertReceives(t, sub, "first")
 	if took := time.Since(up); took > 2*time.Second {
 		t.Errorf("the first message came %v after the server, want 2s", took)
 	}
-	s.assertOutage(t, d, down, up)
+	assertOutage(t, s, d, down, up)
 }
 
 // assertOutage asserts that an outage was reported as it was.
-func (s *subject) assertOutage(t *testing.T, d *dials, down, up time.Time) {
+func assertOutage(t *testing.T, s *tracetest.Subject, d *dials, down, up time.Time) {
 	t.Helper()
-	last := s.reports.first(t, "receive", "a")
-	if began := last.at.Add(-last.Downtime); began.After(down) || last.at.Before(up) {
+	last := s.Reports.WaitFor(t, "receive", "a")
+	if began := last.At.Add(-last.Downtime); began.After(down) || last.At.Before(up) {
 		t.Errorf("the last report, %v, is not about all the time from %v to %v", last.Error(), down, up)
 	}
 	failures := 0
 	recent := make(map[string]time.Time)
-	for _, e := range s.reports.all() {
+	for _, e := range s.Reports.All() {
 		if !slices.Equal(e.Channels, []string{"a", "b"}) || e.Count < 1 || e.Downtime <= 0 || !strings.HasPrefix(e.Error(), "tracedpubsub: ") {
 			t.Errorf("reported was %#v", e.SubscriptionError)
 		}
@@ -127,10 +128,10 @@ func (s *subject) assertOutage(t *testing.T, d *dials, down, up time.Time) {
 				t.Errorf("reported was %v, want a connection refused", e.Error())
 			}
 		}
-		if before := recent[e.Op]; e.at.Sub(before) < 900*time.Millisecond {
-			t.Errorf("%v was reported %v after the time before", e.Error(), e.at.Sub(before))
+		if before := recent[e.Op]; e.At.Sub(before) < 900*time.Millisecond {
+			t.Errorf("%v was reported %v after the time before", e.Error(), e.At.Sub(before))
 		}
-		recent[e.Op] = e.at
+		recent[e.Op] = e.At
 	}
 	// Those of the last second were about to be reported, when they were over.
 	if failures > d.failures() || failures < d.failures()/2 {
@@ -144,7 +145,7 @@ func testUnreachableCluster(t *testing.T, c *cluster) {
 	s := c.subject(t, func(o *redis.ClusterOptions) {
 		o.Dialer, o.DialerRetries, o.MaxRetries = d.dial, 1, -1
 	})
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	channels := make([]string, 1000)
 	for i := range channels {
 		channels[i] = fmt.Sprintf("unreachable-%d", i)
@@ -155,7 +156,7 @@ func testUnreachableCluster(t *testing.T, c *cluster) {
 		t.Errorf("%d dials for one attempt", n)
 	}
 	var err error
-	returnsPromptly(t, "Ready", func() { err = sub.Ready(ctx) })
+	tracetest.ReturnsPromptly(t, "Ready", func() { err = sub.Ready(ctx) })
 	e, ok := errors.AsType[*tracedpubsub.SubscriptionError](err)
 	if !ok || len(e.Channels) != len(channels) || !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("Ready: %v, want all names", err)
@@ -163,14 +164,14 @@ func testUnreachableCluster(t *testing.T, c *cluster) {
 	if err := sub.Subscribe(ctx, "plain"); err != nil {
 		t.Errorf("Subscribe: %v", err)
 	}
-	s.reports.await(t, "connect", "plain")
-	s.reports.await(t, "connect", channels[0])
+	s.reports.WaitFor(t, "connect", "plain")
+	s.reports.WaitFor(t, "connect", channels[0])
 	d.close(false)
-	mustBeReadyAgain(t, sub)
+	tracetest.EventuallyReady(t, sub)
 	s.assertSubscriptionsInAll(t, 4) // one of them is for the plain one
 	s.assertHears(t, sub, 1, channels[:50]...)
 	if err := s.rdb.Publish(ctx, "plain", "plain").Err(); err != nil {
 		t.Fatal(err)
 	}
-	assertReceives(t, sub, "plain")
+	tracetest.AssertReceives(t, sub, "plain")
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // callsThatWait are the methods that wait until their ctx ends.
@@ -55,7 +56,7 @@ func assertCancels(t *testing.T, sub *tracedpubsub.PubSub, unanswered bool) {
 			{"a deadline while it waits", expired, context.DeadlineExceeded},
 			{"canceled before", canceled, context.Canceled},
 		} {
-			returnsPromptly(t, tt.name+" "+end.reason, func() {
+			tracetest.ReturnsPromptly(t, tt.name+" "+end.reason, func() {
 				if err := tt.wait(end.ctx, sub); !errors.Is(err, end.want) {
 					t.Errorf("%s, %s (%s): %v, want %v", tt.name, end.reason, tt.reason, err, end.want)
 				}
@@ -65,31 +66,29 @@ func assertCancels(t *testing.T, sub *tracedpubsub.PubSub, unanswered bool) {
 }
 
 func TestCancel(t *testing.T) {
-	server, rdb := startServer(t)
-	s := newSubject(t, server.Addr())
-	sub := s.subscribed(t, "a")
+	server, rdb := tracetest.StartServer(t)
+	s := tracetest.NewSubject(t, server.Addr())
+	sub := s.ReadySubscription(t, "a")
 	assertCancels(t, sub, false)
-	publishRaw(t, rdb, "a", "usable")
-	assertReceives(t, sub, "usable")
-	if reports := s.reports.all(); len(reports) > 0 {
-		t.Errorf("canceling is no fault, but reported was %v", printed(reports))
-	}
+	tracetest.PublishRaw(t, rdb, "a", "usable")
+	tracetest.AssertReceives(t, sub, "usable")
+	s.Reports.AssertNone(t)
 }
 
 // Ready of a name that the server never says a word about.
 func TestCancelWithoutAnAnswer(t *testing.T) {
-	fake := startFakeRedis(t, func(c *fakeConn, command []string) {
+	fake := tracetest.StartFakeRedis(t, func(c *tracetest.FakeConn, command []string) {
 		if command[0] == "subscribe" && command[1] == "late" {
-			c.message("a", "usable")
+			c.Message("a", "usable")
 			return
 		}
-		c.answer(command)
+		c.Answer(command)
 	})
-	sub := newSubject(t, fake.addr()).subscribed(t, "a")
+	sub := tracetest.NewSubject(t, fake.Addr()).ReadySubscription(t, "a")
 	assertCancels(t, sub, false)
 	if err := sub.Subscribe(t.Context(), "late"); err != nil {
 		t.Fatal(err)
 	}
-	assertReceives(t, sub, "usable")
+	tracetest.AssertReceives(t, sub, "usable")
 	assertCancels(t, sub, true)
 }

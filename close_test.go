@@ -12,11 +12,12 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // closingState is a subscription that is about to be closed.
 type closingState struct {
-	*subject
+	*tracetest.Subject
 	sub  *tracedpubsub.PubSub
 	rdb  *redis.Client
 	kill func()        // the server
@@ -27,10 +28,10 @@ type closingState struct {
 
 // consume starts a loop in each way; each is told of the messages.
 func (e *closingState) consume(t *testing.T, each func(*tracedpubsub.Message)) {
-	ctx := testContext(t)
-	for _, way := range consumptions {
+	ctx := tracetest.Context(t)
+	for _, way := range tracetest.Consumers {
 		e.loops.Go(func() {
-			way.consume(ctx, e.sub, func(m *tracedpubsub.Message) bool {
+			way.Consume(ctx, e.sub, func(m *tracedpubsub.Message) bool {
 				each(m)
 				return true
 			})
@@ -41,17 +42,17 @@ func (e *closingState) consume(t *testing.T, each func(*tracedpubsub.Message)) {
 // ended asserts that Close, when it is called now, does all that it promises.
 func (e *closingState) ended(t *testing.T) {
 	t.Helper()
-	returnsPromptly(t, "Close", func() { _ = e.sub.Close() })
+	tracetest.ReturnsPromptly(t, "Close", func() { _ = e.sub.Close() })
 	close(e.busy)
-	returnsPromptly(t, "the channel is closed", func() {
+	tracetest.ReturnsPromptly(t, "the channel is closed", func() {
 		for range e.sub.Channel() {
 		}
 	})
-	returnsPromptly(t, "every loop ends", e.loops.Wait)
-	late := time.Now().Add(promptly)
-	eventuallyHolds(t, "no goroutine is left", func() bool { return len(libraryGoroutines()) == 0 })
+	tracetest.ReturnsPromptly(t, "every loop ends", e.loops.Wait)
+	late := time.Now().Add(tracetest.Promptly)
+	tracetest.WaitForNoGoroutines(t)
 	if time.Now().After(late) {
-		t.Errorf("the last goroutine took more than %v to end", promptly)
+		t.Errorf("the last goroutine took more than %v to end", tracetest.Promptly)
 	}
 }
 
@@ -61,25 +62,25 @@ func TestClose(t *testing.T) {
 		bring        func(t *testing.T, e *closingState) // into the state in which it is closed
 	}{
 		{"never read", "there is a connection, and no goroutine", func(t *testing.T, e *closingState) {
-			waitForListeners(t, e.rdb, "a", 1)
+			tracetest.WaitForSubscribers(t, e.rdb, "a", 1)
 		}},
 		{"never read, something to read", "what waits in the socket keeps nobody", func(t *testing.T, e *closingState) {
-			waitForListeners(t, e.rdb, "a", 1)
-			publishRaw(t, e.rdb, "a", numbered(0, 500)...)
+			tracetest.WaitForSubscribers(t, e.rdb, "a", 1)
+			tracetest.PublishRaw(t, e.rdb, "a", tracetest.Numbered(0, 500)...)
 		}},
 		{"idle", "the read is blocked, and so is every consumer", func(t *testing.T, e *closingState) {
 			e.consume(t, func(*tracedpubsub.Message) {})
-			mustBeReady(t, e.sub)
+			tracetest.WaitReady(t, e.sub)
 		}},
 		{"full, nobody consumes", "the goroutine that reads is blocked in handing over", func(t *testing.T, e *closingState) {
-			mustBeReady(t, e.sub)
-			publishRaw(t, e.rdb, "a", numbered(0, 500)...)
-			eventuallyHolds(t, "the buffer is full", func() bool { return len(e.sub.Channel()) == cap(e.sub.Channel()) })
+			tracetest.WaitReady(t, e.sub)
+			tracetest.PublishRaw(t, e.rdb, "a", tracetest.Numbered(0, 500)...)
+			tracetest.Eventually(t, "the buffer is full", func() bool { return len(e.sub.Channel()) == cap(e.sub.Channel()) })
 		}},
 		{"consumers are busy", "Close does not wait for them, and they get no more", func(t *testing.T, e *closingState) {
-			mustBeReady(t, e.sub)
+			tracetest.WaitReady(t, e.sub)
 			var all sync.WaitGroup
-			all.Add(len(consumptions))
+			all.Add(len(tracetest.Consumers))
 			e.consume(t, func(*tracedpubsub.Message) {
 				select {
 				case <-e.busy:
@@ -88,7 +89,7 @@ func TestClose(t *testing.T) {
 					<-e.busy
 				}
 			})
-			publishRaw(t, e.rdb, "a", numbered(0, 500)...)
+			tracetest.PublishRaw(t, e.rdb, "a", tracetest.Numbered(0, 500)...)
 			all.Wait()
 		}},
 		{"twice", "closing what is closed is no error", func(_ *testing.T, e *closingState) {
@@ -96,14 +97,14 @@ func TestClose(t *testing.T) {
 		}},
 		{"concurrently", "everybody may close it", func(t *testing.T, e *closingState) {
 			e.consume(t, func(*tracedpubsub.Message) {})
-			publishRaw(t, e.rdb, "a", numbered(0, 500)...)
+			tracetest.PublishRaw(t, e.rdb, "a", tracetest.Numbered(0, 500)...)
 			for range 8 {
 				e.loops.Go(func() { _ = e.sub.Close() })
 			}
 		}},
 		{"while others use it", "no call is left behind, and none makes a connection that stays", func(t *testing.T, e *closingState) {
 			e.consume(t, func(*tracedpubsub.Message) {})
-			ctx := testContext(t)
+			ctx := tracetest.Context(t)
 			for _, use := range []func() error{
 				func() error { return e.sub.Subscribe(ctx, "b", "c") },
 				func() error { return e.sub.Unsubscribe(ctx, "b") },
@@ -126,24 +127,24 @@ func TestClose(t *testing.T) {
 			}
 		}},
 		{"the server is down", "it waits for the next attempt to connect", func(t *testing.T, e *closingState) {
-			mustBeReady(t, e.sub)
+			tracetest.WaitReady(t, e.sub)
 			e.consume(t, func(*tracedpubsub.Message) {})
 			e.kill()
-			e.reports.await(t, "connect", "a")
+			e.Reports.WaitFor(t, "connect", "a")
 		}},
 		{"the client is closed", "it cannot connect any more, and says so", func(t *testing.T, e *closingState) {
-			mustBeReady(t, e.sub)
+			tracetest.WaitReady(t, e.sub)
 			e.consume(t, func(*tracedpubsub.Message) {})
-			_ = e.subject.rdb.Close()
-			if err := e.reports.first(t, "connect", "a"); !errors.Is(err, redis.ErrClosed) {
+			_ = e.Subject.RDB.Close()
+			if err := e.Reports.WaitFor(t, "connect", "a"); !errors.Is(err, redis.ErrClosed) {
 				t.Errorf("reported was %v, want redis.ErrClosed", err)
 			}
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			server, rdb := startServer(t)
-			s := newSubject(t, server.Addr())
-			e := &closingState{subject: s, sub: s.subscribe(t, "a"), rdb: rdb, kill: server.Kill, busy: make(chan struct{})}
+			server, rdb := tracetest.StartServer(t)
+			s := tracetest.NewSubject(t, server.Addr())
+			e := &closingState{Subject: s, sub: s.Subscription(t, "a"), rdb: rdb, kill: server.Kill, busy: make(chan struct{})}
 			tt.bring(t, e)
 			e.ended(t)
 			if t.Failed() {
@@ -154,15 +155,15 @@ func TestClose(t *testing.T) {
 }
 
 func TestCloseFromInside(t *testing.T) {
-	for _, tt := range consumptions {
-		t.Run(tt.name, func(t *testing.T) {
-			server, rdb := startServer(t)
-			s := newSubject(t, server.Addr())
-			sub := s.subscribed(t, "a")
-			publishRaw(t, rdb, "a", numbered(0, 500)...)
+	for _, tt := range tracetest.Consumers {
+		t.Run(tt.Name, func(t *testing.T) {
+			server, rdb := tracetest.StartServer(t)
+			s := tracetest.NewSubject(t, server.Addr())
+			sub := s.ReadySubscription(t, "a")
+			tracetest.PublishRaw(t, rdb, "a", tracetest.Numbered(0, 500)...)
 			bodies := 0
-			returnsPromptly(t, tt.name+" whose body closes the subscription", func() {
-				tt.consume(testContext(t), sub, func(*tracedpubsub.Message) bool {
+			tracetest.ReturnsPromptly(t, tt.Name+" whose body closes the subscription", func() {
+				tt.Consume(tracetest.Context(t), sub, func(*tracedpubsub.Message) bool {
 					if bodies++; bodies == 1 {
 						_ = sub.Close()
 					}
@@ -170,8 +171,8 @@ func TestCloseFromInside(t *testing.T) {
 				})
 			})
 			// A channel is closed behind what it holds; the others take no more.
-			if tt.name != "Channel" && bodies != 1 {
-				t.Errorf("%s: %d messages were handed over after Close", tt.reason, bodies-1)
+			if tt.Name != "Channel" && bodies != 1 {
+				t.Errorf("%s: %d messages were handed over after Close", tt.Reason, bodies-1)
 			}
 			if err := sub.Ready(t.Context()); !errors.Is(err, redis.ErrClosed) {
 				t.Errorf("Ready: %v, want redis.ErrClosed", err)
@@ -182,34 +183,32 @@ func TestCloseFromInside(t *testing.T) {
 
 // The error handler is called on the goroutine that reads, which Close ends.
 func TestCloseFromTheErrorHandler(t *testing.T) {
-	server, rdb := startServer(t)
+	server, rdb := tracetest.StartServer(t)
 	subscription, closed := make(chan *tracedpubsub.PubSub, 1), make(chan time.Duration, 1)
 	var once sync.Once
-	s := newSubject(t, server.Addr(), tracedpubsub.WithErrorHandler(func(error) {
+	s := tracetest.NewSubject(t, server.Addr(), tracedpubsub.WithErrorHandler(func(error) {
 		once.Do(func() {
 			sub, began := <-subscription, time.Now()
 			_ = sub.Close()
 			closed <- time.Since(began)
 		})
 	}))
-	sub := s.subscribed(t, "a")
+	sub := s.ReadySubscription(t, "a")
 	subscription <- sub
-	if err := rdb.ClientKillByFilter(t.Context(), "TYPE", "pubsub").Err(); err != nil {
-		t.Fatal(err)
-	}
-	returnsPromptly(t, "a loop whose subscription the error handler closes", func() {
-		for range sub.Messages(testContext(t)) {
+	killConnections(t, rdb, 1)
+	tracetest.ReturnsPromptly(t, "a loop whose subscription the error handler closes", func() {
+		for range sub.Messages(tracetest.Context(t)) {
 		}
 	})
 	select {
 	case took := <-closed:
-		if took > promptly {
+		if took > tracetest.Promptly {
 			t.Errorf("Close took %v", took)
 		}
-	case <-time.After(patience):
+	case <-time.After(tracetest.Patience):
 		t.Fatal("Close has not returned to the error handler")
 	}
-	eventuallyHolds(t, "no goroutine is left", func() bool { return len(libraryGoroutines()) == 0 })
+	tracetest.WaitForNoGoroutines(t)
 }
 
 // What go-redis is in the middle of ends within the timeouts of the client.
@@ -224,22 +223,22 @@ func TestCloseInAHandshake(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			shaking := make(chan int, 100)
-			fake := startFakeRedis(t, func(c *fakeConn, command []string) {
+			fake := tracetest.StartFakeRedis(t, func(c *tracetest.FakeConn, command []string) {
 				switch {
-				case c.number > tt.answered:
-					shaking <- c.number
+				case c.Number > tt.answered:
+					shaking <- c.Number
 				case command[0] == "subscribe":
-					c.answer(command)
+					c.Answer(command)
 					_ = c.Close()
 				default:
-					c.answer(command)
+					c.Answer(command)
 				}
 			})
-			s := subjectOf(t, &redis.Options{
-				Addr: fake.addr(), DialTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, DialerRetries: 1,
+			s := tracetest.NewSubjectWithOptions(t, &redis.Options{
+				Addr: fake.Addr(), DialTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, DialerRetries: 1,
 			})
-			sub := s.subscribe(t, "a")
-			e := &closingState{subject: s, sub: sub, busy: make(chan struct{})}
+			sub := s.Subscription(t, "a")
+			e := &closingState{Subject: s, sub: sub, busy: make(chan struct{})}
 			e.consume(t, func(*tracedpubsub.Message) {})
 			for number := range shaking {
 				if number > 1 { // the first one of the row "first" was Subscribe's own

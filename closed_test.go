@@ -15,19 +15,20 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // What a subscription says when it is closed, whatever it was before.
 func TestAfterClose(t *testing.T) {
-	server, _ := startServer(t)
-	gone, _ := startServer(t)
+	server, _ := tracetest.StartServer(t)
+	gone, _ := tracetest.StartServer(t)
 	gone.Kill()
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	closedSubscriptions := []struct {
 		name, reason, addr string
 		use                func(*tracedpubsub.PubSub)
 	}{
-		{"read", "the state in which most are closed", server.Addr(), func(sub *tracedpubsub.PubSub) { mustBeReady(t, sub) }},
+		{"read", "the state in which most are closed", server.Addr(), func(sub *tracedpubsub.PubSub) { tracetest.WaitReady(t, sub) }},
 		{"never read", "no goroutine has ever run", server.Addr(), func(*tracedpubsub.PubSub) {}},
 		{"never connected", "the failure to connect is of no interest any more", gone.Addr(), func(*tracedpubsub.PubSub) {}},
 	}
@@ -47,7 +48,7 @@ func TestAfterClose(t *testing.T) {
 	}
 	for _, tt := range closedSubscriptions {
 		t.Run(tt.name, func(t *testing.T) {
-			sub := newSubject(t, tt.addr).subscribe(t, "a")
+			sub := tracetest.NewSubject(t, tt.addr).Subscription(t, "a")
 			tt.use(sub)
 			if err := sub.Close(); err != nil {
 				t.Errorf("Close: %v", err)
@@ -77,8 +78,8 @@ func TestAfterClose(t *testing.T) {
 // Who closes a subscription knows it: while messages come, while names do, and
 // before the server has said a word.
 func TestCloseIsNoTrouble(t *testing.T) {
-	server, rdb := startServer(t)
-	s := newSubject(t, server.Addr())
+	server, rdb := tracetest.StartServer(t)
+	s := tracetest.NewSubject(t, server.Addr())
 	done := make(chan struct{})
 	var publisher, work sync.WaitGroup
 	publisher.Go(func() {
@@ -87,12 +88,12 @@ func TestCloseIsNoTrouble(t *testing.T) {
 			case <-done:
 				return
 			default:
-				publishRaw(t, rdb, "a", numbered(0, 10)...)
+				tracetest.PublishRaw(t, rdb, "a", tracetest.Numbered(0, 10)...)
 			}
 		}
 	})
-	for i := range 5 * (len(consumptions) + 1) {
-		sub := s.subscribe(t, "a")
+	for i := range 5 * (len(tracetest.Consumers) + 1) {
+		sub := s.Subscription(t, "a")
 		work.Go(func() {
 			for k := 0; ; k++ { // until it is closed
 				if err := sub.Subscribe(context.Background(), fmt.Sprint("b", k%20)); err != nil {
@@ -102,16 +103,14 @@ func TestCloseIsNoTrouble(t *testing.T) {
 			}
 		})
 		// The last of them is closed before it has read anything.
-		if way := i % (len(consumptions) + 1); way < len(consumptions) {
-			consumptions[way].consume(testContext(t), sub, func(*tracedpubsub.Message) bool { return false })
+		if way := i % (len(tracetest.Consumers) + 1); way < len(tracetest.Consumers) {
+			tracetest.Consumers[way].Consume(tracetest.Context(t), sub, func(*tracedpubsub.Message) bool { return false })
 		}
 		_ = sub.Close()
 		work.Wait()
 	}
-	eventuallyHolds(t, "no goroutine is left", func() bool { return len(libraryGoroutines()) == 0 })
+	tracetest.WaitForNoGoroutines(t)
 	close(done)
 	publisher.Wait()
-	if got := s.reports.all(); len(got)+len(s.reports.other) > 0 {
-		t.Errorf("nothing went wrong, but reported was %v, %v", printed(got), s.reports.other)
-	}
+	s.Reports.AssertNone(t)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // TestCluster is what is done on a cluster of which all is well. Its rows share
@@ -45,7 +46,7 @@ func TestCluster(t *testing.T) {
 	t.Run("read only", func(t *testing.T) {
 		s := c.subject(t, func(o *redis.ClusterOptions) { o.ReadOnly = true })
 		channels := c.spread(t, "readonly", 1)
-		sub := s.ready(t, s.SSubscribe(testContext(t), channels...))
+		sub := s.ready(t, s.SSubscribe(tracetest.Context(t), channels...))
 		s.assertHears(t, sub, 1, channels...)
 		s.assertSubscriptions(t, 1, 1, 1)
 	})
@@ -57,7 +58,7 @@ func TestCluster(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sub := readySub(t, tracedpubsub.SSubscribe(testContext(t), pipeliner, "one"))
+		sub := tracetest.ReadySub(t, tracedpubsub.SSubscribe(tracetest.Context(t), pipeliner, "one"))
 		s.assertHears(t, sub, 1, "one")
 	})
 }
@@ -67,7 +68,7 @@ func testChannelsOfAllSlots(t *testing.T, s *clusterSubject) {
 	for i := range 300 {
 		channels = append(channels, fmt.Sprintf("channel-%d", i))
 	}
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	sub := s.ready(t, s.SSubscribe(ctx, channels...))
 	s.assertSubscriptions(t, 1, 1, 1)
 	published := make(chan error, 1)
@@ -85,14 +86,14 @@ func testChannelsOfAllSlots(t *testing.T, s *clusterSubject) {
 }
 
 func testAddAndRemoveShards(t *testing.T, s *clusterSubject) {
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	on := s.cluster.spread(t, "kept", 2)
 	sub := s.ready(t, s.SSubscribe(ctx, on[0]))
 	s.assertSubscriptions(t, 1)
 	if err := sub.SSubscribe(ctx, on[1], on[2], on[3], on[0]); err != nil {
 		t.Fatal(err)
 	}
-	mustBeReady(t, sub)
+	tracetest.WaitReady(t, sub)
 	s.assertSubscriptions(t, 1, 1)
 	s.assertHears(t, sub, 1, on[:4]...)
 
@@ -100,7 +101,7 @@ func testAddAndRemoveShards(t *testing.T, s *clusterSubject) {
 		t.Fatal(err)
 	}
 	masters := s.cluster.Masters()
-	eventuallyHolds(t, "the connection to a shard ends with its last channel", func() bool {
+	tracetest.Eventually(t, "the connection to a shard ends with its last channel", func() bool {
 		return len(s.subscriptions(t, masters[0])) == 0 && s.cluster.shardListeners(t, masters[1], on[2]) == 0
 	})
 	s.assertSubscriptions(t, 0, 1)
@@ -109,23 +110,21 @@ func testAddAndRemoveShards(t *testing.T, s *clusterSubject) {
 	if err := sub.SSubscribe(ctx, on[0], on[5]); err != nil {
 		t.Fatal(err)
 	}
-	mustBeReady(t, sub)
+	tracetest.WaitReady(t, sub)
 	s.assertSubscriptions(t, 1, 1, 1)
 	s.assertHears(t, sub, 3, on[0], on[3], on[5])
 	if err := sub.SUnsubscribe(ctx); err != nil {
 		t.Fatal(err)
 	}
-	eventuallyHolds(t, "no connection is left", func() bool {
+	tracetest.Eventually(t, "no connection is left", func() bool {
 		return !slices.ContainsFunc(masters, func(m *redistest.Server) bool { return len(s.subscriptions(t, m)) > 0 })
 	})
-	mustBeReady(t, sub)
-	if got := s.reports.all(); len(got) > 0 {
-		t.Errorf("nothing went wrong, but reported was %v", printed(got))
-	}
+	tracetest.WaitReady(t, sub)
+	s.reports.AssertNone(t)
 }
 
 func testOneByOne(t *testing.T, s *clusterSubject) {
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	sub := s.SSubscribe(ctx)
 	defer sub.Close()
 	var channels []string
@@ -135,13 +134,13 @@ func testOneByOne(t *testing.T, s *clusterSubject) {
 			t.Fatal(err)
 		}
 	}
-	mustBeReady(t, sub)
+	tracetest.WaitReady(t, sub)
 	s.assertSubscriptions(t, 1, 1, 1)
 	s.assertHears(t, sub, 1, channels...)
 }
 
 func testAllKindsOnACluster(t *testing.T, s *clusterSubject) {
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	sharded := s.cluster.spread(t, "sharded", 1)
 	sub := s.SSubscribe(ctx, sharded...)
 	if err := errors.Join(sub.Subscribe(ctx, "b", "a"), sub.PSubscribe(ctx, "pattern*")); err != nil {
@@ -173,13 +172,11 @@ func testAllKindsOnACluster(t *testing.T, s *clusterSubject) {
 		t.Errorf("Ping: %v", err)
 	}
 	s.assertHears(t, sub, 2, sharded...)
-	if got := s.reports.all(); len(got) > 0 {
-		t.Errorf("nothing went wrong, but reported was %v", printed(got))
-	}
+	s.reports.AssertNone(t)
 }
 
 func testNoNamesOnACluster(t *testing.T, s *clusterSubject) {
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	sub := s.SSubscribe(ctx)
 	s.ready(t, sub)
 	if err := sub.Ping(ctx); err == nil || errors.Is(err, redis.ErrClosed) {
@@ -189,7 +186,7 @@ func testNoNamesOnACluster(t *testing.T, s *clusterSubject) {
 	if err := sub.SSubscribe(ctx, channels...); err != nil {
 		t.Fatal(err)
 	}
-	mustBeReady(t, sub)
+	tracetest.WaitReady(t, sub)
 	if err := sub.Ping(ctx); err != nil {
 		t.Errorf("Ping: %v", err)
 	}
@@ -197,65 +194,65 @@ func testNoNamesOnACluster(t *testing.T, s *clusterSubject) {
 }
 
 func testSpansOnACluster(t *testing.T, s *clusterSubject) {
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	sub := s.ready(t, s.SSubscribe(ctx, "sharded"))
 	if err := sub.Subscribe(ctx, "plain"); err != nil {
 		t.Fatal(err)
 	}
-	mustBeReady(t, sub)
-	assertSent(t, s.SPublish(ctx, "sharded", "1"))
-	_, span := nextMessage(t, sub).Start(ctx)
+	tracetest.WaitReady(t, sub)
+	tracetest.AssertSent(t, s.SPublish(ctx, "sharded", "1"))
+	_, span := tracetest.NextMessage(t, sub).Start(ctx)
 	span.End()
-	assertSent(t, s.Publish(ctx, "plain", "2"))
-	_, span = nextMessage(t, sub).Start(ctx)
+	tracetest.AssertSent(t, s.Publish(ctx, "plain", "2"))
+	_, span = tracetest.NextMessage(t, sub).Start(ctx)
 	span.End()
 
-	spans := s.spans.spans(t, 4)
+	spans := s.spans.Spans(t, 4)
 	for i, channel := range []string{"sharded", "plain"} {
 		producer, consumer := spans[2*i], spans[2*i+1]
-		assertName(t, consumer, "process "+channel)
-		assertKind(t, producer, trace.SpanKindProducer)
-		assertKind(t, consumer, trace.SpanKindConsumer)
-		assertParent(t, consumer, producer)
-		assertAttributes(t, consumer, messaging("process", channel)...)
-		if address, ok := attributeOf(producer, "server.address"); ok {
+		tracetest.AssertName(t, consumer, "process "+channel)
+		tracetest.AssertKind(t, producer, trace.SpanKindProducer)
+		tracetest.AssertKind(t, consumer, trace.SpanKindConsumer)
+		tracetest.AssertParent(t, consumer, producer)
+		tracetest.AssertAttributes(t, consumer, tracetest.Messaging("process", channel)...)
+		if address, ok := tracetest.AttributeOf(producer, "server.address"); ok {
 			t.Errorf("%q is said to have gone to %v, but a cluster is several", producer.Name(), address.AsString())
 		}
 	}
-	assertName(t, spans[0], "spublish sharded")
-	assertName(t, spans[2], "publish plain")
+	tracetest.AssertName(t, spans[0], "spublish sharded")
+	tracetest.AssertName(t, spans[2], "publish plain")
 }
 
 func testKilledSlots(t *testing.T, s *clusterSubject) {
 	channels := s.cluster.spread(t, "killed", 4)
-	sub := s.ready(t, s.SSubscribe(testContext(t), channels...))
+	sub := s.ready(t, s.SSubscribe(tracetest.Context(t), channels...))
 	first := s.cluster.Masters()[0]
 	if n := s.kill(t, first); n != 1 {
 		t.Fatalf("%d connections to one shard, want 1", n)
 	}
 	for i, channel := range channels {
 		if s.cluster.waitForOwner(t, channel) == first {
-			s.reports.await(t, "receive", channel)
+			s.reports.WaitFor(t, "receive", channel)
 		}
 		s.assertHears(t, sub, i, channel)
 	}
 	s.assertSubscriptions(t, 1, 1, 1)
-	for _, e := range s.reports.all() {
+	for _, e := range s.reports.All() {
 		if e.Op != "receive" || e.Downtime <= 0 || len(e.Channels) != 4 {
 			t.Errorf("reported was %v, want the four channels of one connection that was lost", e.Error())
 		}
 	}
-	mustBeReady(t, sub)
+	tracetest.WaitReady(t, sub)
 }
 
 func testCloseOnACluster(t *testing.T, s *clusterSubject) {
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	sub := s.ready(t, s.SSubscribe(ctx, s.cluster.spread(t, "closed", 2)...))
 	if err := sub.Subscribe(ctx, "a"); err != nil {
 		t.Fatal(err)
 	}
-	mustBeReady(t, sub)
-	returnsPromptly(t, "Close", func() { _ = sub.Close() })
+	tracetest.WaitReady(t, sub)
+	tracetest.ReturnsPromptly(t, "Close", func() { _ = sub.Close() })
 	if _, ok := <-sub.Channel(); ok {
 		t.Error("the channel is not closed")
 	}
@@ -267,7 +264,7 @@ func testCloseOnACluster(t *testing.T, s *clusterSubject) {
 			t.Errorf("%s of a closed subscription: %v", what, err)
 		}
 	}
-	eventuallyHolds(t, "no connection is left", func() bool {
+	tracetest.Eventually(t, "no connection is left", func() bool {
 		return !slices.ContainsFunc(s.cluster.Nodes(), func(n *redistest.Server) bool { return len(s.subscriptions(t, n)) > 0 })
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // slowToTell is a cluster that takes its time to say which nodes it has, and does not
@@ -51,21 +52,21 @@ func testAskedAgain(t *testing.T, c *cluster) {
 	s := c.subject(t)
 	known, late := c.Masters()[0], c.Masters()[1]
 	slow := &slowToTell{ClusterClient: s.rdb, unknown: late.Addr(), asked: make(chan struct{}), tell: make(chan struct{})}
-	sub := s.ready(t, tracedpubsub.SSubscribe(testContext(t), slow, c.ChannelOn(known, "asked")))
+	sub := s.ready(t, tracedpubsub.SSubscribe(tracetest.Context(t), slow, c.ChannelOn(known, "asked")))
 	select {
 	case <-slow.asked:
-	case <-time.After(patience):
+	case <-time.After(tracetest.Patience):
 		t.Fatal("the cluster is not asked")
 	}
-	if err := sub.SSubscribe(testContext(t), c.ChannelOn(late, "asked")); err != nil {
+	if err := sub.SSubscribe(tracetest.Context(t), c.ChannelOn(late, "asked")); err != nil {
 		t.Fatal(err)
 	}
-	mustBeReady(t, sub)
+	tracetest.WaitReady(t, sub)
 	connections := s.subscriptions(t, late)
 	slow.tell <- struct{}{}
 	select {
 	case <-slow.asked:
-	case <-time.After(patience / 2): // after ten seconds it would be asked anyway
+	case <-time.After(tracetest.Patience / 2): // after ten seconds it would be asked anyway
 		t.Error("the cluster is not asked again")
 	}
 	if now := s.subscriptions(t, late); len(now) != 1 || !slices.Equal(now, connections) {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // TestClusterFaults is what befalls a cluster, one thing after the other. What
@@ -51,20 +52,20 @@ func (c *cluster) others(than *redistest.Server) []*redistest.Server {
 func testMigratedSlot(t *testing.T, s *clusterSubject) {
 	channels := s.cluster.spread(t, "migrated", 2)
 	moving := channels[0]
-	sub := s.ready(t, s.SSubscribe(testContext(t), channels...))
+	sub := s.ready(t, s.SSubscribe(tracetest.Context(t), channels...))
 	from := s.cluster.OwnerOf(moving)
 	for _, to := range s.cluster.others(from) { // there, and further
 		s.cluster.MigrateSlotOf(moving, to)
 		if got := s.cluster.waitForOwner(t, moving); got != to {
 			t.Fatalf("the owner is %s, want %s", got.Addr(), to.Addr())
 		}
-		mustBeReady(t, sub)
+		tracetest.WaitReady(t, sub)
 		s.assertHears(t, sub, 1, channels...)
 		s.assertSubscriptions(t, 1, 1, 1)
 	}
 	// Where the client knows the new owner too late, that one's refusal is the
 	// cause; the time counts from when the old one went.
-	for _, got := range s.reports.wait(t, "that one channel was deaf", func(got []trouble) bool { return len(got) > 0 }) {
+	for _, got := range s.reports.WaitUntil(t, "that one channel was deaf", func(got []tracetest.Report) bool { return len(got) > 0 }) {
 		if !strings.HasSuffix(got.Op, "subscribe") || got.Downtime <= 0 || got.Err == nil || !slices.Equal(got.Channels, []string{moving}) {
 			t.Errorf("reported was %v, want that one channel was deaf for a moment", got.Error())
 		}
@@ -73,7 +74,7 @@ func testMigratedSlot(t *testing.T, s *clusterSubject) {
 
 func testLiveMigration(t *testing.T, s *clusterSubject) {
 	const messages = 400
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	masters := s.cluster.Masters()
 	moving := s.cluster.ChannelOn(masters[0], "live")
 	sub := s.ready(t, s.SSubscribe(ctx, moving))
@@ -97,7 +98,7 @@ func testLiveMigration(t *testing.T, s *clusterSubject) {
 	s.cluster.MigrateSlotOf(moving, masters[1])
 	s.cluster.waitForOwner(t, moving)
 	publishing.Wait()
-	assertSent(t, s.rdb.SPublish(ctx, moving, "last"))
+	tracetest.AssertSent(t, s.rdb.SPublish(ctx, moving, "last"))
 	receiving.Wait()
 	if !slices.IsSorted(got) || len(slices.Compact(slices.Clone(got))) != len(got) {
 		t.Errorf("got %q: not in order, or twice", got)
@@ -108,7 +109,7 @@ func testLiveMigration(t *testing.T, s *clusterSubject) {
 }
 
 func testMovedSlot(t *testing.T, s *clusterSubject) {
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	moving := s.cluster.ChannelOn(s.cluster.Masters()[0], "moved")
 	from, to := s.cluster.OwnerOf(moving), s.cluster.Masters()[1]
 	if _, err := s.rdb.MasterForKey(ctx, moving); err != nil { // and what it knows is soon out of date
@@ -120,11 +121,11 @@ func testMovedSlot(t *testing.T, s *clusterSubject) {
 		t.Fatalf("the owner is %s, want %s", got.Addr(), to.Addr())
 	}
 	s.assertHears(t, sub, 1, moving)
-	eventuallyHolds(t, "the connection to the wrong server ends", func() bool { return len(s.subscriptions(t, from)) == 0 })
+	tracetest.Eventually(t, "the connection to the wrong server ends", func() bool { return len(s.subscriptions(t, from)) == 0 })
 }
 
 func testMovedAndUnwanted(t *testing.T, s *clusterSubject) {
-	ctx, masters := testContext(t), s.cluster.Masters()
+	ctx, masters := tracetest.Context(t), s.cluster.Masters()
 	moving, kept := s.cluster.ChannelOn(masters[0], "unwanted"), s.cluster.ChannelOn(masters[0], "wanted")
 	_, _ = s.rdb.MasterForKey(ctx, moving) // and what it knows is soon out of date
 	s.cluster.MigrateSlotOf(moving, masters[1])
@@ -135,15 +136,13 @@ func testMovedAndUnwanted(t *testing.T, s *clusterSubject) {
 	}
 	s.cluster.waitForOwner(t, kept)
 	s.assertHears(t, sub, 1, kept) // nothing was read before
-	if got := s.reports.all(); len(got) > 0 {
-		t.Errorf("reported was %v", printed(got))
-	}
+	s.reports.AssertNone(t)
 }
 
 func testLastSlotMigrated(t *testing.T, s *clusterSubject) {
 	master := s.cluster.Masters()[0]
 	moving := []string{s.cluster.ChannelOn(master, "last-a"), s.cluster.ChannelOn(master, "last-b")}
-	sub := s.ready(t, s.SSubscribe(testContext(t), moving...))
+	sub := s.ready(t, s.SSubscribe(tracetest.Context(t), moving...))
 	for _, channel := range moving {
 		s.cluster.MigrateSlotOf(channel, s.cluster.Masters()[1])
 	}
@@ -151,11 +150,11 @@ func testLastSlotMigrated(t *testing.T, s *clusterSubject) {
 		s.cluster.waitForOwner(t, channel)
 	}
 	s.assertHears(t, sub, 1, moving...)
-	eventuallyHolds(t, "no connection to the old owner is left", func() bool { return len(s.subscriptions(t, master)) == 0 })
+	tracetest.Eventually(t, "no connection to the old owner is left", func() bool { return len(s.subscriptions(t, master)) == 0 })
 }
 
 func testUnsubscribeMigrated(t *testing.T, s *clusterSubject) {
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	masters := s.cluster.Masters()
 	kept := s.cluster.ChannelOn(masters[0], "kept")
 	sub := s.ready(t, s.SSubscribe(ctx, kept))
@@ -164,7 +163,7 @@ func testUnsubscribeMigrated(t *testing.T, s *clusterSubject) {
 		if err := sub.SSubscribe(ctx, moving); err != nil {
 			t.Fatal(err)
 		}
-		mustBeReady(t, sub)
+		tracetest.WaitReady(t, sub)
 		removed := make(chan error, 1)
 		go func() { removed <- sub.SUnsubscribe(ctx, moving) }()
 		s.cluster.MigrateSlotOf(moving, masters[1])
@@ -172,7 +171,7 @@ func testUnsubscribeMigrated(t *testing.T, s *clusterSubject) {
 			t.Fatal(err)
 		}
 		s.cluster.waitForOwner(t, kept)
-		mustBeReady(t, sub)
+		tracetest.WaitReady(t, sub)
 		s.send(t, i, moving)
 		s.assertHears(t, sub, i, kept)
 	}
@@ -182,7 +181,7 @@ func testUnsubscribeMigrated(t *testing.T, s *clusterSubject) {
 }
 
 func testFailover(t *testing.T, s *clusterSubject) {
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	channels := s.cluster.spread(t, "failover", 2)
 	sub := s.ready(t, s.SSubscribe(ctx, channels...))
 	master := s.cluster.OwnerOf(channels[0])
@@ -193,10 +192,10 @@ func testFailover(t *testing.T, s *clusterSubject) {
 	if err := sub.SSubscribe(ctx, added); err != nil {
 		t.Fatal(err)
 	}
-	mustBeReady(t, sub)
+	tracetest.WaitReady(t, sub)
 	// A replica delivers what is published at its master, and says nothing: the
 	// cluster is asked every ten seconds.
-	holdsWithin(t, 2*patience, "the new master is listened to, and the replica is not", func() bool {
+	tracetest.EventuallyWithin(t, 2*tracetest.Patience, "the new master is listened to, and the replica is not", func() bool {
 		return len(s.subscriptions(t, promoted)) > 0 && len(s.subscriptions(t, master)) == 0
 	})
 	for i, channel := range append(channels, added) {
@@ -217,9 +216,9 @@ func testKilledMaster(t *testing.T, s *clusterSubject) {
 		s.cluster.waitForOwner(t, channel)
 		s.assertHears(t, sub, i, channel)
 	}
-	s.reports.await(t, "receive", onIt)
-	s.reports.await(t, "receive", "plain")
-	mustBeReady(t, sub)
+	s.reports.WaitFor(t, "receive", onIt)
+	s.reports.WaitFor(t, "receive", "plain")
+	tracetest.WaitReady(t, sub)
 	node.Restart()
 	s.cluster.WaitUntilHealthy()
 }
@@ -228,15 +227,15 @@ func testRemovedMaster(t *testing.T, s *clusterSubject) {
 	sub, node, sharded := s.pinned(t)
 	s.cluster.Remove(node)
 	// The cluster is asked every ten seconds.
-	holdsWithin(t, 2*patience, "the node is left", func() bool { return len(s.subscriptions(t, node)) == 0 })
+	tracetest.EventuallyWithin(t, 2*tracetest.Patience, "the node is left", func() bool { return len(s.subscriptions(t, node)) == 0 })
 	s.waitForPlain(t, node)
 	s.assertPlain(t, sub)
 	for i, channel := range sharded {
 		s.cluster.waitForOwner(t, channel)
 		s.assertHears(t, sub, i, channel)
 	}
-	mustBeReady(t, sub)
-	if got := s.reports.first(t, "receive", "plain"); !slices.Equal(got.Channels, []string{"pattern*", "plain"}) {
+	tracetest.WaitReady(t, sub)
+	if got := s.reports.WaitFor(t, "receive", "plain"); !slices.Equal(got.Channels, []string{"pattern*", "plain"}) {
 		t.Errorf("reported was %v", got.Error())
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // cluster is a cluster with what asks its nodes one by one.
@@ -66,7 +67,7 @@ func (c *cluster) shardListeners(t *testing.T, node *redistest.Server, channel s
 func (c *cluster) waitForOwner(t *testing.T, channel string) *redistest.Server {
 	t.Helper()
 	owner := c.OwnerOf(channel)
-	eventuallyHolds(t, "one listens on "+channel+" at its owner", func() bool {
+	tracetest.Eventually(t, "one listens on "+channel+" at its owner", func() bool {
 		return c.shardListeners(t, owner, channel) == 1
 	})
 	return owner
@@ -79,24 +80,20 @@ type clusterSubject struct {
 	cluster *cluster
 	rdb     *redis.ClusterClient
 	name    string // of its connections
-	reports *troubleLog
-	spans   *recorder
+	reports *tracetest.ReportLog
+	spans   *tracetest.Recorder
 }
 
 func (c *cluster) subject(t *testing.T, options ...func(*redis.ClusterOptions)) *clusterSubject {
 	t.Helper()
-	s := &clusterSubject{cluster: c, name: t.Name(), reports: newTroubleLog(), spans: newRecorder(t)}
+	s := &clusterSubject{cluster: c, name: t.Name(), reports: tracetest.NewReportLog(), spans: tracetest.NewRecorder(t)}
 	s.rdb = c.Client(append([]func(*redis.ClusterOptions){
 		func(o *redis.ClusterOptions) { o.ClientName = s.name },
 	}, options...)...)
-	s.Client = tracedpubsub.Wrap(s.rdb, tracedpubsub.WithTracerProvider(s.spans), tracedpubsub.WithErrorHandler(s.reports.handle))
+	s.Client = tracedpubsub.Wrap(s.rdb, tracedpubsub.WithTracerProvider(s.spans), tracedpubsub.WithErrorHandler(s.reports.Handle))
 	t.Cleanup(func() {
 		_ = s.rdb.Close()
-		s.spans.mu.Lock()
-		defer s.spans.mu.Unlock()
-		if started, ended := s.spans.started, len(s.spans.ended); started != ended {
-			t.Errorf("%d spans started, %d ended", started, ended)
-		}
+		s.spans.AssertAllEnded(t)
 	})
 	return s
 }
@@ -105,7 +102,7 @@ func (c *cluster) subject(t *testing.T, options ...func(*redis.ClusterOptions)) 
 func (s *clusterSubject) ready(t *testing.T, sub *tracedpubsub.PubSub) *tracedpubsub.PubSub {
 	t.Helper()
 	t.Cleanup(func() { _ = sub.Close() })
-	mustBeReady(t, sub)
+	tracetest.WaitReady(t, sub)
 	return sub
 }
 
@@ -209,7 +206,7 @@ func (s *clusterSubject) hangsOn(t *testing.T) *redistest.Server {
 // sharded channels; one of these belongs to the node that the former hangs on.
 func (s *clusterSubject) pinned(t *testing.T) (sub *tracedpubsub.PubSub, node *redistest.Server, sharded []string) {
 	t.Helper()
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	sub = s.Subscribe(ctx, "plain")
 	if err := sub.PSubscribe(ctx, "pattern*"); err != nil {
 		t.Fatal(err)
@@ -220,7 +217,7 @@ func (s *clusterSubject) pinned(t *testing.T) (sub *tracedpubsub.PubSub, node *r
 	if err := sub.SSubscribe(ctx, sharded...); err != nil {
 		t.Fatal(err)
 	}
-	mustBeReady(t, sub)
+	tracetest.WaitReady(t, sub)
 	s.assertPlain(t, sub)
 	s.assertHears(t, sub, 0, sharded...)
 	return sub, node, sharded
@@ -233,7 +230,7 @@ func (s *clusterSubject) assertPlain(t *testing.T, sub *tracedpubsub.PubSub) {
 		if err := s.rdb.Publish(t.Context(), channel, channel).Err(); err != nil {
 			t.Fatal(err)
 		}
-		assertReceives(t, sub, channel)
+		tracetest.AssertReceives(t, sub, channel)
 	}
 }
 
@@ -241,12 +238,12 @@ func (s *clusterSubject) assertPlain(t *testing.T, sub *tracedpubsub.PubSub) {
 // sharded, and not on the given node.
 func (s *clusterSubject) waitForPlain(t *testing.T, without *redistest.Server) {
 	t.Helper()
-	eventuallyHolds(t, "a connection to another node listens", func() bool {
+	tracetest.Eventually(t, "a connection to another node listens", func() bool {
 		for _, node := range s.cluster.Nodes() {
 			if node == without {
 				continue
 			}
-			if s.cluster.ask(node).PubSubNumPat(t.Context()).Val() > 0 && listeners(t, s.cluster.ask(node), "plain") > 0 {
+			if s.cluster.ask(node).PubSubNumPat(t.Context()).Val() > 0 && tracetest.Subscribers(t, s.cluster.ask(node), "plain") > 0 {
 				return true
 			}
 		}
@@ -258,7 +255,7 @@ func (s *clusterSubject) waitForPlain(t *testing.T, without *redistest.Server) {
 // order.
 func assertReceivesAll(t *testing.T, sub *tracedpubsub.PubSub, payloads ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), tracetest.Patience)
 	defer cancel()
 	var got []string
 	for range payloads {

@@ -13,15 +13,16 @@ import (
 	"time"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // A consumer that gives up while a message comes in leaves it to the next one.
 func TestDeadlinesLoseNothing(t *testing.T) {
 	const n, burst = 3000, 20
-	for _, tt := range consumptions {
-		t.Run(tt.name, func(t *testing.T) {
-			server, rdb := startServer(t)
-			sub := newSubject(t, server.Addr()).subscribed(t, "numbers")
+	for _, tt := range tracetest.Consumers {
+		t.Run(tt.Name, func(t *testing.T) {
+			server, rdb := tracetest.StartServer(t)
+			sub := tracetest.NewSubject(t, server.Addr()).ReadySubscription(t, "numbers")
 
 			published := make(chan struct{})
 			go func() {
@@ -31,7 +32,7 @@ func TestDeadlinesLoseNothing(t *testing.T) {
 				defer tick.Stop()
 				for i := 0; i < n; i += burst {
 					<-tick.C
-					for _, payload := range numbered(i, burst) {
+					for _, payload := range tracetest.Numbered(i, burst) {
 						if err := rdb.Publish(t.Context(), "numbers", payload).Err(); err != nil {
 							t.Errorf("publish: %v", err)
 							return
@@ -41,19 +42,19 @@ func TestDeadlinesLoseNothing(t *testing.T) {
 			}()
 			defer func() { <-published }()
 
-			all, expired := testContext(t), 0
+			all, expired := tracetest.Context(t), 0
 			var got []string
 			for len(got) < n && all.Err() == nil {
 				ctx, cancel := context.WithTimeout(all, 2*time.Millisecond)
-				tt.consume(ctx, sub, func(m *tracedpubsub.Message) bool {
+				tt.Consume(ctx, sub, func(m *tracedpubsub.Message) bool {
 					got = append(got, m.Payload)
 					return len(got) < n
 				})
 				cancel()
 				expired++
 			}
-			if !slices.Equal(got, numbered(0, n)) {
-				t.Errorf("%s: %d messages, want all of %d in order: %s", tt.reason, len(got), n, firstDifference(got, numbered(0, n)))
+			if !slices.Equal(got, tracetest.Numbered(0, n)) {
+				t.Errorf("%s: %d messages, want all of %d in order: %s", tt.Reason, len(got), n, firstDifference(got, tracetest.Numbered(0, n)))
 			}
 			if expired < 10 {
 				t.Errorf("only %d deadlines passed: this has tested nothing", expired)
@@ -74,12 +75,12 @@ func firstDifference(got, want []string) string {
 // Several loops over one subscription are a pool: each message goes to one.
 func TestWorkerPool(t *testing.T) {
 	const n, workers = 2000, 4
-	for _, tt := range consumptions {
-		t.Run(tt.name, func(t *testing.T) {
-			server, rdb := startServer(t)
-			s := newSubject(t, server.Addr())
-			sub := s.subscribed(t, "jobs")
-			ctx, cancel := context.WithCancel(testContext(t))
+	for _, tt := range tracetest.Consumers {
+		t.Run(tt.Name, func(t *testing.T) {
+			server, rdb := tracetest.StartServer(t)
+			s := tracetest.NewSubject(t, server.Addr())
+			sub := s.ReadySubscription(t, "jobs")
+			ctx, cancel := context.WithCancel(tracetest.Context(t))
 			defer cancel()
 
 			var pool, busy sync.WaitGroup
@@ -89,7 +90,7 @@ func TestWorkerPool(t *testing.T) {
 			for range workers {
 				pool.Go(func() {
 					first := true
-					tt.consume(ctx, sub, func(m *tracedpubsub.Message) bool {
+					tt.Consume(ctx, sub, func(m *tracedpubsub.Message) bool {
 						if first { // nobody gets a second job before everybody has one
 							first = false
 							busy.Done()
@@ -104,14 +105,14 @@ func TestWorkerPool(t *testing.T) {
 					})
 				})
 			}
-			publishRaw(t, rdb, "jobs", numbered(0, n)...)
+			tracetest.PublishRaw(t, rdb, "jobs", tracetest.Numbered(0, n)...)
 			pool.Wait()
-			for _, job := range numbered(0, n) {
+			for _, job := range tracetest.Numbered(0, n) {
 				if seen[job] != 1 {
 					t.Errorf("job %s was done %d times, want once", job, seen[job])
 				}
 			}
-			s.spans.spans(t, n)
+			s.Spans.Spans(t, n)
 		})
 	}
 }
@@ -120,30 +121,28 @@ func TestWorkerPool(t *testing.T) {
 func TestASlowConsumerMissesNothing(t *testing.T) {
 	const n = 300
 	padding := strings.Repeat("x", 100<<10)
-	for _, tt := range consumptions {
-		t.Run(tt.name, func(t *testing.T) {
-			server, rdb := startServer(t, unlimited...)
-			s := newSubject(t, server.Addr())
-			sub := s.subscribed(t, "big")
-			for _, payload := range numbered(0, n) {
-				publishRaw(t, rdb, "big", payload+" "+padding)
+	for _, tt := range tracetest.Consumers {
+		t.Run(tt.Name, func(t *testing.T) {
+			server, rdb := tracetest.StartServer(t, tracetest.Unlimited...)
+			s := tracetest.NewSubject(t, server.Addr())
+			sub := s.ReadySubscription(t, "big")
+			for _, payload := range tracetest.Numbered(0, n) {
+				tracetest.PublishRaw(t, rdb, "big", payload+" "+padding)
 			}
 			clients := rdb.ClientList(t.Context()).Val()
 			if !strings.Contains(clients, "sub=1") || backlog(t, clients) == 0 {
 				t.Fatalf("the server has nothing left to send: this tests nothing\n%s", clients)
 			}
 			var got []string
-			tt.consume(testContext(t), sub, func(m *tracedpubsub.Message) bool {
+			tt.Consume(tracetest.Context(t), sub, func(m *tracedpubsub.Message) bool {
 				payload, _, _ := strings.Cut(m.Payload, " ")
 				got = append(got, payload)
 				return len(got) < n
 			})
-			if !slices.Equal(got, numbered(0, n)) {
-				t.Errorf("%d messages, want all of %d in order: %s", len(got), n, firstDifference(got, numbered(0, n)))
+			if !slices.Equal(got, tracetest.Numbered(0, n)) {
+				t.Errorf("%d messages, want all of %d in order: %s", len(got), n, firstDifference(got, tracetest.Numbered(0, n)))
 			}
-			if reports := s.reports.all(); len(reports) > 0 {
-				t.Errorf("slow is no fault, but reported was %v", printed(reports))
-			}
+			s.Reports.AssertNone(t)
 		})
 	}
 }
@@ -181,14 +180,14 @@ func TestWithChannelSize(t *testing.T) {
 		{"negative after another", "is ignored, and not the default", []tracedpubsub.Option{tracedpubsub.WithChannelSize(3), tracedpubsub.WithChannelSize(-1)}, 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			server, rdb := startServer(t)
-			sub := newSubject(t, server.Addr(), tt.options...).subscribed(t, "numbers")
-			publishRaw(t, rdb, "numbers", numbered(0, tt.want+50)...)
-			eventuallyHolds(t, strconv.Itoa(tt.want)+" messages are held ready", func() bool { return len(sub.Channel()) == tt.want })
+			server, rdb := tracetest.StartServer(t)
+			sub := tracetest.NewSubject(t, server.Addr(), tt.options...).ReadySubscription(t, "numbers")
+			tracetest.PublishRaw(t, rdb, "numbers", tracetest.Numbered(0, tt.want+50)...)
+			tracetest.Eventually(t, strconv.Itoa(tt.want)+" messages are held ready", func() bool { return len(sub.Channel()) == tt.want })
 			if got := cap(sub.Channel()); got != tt.want {
 				t.Errorf("%s: room for %d messages, want %d", tt.reason, got, tt.want)
 			}
-			assertReceives(t, sub, numbered(0, tt.want+50)...)
+			tracetest.AssertReceives(t, sub, tracetest.Numbered(0, tt.want+50)...)
 		})
 	}
 }
@@ -196,35 +195,35 @@ func TestWithChannelSize(t *testing.T) {
 // What is published right after Subscribe waits, and nothing reads it before
 // somebody asks for it.
 func TestNothingRunsBeforeItIsNeeded(t *testing.T) {
-	for _, tt := range consumptions {
-		t.Run(tt.name, func(t *testing.T) {
-			server, rdb := startServer(t)
-			eventuallyHolds(t, "earlier tests have left nothing", func() bool { return len(libraryGoroutines()) == 0 })
-			sub := newSubject(t, server.Addr()).subscribe(t, "early")
-			waitForListeners(t, rdb, "early", 1) // the subscription was sent, without anybody asking
-			publishRaw(t, rdb, "early", numbered(0, 10)...)
-			if running := libraryGoroutines(); len(running) > 0 {
+	for _, tt := range tracetest.Consumers {
+		t.Run(tt.Name, func(t *testing.T) {
+			server, rdb := tracetest.StartServer(t)
+			tracetest.WaitForNoGoroutines(t) // of earlier tests
+			sub := tracetest.NewSubject(t, server.Addr()).Subscription(t, "early")
+			tracetest.WaitForSubscribers(t, rdb, "early", 1) // the subscription was sent, without anybody asking
+			tracetest.PublishRaw(t, rdb, "early", tracetest.Numbered(0, 10)...)
+			if running := tracetest.LibraryGoroutines(); len(running) > 0 {
 				t.Errorf("nobody has asked for a message, but there runs\n%s", strings.Join(running, "\n\n"))
 			}
 			var got []string
-			tt.consume(testContext(t), sub, func(m *tracedpubsub.Message) bool {
+			tt.Consume(tracetest.Context(t), sub, func(m *tracedpubsub.Message) bool {
 				got = append(got, m.Payload)
 				return len(got) < 10
 			})
-			if !slices.Equal(got, numbered(0, 10)) {
-				t.Errorf("%s: got %v, want what was published before it", tt.reason, got)
+			if !slices.Equal(got, tracetest.Numbered(0, 10)) {
+				t.Errorf("%s: got %v, want what was published before it", tt.Reason, got)
 			}
 		})
 	}
 }
 
 func TestChannelIsAlwaysTheSame(t *testing.T) {
-	server, rdb := startServer(t)
-	sub := newSubject(t, server.Addr()).subscribe(t, "a")
+	server, rdb := tracetest.StartServer(t)
+	sub := tracetest.NewSubject(t, server.Addr()).Subscription(t, "a")
 	first := sub.Channel()
-	mustBeReady(t, sub)
-	publishRaw(t, rdb, "a", "1", "2")
-	assertReceives(t, sub, "1")
+	tracetest.WaitReady(t, sub)
+	tracetest.PublishRaw(t, rdb, "a", "1", "2")
+	tracetest.AssertReceives(t, sub, "1")
 	if sub.Channel() != first {
 		t.Error("a second call returned another channel")
 	}
@@ -243,59 +242,59 @@ func TestChannelIsAlwaysTheSame(t *testing.T) {
 // The ways to consume take turns while messages keep coming.
 func TestSwitchingLosesNothing(t *testing.T) {
 	const n, turn = 2000, 7
-	server, rdb := startServer(t)
-	sub := newSubject(t, server.Addr(), tracedpubsub.WithChannelSize(5)).subscribed(t, "numbers")
+	server, rdb := tracetest.StartServer(t)
+	sub := tracetest.NewSubject(t, server.Addr(), tracedpubsub.WithChannelSize(5)).ReadySubscription(t, "numbers")
 	var publishing sync.WaitGroup
 	defer publishing.Wait()
 	publishing.Go(func() {
 		for i := 0; i < n; i += 50 {
-			publishRaw(t, rdb, "numbers", numbered(i, 50)...)
+			tracetest.PublishRaw(t, rdb, "numbers", tracetest.Numbered(i, 50)...)
 		}
 	})
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	var got []string
 	for i := 0; len(got) < n && ctx.Err() == nil; i++ {
 		taken := 0
-		consumptions[i%len(consumptions)].consume(ctx, sub, func(m *tracedpubsub.Message) bool {
+		tracetest.Consumers[i%len(tracetest.Consumers)].Consume(ctx, sub, func(m *tracedpubsub.Message) bool {
 			got = append(got, m.Payload)
 			taken++
 			return taken < turn && len(got) < n
 		})
 	}
-	if !slices.Equal(got, numbered(0, n)) {
-		t.Errorf("%d messages, want all of %d in order: %s", len(got), n, firstDifference(got, numbered(0, n)))
+	if !slices.Equal(got, tracetest.Numbered(0, n)) {
+		t.Errorf("%d messages, want all of %d in order: %s", len(got), n, firstDifference(got, tracetest.Numbered(0, n)))
 	}
 }
 
 // In a loop that is left at a message, that message is the last one handed over.
 func TestBreakKeepsTheRest(t *testing.T) {
-	server, rdb := startServer(t)
-	s := newSubject(t, server.Addr())
-	sub := s.subscribed(t, "numbers")
-	publishRaw(t, rdb, "numbers", numbered(0, 3)...)
-	for range sub.Messages(testContext(t)) {
+	server, rdb := tracetest.StartServer(t)
+	s := tracetest.NewSubject(t, server.Addr())
+	sub := s.ReadySubscription(t, "numbers")
+	tracetest.PublishRaw(t, rdb, "numbers", tracetest.Numbered(0, 3)...)
+	for range sub.Messages(tracetest.Context(t)) {
 		break
 	}
-	s.spans.spans(t, 1)
-	assertReceives(t, sub, "1", "2")
+	s.Spans.Spans(t, 1)
+	tracetest.AssertReceives(t, sub, "1", "2")
 }
 
 // A panic in the body leaves a subscription that can be used.
 func TestAPanicLeavesTheSubscriptionUsable(t *testing.T) {
-	for _, tt := range consumptions[:2] { // those that call the body
-		t.Run(tt.name, func(t *testing.T) {
-			server, rdb := startServer(t)
-			sub := newSubject(t, server.Addr()).subscribed(t, "a")
-			publishRaw(t, rdb, "a", "bad", "good")
+	for _, tt := range tracetest.Consumers[:2] { // those that call the body
+		t.Run(tt.Name, func(t *testing.T) {
+			server, rdb := tracetest.StartServer(t)
+			sub := tracetest.NewSubject(t, server.Addr()).ReadySubscription(t, "a")
+			tracetest.PublishRaw(t, rdb, "a", "bad", "good")
 			func() {
 				defer func() {
 					if v := recover(); v != "boom" {
 						t.Errorf("recovered %v, want what was raised", v)
 					}
 				}()
-				tt.consume(testContext(t), sub, func(*tracedpubsub.Message) bool { panic("boom") })
+				tt.Consume(tracetest.Context(t), sub, func(*tracedpubsub.Message) bool { panic("boom") })
 			}()
-			assertReceives(t, sub, "good")
+			tracetest.AssertReceives(t, sub, "good")
 		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // gate is a hook that holds back all commands until it is opened.
@@ -35,7 +36,7 @@ func (g *gate) Open() { g.open.Do(func() { close(g.opened) }) }
 func (g *gate) wait() {
 	select {
 	case <-g.opened:
-	case <-time.After(patience):
+	case <-time.After(tracetest.Patience):
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.late = true
@@ -75,13 +76,12 @@ func TestPublishDoesNotWaitForTheBatch(t *testing.T) {
 		{"full-duplex", "commands go out on a connection that is held", &redis.AutoPipelineOptions{FullDuplex: true}},
 		{"unordered", "batches go out side by side", &redis.AutoPipelineOptions{Unordered: true, MaxConcurrentBatches: 4}},
 	}
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, row := range rows {
 			t.Run(row.name, func(t *testing.T) {
-				ctx, rec := testContext(t), newRecorder(t)
-				raw := readyRaw(t, rdb.Subscribe(ctx, row.name))
-				own := redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
-				t.Cleanup(func() { _ = own.Close() })
+				ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+				raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, row.name))
+				own := tracetest.OtherClient(t, rdb)
 				gate := newGate(t, own)
 				ap, err := own.AsyncAutoPipelineWithOptions(row.options)
 				if err != nil {
@@ -94,10 +94,10 @@ func TestPublishDoesNotWaitForTheBatch(t *testing.T) {
 				for i := range n {
 					cmds = append(cmds, client.PublishTo(ctx, ap, row.name, i))
 				}
-				for _, s := range rec.spans(t, n) {
-					assertName(t, s, "create "+row.name)
-					assertAttributes(t, s, served(own, "create", row.name)...)
-					assertSucceeded(t, s)
+				for _, s := range rec.Spans(t, n) {
+					tracetest.AssertName(t, s, "create "+row.name)
+					tracetest.AssertAttributes(t, s, tracetest.MessagingOn(own, "create", row.name)...)
+					tracetest.AssertSucceeded(t, s)
 				}
 				if row.options == nil || !row.options.FullDuplex { // there a hook cannot hold back what is written
 					assertNothingSent(t, rdb, raw, row.name)
@@ -112,9 +112,9 @@ func TestPublishDoesNotWaitForTheBatch(t *testing.T) {
 					}
 				}
 				for range n {
-					nextRaw(t, raw)
+					tracetest.NextRaw(t, raw)
 				}
-				rec.spans(t, n) // and no other for the batch
+				rec.Spans(t, n) // and no other for the batch
 			})
 		}
 	})
@@ -129,7 +129,7 @@ type asynchronous struct {
 func (a asynchronous) IsBlocking() bool { return a.blocking }
 
 func TestIsBlocking(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for name, row := range map[string]struct {
 			publisher tracedpubsub.Publisher
 			want      string
@@ -139,11 +139,11 @@ func TestIsBlocking(t *testing.T) {
 			"no such":  {struct{ tracedpubsub.Publisher }{rdb}, "publish"},
 		} {
 			t.Run(name, func(t *testing.T) {
-				ctx, rec := testContext(t), newRecorder(t)
+				ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 				client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec))
-				assertSent(t, client.PublishTo(ctx, row.publisher, name, "hello"))
-				assertName(t, rec.spans(t, 1)[0], row.want+" "+name)
-				assertAttributes(t, rec.spans(t, 1)[0], served(rdb, row.want, name)...)
+				tracetest.AssertSent(t, client.PublishTo(ctx, row.publisher, name, "hello"))
+				tracetest.AssertName(t, rec.Spans(t, 1)[0], row.want+" "+name)
+				tracetest.AssertAttributes(t, rec.Spans(t, 1)[0], tracetest.MessagingOn(rdb, row.want, name)...)
 			})
 		}
 	})
@@ -152,15 +152,15 @@ func TestIsBlocking(t *testing.T) {
 // A batch that fails later is not on the create spans, which have ended; its
 // error is where go-redis has it.
 func TestBatchThatFailsLater(t *testing.T) {
-	ctx, rec := testContext(t), newRecorder(t)
-	rdb := deadClient(t)
+	ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+	rdb := tracetest.UnreachableClient(t)
 	client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec))
 	pipe := rdb.Pipeline()
 	cmd := client.PublishTo(ctx, pipe, "reports", "hello")
 	if _, err := pipe.Exec(ctx); err == nil || cmd.Err() == nil {
 		t.Errorf("Exec returned %v, the command has %v, want that nobody answers", err, cmd.Err())
 	}
-	span := rec.spans(t, 1)[0]
-	assertAttributes(t, span, served(rdb, "create", "reports")...)
-	assertSucceeded(t, span)
+	span := rec.Spans(t, 1)[0]
+	tracetest.AssertAttributes(t, span, tracetest.MessagingOn(rdb, "create", "reports")...)
+	tracetest.AssertSucceeded(t, span)
 }

@@ -135,11 +135,13 @@ func TestEncodeReportsLeftOutFields(t *testing.T) {
 type injecting map[string]string
 
 func (p injecting) Fields() []string { return slices.Collect(maps.Keys(p)) }
+
 func (p injecting) Inject(_ context.Context, c propagation.TextMapCarrier) {
 	for name, value := range p {
 		c.Set(name, value)
 	}
 }
+
 func (p injecting) Extract(ctx context.Context, _ propagation.TextMapCarrier) context.Context {
 	return ctx
 }

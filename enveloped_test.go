@@ -15,6 +15,7 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // What a command holds is its own, for as long as anybody holds the command:
@@ -22,8 +23,8 @@ import (
 // next one.
 func TestACommandKeepsItsEnvelope(t *testing.T) {
 	const messages = 200
-	ctx, rdb := testContext(t), redistest.Start(t).Client()
-	raw := readyRaw(t, rdb.Subscribe(ctx, "reports"))
+	ctx, rdb := tracetest.Context(t), redistest.Start(t).Client()
+	raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "reports"))
 	pipe := rdb.Pipeline()
 	var cmds []*redis.IntCmd
 	for i := range messages {
@@ -33,7 +34,7 @@ func TestACommandKeepsItsEnvelope(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, cmd := range cmds {
-		sent := nextRaw(t, raw).Payload
+		sent := tracetest.NextRaw(t, raw).Payload
 		if payload := fmt.Sprint(i, strings.Repeat("x", i)); decoded(t, sent) != payload {
 			t.Fatalf("message %d is %q, want an envelope of %q", i, sent, payload)
 		}
@@ -55,12 +56,12 @@ func TestACommandKeepsItsEnvelope(t *testing.T) {
 
 // A mock or a log may copy arguments deeply, and compare them.
 func TestAnArgumentMayBeCopied(t *testing.T) {
-	ctx, rdb := testContext(t), redistest.Start(t).Client()
-	raw := readyRaw(t, rdb.Subscribe(ctx, "reports"))
+	ctx, rdb := tracetest.Context(t), redistest.Start(t).Client()
+	raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "reports"))
 	for size := range 2500 {
 		cmd := tracedpubsub.Publish(ctx, rdb, "reports", strings.Repeat("x", size))
-		assertSent(t, cmd)
-		sent := nextRaw(t, raw).Payload
+		tracetest.AssertSent(t, cmd)
+		sent := tracetest.NextRaw(t, raw).Payload
 		argument := reflect.ValueOf(cmd.Args()[2])
 		copied := reflect.New(argument.Type().Elem())
 		copied.Elem().Set(argument.Elem())

@@ -15,24 +15,8 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
-
-// deadClient is a client of an address on which nobody listens.
-func deadClient(t *testing.T) *redis.Client {
-	t.Helper()
-	server := redistest.Start(t)
-	server.Kill()
-	return patientless(t, &redis.Options{Addr: server.Addr()})
-}
-
-// patientless is a client that tries once.
-func patientless(t *testing.T, opt *redis.Options) *redis.Client {
-	t.Helper()
-	opt.MaxRetries, opt.DialerRetries = -1, 1
-	rdb := redis.NewClient(opt)
-	t.Cleanup(func() { _ = rdb.Close() })
-	return rdb
-}
 
 // hangUp returns an address where all connections end as soon as they begin.
 func hangUp(t *testing.T) string {
@@ -72,29 +56,29 @@ func TestPublishFails(t *testing.T) {
 		reason: "the server answers, and its first word tells most",
 		client: func(t *testing.T) *redis.Client {
 			server := redistest.Start(t)
-			err := server.Client().ACLSetUser(testContext(t), "limited", "on", ">secret", "+@all", "resetchannels", "&allowed").Err()
+			err := server.Client().ACLSetUser(tracetest.Context(t), "limited", "on", ">secret", "+@all", "resetchannels", "&allowed").Err()
 			if err != nil {
 				t.Fatal(err)
 			}
-			return patientless(t, &redis.Options{Addr: server.Addr(), Username: "limited", Password: "secret"})
+			return tracetest.NoRetryClient(t, &redis.Options{Addr: server.Addr(), Username: "limited", Password: "secret"})
 		},
 		errorType: "NOPERM",
 	}, {
 		name:   "NOAUTH",
 		reason: "the server answers before it looks at the command",
 		client: func(t *testing.T) *redis.Client {
-			return patientless(t, &redis.Options{Addr: redistest.Start(t, "--requirepass", "secret").Addr()})
+			return tracetest.NoRetryClient(t, &redis.Options{Addr: redistest.Start(t, "--requirepass", "secret").Addr()})
 		},
 		errorType: "NOAUTH",
 	}, {
 		name:      "dead address",
 		reason:    "nobody answers",
-		client:    deadClient,
+		client:    tracetest.UnreachableClient,
 		errorType: "connection",
 	}, {
 		name:      "hung up",
 		reason:    "the server takes the connection and ends it",
-		client:    func(t *testing.T) *redis.Client { return patientless(t, &redis.Options{Addr: hangUp(t)}) },
+		client:    func(t *testing.T) *redis.Client { return tracetest.NoRetryClient(t, &redis.Options{Addr: hangUp(t)}) },
 		errorType: "connection",
 	}, {
 		name:   "closed client",
@@ -132,8 +116,8 @@ func TestPublishFails(t *testing.T) {
 		reason: "the client's own time is up",
 		client: func(t *testing.T) *redis.Client {
 			server := redistest.Start(t)
-			rdb := patientless(t, &redis.Options{Addr: server.Addr(), ReadTimeout: 50 * time.Millisecond})
-			if err := rdb.Ping(testContext(t)).Err(); err != nil {
+			rdb := tracetest.NoRetryClient(t, &redis.Options{Addr: server.Addr(), ReadTimeout: 50 * time.Millisecond})
+			if err := rdb.Ping(tracetest.Context(t)).Err(); err != nil {
 				t.Fatal(err)
 			}
 			server.Pause()
@@ -144,10 +128,10 @@ func TestPublishFails(t *testing.T) {
 		name:   "pool timeout",
 		reason: "all connections are in use",
 		client: func(t *testing.T) *redis.Client {
-			rdb := patientless(t, &redis.Options{Addr: redistest.Start(t).Addr(), PoolSize: 1, PoolTimeout: time.Millisecond})
+			rdb := tracetest.NoRetryClient(t, &redis.Options{Addr: redistest.Start(t).Addr(), PoolSize: 1, PoolTimeout: time.Millisecond})
 			conn := rdb.Conn()
 			t.Cleanup(func() { _ = conn.Close() })
-			if err := conn.Ping(testContext(t)).Err(); err != nil {
+			if err := conn.Ping(tracetest.Context(t)).Err(); err != nil {
 				t.Fatal(err)
 			}
 			return rdb
@@ -156,7 +140,7 @@ func TestPublishFails(t *testing.T) {
 	}}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			ctx, rec := testContext(t), newRecorder(t)
+			ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 			rdb := row.client(t)
 			client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec))
 			if row.ctx != nil {
@@ -166,9 +150,9 @@ func TestPublishFails(t *testing.T) {
 			if err == nil {
 				t.Fatalf("Publish has worked: %s", row.reason)
 			}
-			span := rec.spans(t, 1)[0]
-			assertFailed(t, span, row.errorType)
-			assertAttributes(t, span, served(rdb, "publish", "reports", attribute.String("error.type", row.errorType))...)
+			span := rec.Spans(t, 1)[0]
+			tracetest.AssertFailed(t, span, row.errorType)
+			tracetest.AssertAttributes(t, span, tracetest.MessagingOn(rdb, "publish", "reports", attribute.String("error.type", row.errorType))...)
 			if got := span.Status().Description; got != err.Error() {
 				t.Errorf("the status says %q, want %q", got, err)
 			}
@@ -182,7 +166,7 @@ func TestPublishReturnsTheErrorOfGoRedis(t *testing.T) {
 	if err := rdb.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := tracedpubsub.Publish(testContext(t), rdb, "reports", "hello").Err(); !errors.Is(err, redis.ErrClosed) {
+	if err := tracedpubsub.Publish(tracetest.Context(t), rdb, "reports", "hello").Err(); !errors.Is(err, redis.ErrClosed) {
 		t.Errorf("Publish on a closed client has %v, want %v", err, redis.ErrClosed)
 	}
 }

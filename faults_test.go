@@ -18,31 +18,30 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// killConnections ends the subscriptions' connections, and returns when the
-// server has done it.
+// killConnections ends the connections of subscriptions, and asserts how many there are.
 func killConnections(t *testing.T, rdb *redis.Client, want int64) {
 	t.Helper()
-	n, err := rdb.ClientKillByFilter(t.Context(), "TYPE", "pubsub").Result()
-	if err != nil || n != want {
-		t.Fatalf("CLIENT KILL: %d connections, %v; want %d", n, err, want)
+	if n := tracetest.KillSubscriptions(t, rdb); n != want {
+		t.Fatalf("CLIENT KILL ended %d connections, want %d", n, want)
 	}
 }
 
 func TestAKilledConnection(t *testing.T) {
-	for _, tt := range consumptions {
-		t.Run(tt.name, func(t *testing.T) {
-			server, rdb := startServer(t)
-			s := newSubject(t, server.Addr())
+	for _, tt := range tracetest.Consumers {
+		t.Run(tt.Name, func(t *testing.T) {
+			server, rdb := tracetest.StartServer(t)
+			s := tracetest.NewSubject(t, server.Addr())
 			began := time.Now()
-			sub := s.subscribed(t, "a", "b")
-			ctx, cancel := context.WithCancel(testContext(t))
+			sub := s.ReadySubscription(t, "a", "b")
+			ctx, cancel := context.WithCancel(tracetest.Context(t))
 			defer cancel()
 			var loop sync.WaitGroup
 			messages := make(chan *tracedpubsub.Message, 10)
 			loop.Go(func() {
-				tt.consume(ctx, sub, func(m *tracedpubsub.Message) bool {
+				tt.Consume(ctx, sub, func(m *tracedpubsub.Message) bool {
 					messages <- m
 					return true
 				})
@@ -52,29 +51,29 @@ func TestAKilledConnection(t *testing.T) {
 
 			killConnections(t, rdb, 1)
 			killed := time.Now()
-			waitForListeners(t, rdb, "b", 1)
-			publishRaw(t, rdb, "a", "after it")
+			tracetest.WaitForSubscribers(t, rdb, "b", 1)
+			tracetest.PublishRaw(t, rdb, "a", "after it")
 			if m := <-messages; m.Payload != "after it" {
 				t.Errorf("got %v", m)
 			}
-			got := s.reports.first(t, "receive", "a")
+			got := s.Reports.WaitFor(t, "receive", "a")
 			if !slices.Equal(got.Channels, []string{"a", "b"}) {
 				t.Errorf("names are %v, want [a b]", got.Channels)
 			}
-			if longest := got.at.Sub(began); got.Downtime <= 0 || got.Downtime > longest {
+			if longest := got.At.Sub(began); got.Downtime <= 0 || got.Downtime > longest {
 				t.Errorf("deaf for %v, want more than nothing, and no more than %v", got.Downtime, longest)
 			}
-			if sinceKill := got.at.Sub(killed); sinceKill > time.Second {
-				t.Errorf("%s: reported after %v", tt.reason, sinceKill)
+			if sinceKill := got.At.Sub(killed); sinceKill > time.Second {
+				t.Errorf("%s: reported after %v", tt.Reason, sinceKill)
 			}
 			if got.Count != 1 || got.Err == nil {
 				t.Errorf("count %d, cause %v; want one with a cause", got.Count, got.Err)
 			}
 			_ = sub.Close() // reports what it still has
 			loop.Wait()
-			eventuallyHolds(t, "no goroutine is left", func() bool { return len(libraryGoroutines()) == 0 })
-			if all := s.reports.all(); len(all) != 1 {
-				t.Errorf("one connection was lost, but reported was %v", printed(all))
+			tracetest.WaitForNoGoroutines(t)
+			if all := s.Reports.All(); len(all) != 1 {
+				t.Errorf("one connection was lost, but reported was %v", tracetest.Texts(all))
 			}
 		})
 	}
@@ -83,14 +82,14 @@ func TestAKilledConnection(t *testing.T) {
 func TestServerRestarts(t *testing.T) {
 	for _, tt := range []struct {
 		name, reason string
-		restart      func(t *testing.T, server *redistest.Server, s *subject)
+		restart      func(t *testing.T, server *redistest.Server, s *tracetest.Subject)
 	}{
-		{"at once", "the first attempt may or may not find it", func(_ *testing.T, server *redistest.Server, _ *subject) {
+		{"at once", "the first attempt may or may not find it", func(_ *testing.T, server *redistest.Server, _ *tracetest.Subject) {
 			server.Restart()
 		}},
-		{"after failed attempts", "they are reported, and do not end", func(t *testing.T, server *redistest.Server, s *subject) {
+		{"after failed attempts", "they are reported, and do not end", func(t *testing.T, server *redistest.Server, s *tracetest.Subject) {
 			server.Kill()
-			s.reports.wait(t, "the third failed attempt", func(got []trouble) bool {
+			s.Reports.WaitUntil(t, "the third failed attempt", func(got []tracetest.Report) bool {
 				attempts := 0
 				for _, e := range got {
 					if e.Op == "connect" {
@@ -103,18 +102,18 @@ func TestServerRestarts(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			server, rdb := startServer(t)
-			s := newSubject(t, server.Addr())
-			sub := s.subscribed(t, "a")
-			publishRaw(t, rdb, "a", "before")
-			eventuallyHolds(t, "it has been read", func() bool { return len(sub.Channel()) == 1 })
+			server, rdb := tracetest.StartServer(t)
+			s := tracetest.NewSubject(t, server.Addr())
+			sub := s.ReadySubscription(t, "a")
+			tracetest.PublishRaw(t, rdb, "a", "before")
+			tracetest.Eventually(t, "it has been read", func() bool { return len(sub.Channel()) == 1 })
 			down := time.Now()
 			tt.restart(t, server, s)
 			up := time.Now()
-			waitForListeners(t, rdb, "a", 1)
-			publishRaw(t, rdb, "a", "after")
-			assertReceives(t, sub, "before", "after")
-			got := s.reports.first(t, "receive", "a")
+			tracetest.WaitForSubscribers(t, rdb, "a", 1)
+			tracetest.PublishRaw(t, rdb, "a", "after")
+			tracetest.AssertReceives(t, sub, "before", "after")
+			got := s.Reports.WaitFor(t, "receive", "a")
 			if least := up.Sub(down); got.Downtime < least {
 				t.Errorf("%s: deaf for %v, but the server was down for %v", tt.reason, got.Downtime, least)
 			}
@@ -123,26 +122,26 @@ func TestServerRestarts(t *testing.T) {
 }
 
 func TestNamesChangeWhileTheServerIsDown(t *testing.T) {
-	server, rdb := startServer(t)
-	s := newSubject(t, server.Addr())
-	sub := s.subscribed(t, "stays", "goes")
+	server, rdb := tracetest.StartServer(t)
+	s := tracetest.NewSubject(t, server.Addr())
+	sub := s.ReadySubscription(t, "stays", "goes")
 	server.Kill()
-	s.reports.await(t, "connect", "stays")
-	ctx := testContext(t)
+	s.Reports.WaitFor(t, "connect", "stays")
+	ctx := tracetest.Context(t)
 	if err := errors.Join(sub.Unsubscribe(ctx, "goes"), sub.Subscribe(ctx, "comes"), sub.PSubscribe(ctx, "come?")); err != nil {
 		t.Fatal(err)
 	}
 	server.Restart()
-	waitForListeners(t, rdb, "stays", 1)
-	waitForListeners(t, rdb, "comes", 1)
-	if n := listeners(t, rdb, "goes"); n != 0 {
+	tracetest.WaitForSubscribers(t, rdb, "stays", 1)
+	tracetest.WaitForSubscribers(t, rdb, "comes", 1)
+	if n := tracetest.Subscribers(t, rdb, "goes"); n != 0 {
 		t.Errorf("%d connections listen on the channel that was given up", n)
 	}
-	eventuallyHolds(t, "the pattern is subscribed to", func() bool { return rdb.PubSubNumPat(ctx).Val() == 1 })
-	publishRaw(t, rdb, "goes", "nobody hears this")
-	publishRaw(t, rdb, "stays", "1")
-	publishRaw(t, rdb, "comes", "2")
-	assertReceives(t, sub, "1", "2", "2") // for its pattern, too
+	tracetest.Eventually(t, "the pattern is subscribed to", func() bool { return rdb.PubSubNumPat(ctx).Val() == 1 })
+	tracetest.PublishRaw(t, rdb, "goes", "nobody hears this")
+	tracetest.PublishRaw(t, rdb, "stays", "1")
+	tracetest.PublishRaw(t, rdb, "comes", "2")
+	tracetest.AssertReceives(t, sub, "1", "2", "2") // for its pattern, too
 }
 
 // The connection is lost at a time when nobody would notice. Nothing that had
@@ -157,16 +156,16 @@ func TestLostWhileNobodyReads(t *testing.T) {
 		{"the consumer is busy", "the goroutine that reads waits for it", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			server, rdb := startServer(t)
-			s := newSubject(t, server.Addr(), tracedpubsub.WithChannelSize(0))
-			sub := s.subscribe(t, "a")
+			server, rdb := tracetest.StartServer(t)
+			s := tracetest.NewSubject(t, server.Addr(), tracedpubsub.WithChannelSize(0))
+			sub := s.Subscription(t, "a")
 			if tt.ready {
-				mustBeReady(t, sub)
+				tracetest.WaitReady(t, sub)
 			}
-			waitForListeners(t, rdb, "a", 1)
-			publishRaw(t, rdb, "a", numbered(0, 5)...)
+			tracetest.WaitForSubscribers(t, rdb, "a", 1)
+			tracetest.PublishRaw(t, rdb, "a", tracetest.Numbered(0, 5)...)
 			if tt.ready {
-				assertReceives(t, sub, "0") // and the next one is on its way
+				tracetest.AssertReceives(t, sub, "0") // and the next one is on its way
 			}
 			killConnections(t, rdb, 1)
 			deaf := time.Now()
@@ -174,19 +173,19 @@ func TestLostWhileNobodyReads(t *testing.T) {
 				server.Restart() // takes its time, in which the subscription is deaf
 			}
 			deafFor := time.Since(deaf)
-			if listeners(t, rdb, "a") != 0 {
+			if tracetest.Subscribers(t, rdb, "a") != 0 {
 				t.Fatal("somebody has noticed: this tests nothing")
 			}
 
 			if tt.ready {
-				assertReceives(t, sub, numbered(1, 4)...)
+				tracetest.AssertReceives(t, sub, tracetest.Numbered(1, 4)...)
 			} else {
-				assertReceives(t, sub, numbered(0, 5)...)
+				tracetest.AssertReceives(t, sub, tracetest.Numbered(0, 5)...)
 			}
-			waitForListeners(t, rdb, "a", 1)
-			publishRaw(t, rdb, "a", "after it")
-			assertReceives(t, sub, "after it")
-			if got := s.reports.first(t, "receive", "a"); got.Downtime < deafFor {
+			tracetest.WaitForSubscribers(t, rdb, "a", 1)
+			tracetest.PublishRaw(t, rdb, "a", "after it")
+			tracetest.AssertReceives(t, sub, "after it")
+			if got := s.Reports.WaitFor(t, "receive", "a"); got.Downtime < deafFor {
 				t.Errorf("%s: reported as deaf for %v, was for more than %v", tt.reason, got.Downtime, deafFor)
 			}
 		})
@@ -194,33 +193,33 @@ func TestLostWhileNobodyReads(t *testing.T) {
 }
 
 func TestAPanickingErrorHandler(t *testing.T) {
-	server, rdb := startServer(t)
+	server, rdb := tracetest.StartServer(t)
 	var calls atomic.Int32
-	s := newSubject(t, server.Addr(), tracedpubsub.WithErrorHandler(func(err error) {
+	s := tracetest.NewSubject(t, server.Addr(), tracedpubsub.WithErrorHandler(func(err error) {
 		calls.Add(1)
 		panic(err)
 	}))
-	sub := s.subscribed(t, "a")
+	sub := s.ReadySubscription(t, "a")
 	server.Kill()
-	eventuallyHolds(t, "the handler was called twice", func() bool { return calls.Load() >= 2 })
+	tracetest.Eventually(t, "the handler was called twice", func() bool { return calls.Load() >= 2 })
 	server.Restart()
-	waitForListeners(t, rdb, "a", 1)
-	publishRaw(t, rdb, "a", "still here")
-	assertReceives(t, sub, "still here")
+	tracetest.WaitForSubscribers(t, rdb, "a", 1)
+	tracetest.PublishRaw(t, rdb, "a", "still here")
+	tracetest.AssertReceives(t, sub, "still here")
 }
 
 // What the error handler hears of may be what it wants to change.
 func TestTheErrorHandlerUsesTheSubscription(t *testing.T) {
-	server, rdb := startServer(t)
+	server, rdb := tracetest.StartServer(t)
 	subscription, used := make(chan *tracedpubsub.PubSub, 1), make(chan error, 1)
 	var once sync.Once
-	s := newSubject(t, server.Addr(), tracedpubsub.WithErrorHandler(func(error) {
+	s := tracetest.NewSubject(t, server.Addr(), tracedpubsub.WithErrorHandler(func(error) {
 		once.Do(func() {
 			sub, ctx := <-subscription, context.Background()
 			used <- errors.Join(sub.Unsubscribe(ctx, "goes"), sub.Subscribe(ctx, "comes"), sub.PSubscribe(ctx, "come?"), sub.Ping(ctx))
 		})
 	}))
-	sub := s.subscribed(t, "stays", "goes")
+	sub := s.ReadySubscription(t, "stays", "goes")
 	subscription <- sub
 	killConnections(t, rdb, 1)
 	select {
@@ -228,34 +227,32 @@ func TestTheErrorHandlerUsesTheSubscription(t *testing.T) {
 		if err != nil {
 			t.Errorf("the error handler got %v", err)
 		}
-	case <-time.After(patience):
+	case <-time.After(tracetest.Patience):
 		t.Fatal("the error handler has not come back")
 	}
-	mustBeReady(t, sub)
-	if n := listeners(t, rdb, "goes"); n != 0 {
+	tracetest.WaitReady(t, sub)
+	if n := tracetest.Subscribers(t, rdb, "goes"); n != 0 {
 		t.Errorf("%d connections listen on the channel that was given up", n)
 	}
-	publishRaw(t, rdb, "stays", "1")
-	publishRaw(t, rdb, "comes", "2")
-	assertReceives(t, sub, "1", "2", "2") // for its pattern, too
+	tracetest.PublishRaw(t, rdb, "stays", "1")
+	tracetest.PublishRaw(t, rdb, "comes", "2")
+	tracetest.AssertReceives(t, sub, "1", "2", "2") // for its pattern, too
 }
 
 func TestLargeMessages(t *testing.T) {
 	for _, protocol := range []int{2, 3} {
 		t.Run(fmt.Sprintf("RESP%d", protocol), func(t *testing.T) {
-			server, _ := startServer(t, unlimited...)
-			s := subjectOf(t, &redis.Options{Addr: server.Addr(), Protocol: protocol})
-			sub := s.subscribed(t, "a")
+			server, _ := tracetest.StartServer(t, tracetest.Unlimited...)
+			s := tracetest.NewSubjectWithOptions(t, &redis.Options{Addr: server.Addr(), Protocol: protocol})
+			sub := s.ReadySubscription(t, "a")
 			large := strings.Repeat(strings.Repeat("large ", 20)+"\"\n", 8<<20/122)
 			for _, payload := range []string{large, "small", large} {
 				if err := s.Publish(t.Context(), "a", payload).Err(); err != nil {
 					t.Fatal(err)
 				}
 			}
-			assertReceives(t, sub, large, "small", large)
-			if reports := s.reports.all(); len(reports) > 0 {
-				t.Errorf("nothing went wrong, but reported was %v", printed(reports))
-			}
+			tracetest.AssertReceives(t, sub, large, "small", large)
+			s.Reports.AssertNone(t)
 		})
 	}
 }
@@ -264,19 +261,19 @@ func TestLargeMessages(t *testing.T) {
 func TestSpansAfterAFault(t *testing.T) {
 	for _, protocol := range []int{2, 3} {
 		t.Run(fmt.Sprintf("RESP%d", protocol), func(t *testing.T) {
-			server, rdb := startServer(t)
-			s := subjectOf(t, &redis.Options{Addr: server.Addr(), Protocol: protocol})
-			sub := s.subscribed(t, "a")
+			server, rdb := tracetest.StartServer(t)
+			s := tracetest.NewSubjectWithOptions(t, &redis.Options{Addr: server.Addr(), Protocol: protocol})
+			sub := s.ReadySubscription(t, "a")
 			if err := s.Publish(t.Context(), "a", "before").Err(); err != nil {
 				t.Fatal(err)
 			}
-			eventuallyHolds(t, "it has been read", func() bool { return len(sub.Channel()) == 1 })
+			tracetest.Eventually(t, "it has been read", func() bool { return len(sub.Channel()) == 1 })
 			server.Restart()
-			waitForListeners(t, rdb, "a", 1)
+			tracetest.WaitForSubscribers(t, rdb, "a", 1)
 			if err := s.Publish(t.Context(), "a", "after").Err(); err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithCancel(testContext(t))
+			ctx, cancel := context.WithCancel(tracetest.Context(t))
 			defer cancel()
 			_ = sub.Process(ctx, func(_ context.Context, m *tracedpubsub.Message) error {
 				if m.Payload == "after" {
@@ -284,9 +281,9 @@ func TestSpansAfterAFault(t *testing.T) {
 				}
 				return nil
 			})
-			spans := s.spans.spans(t, 4)
-			assertParent(t, spans[2], spans[0])
-			assertParent(t, spans[3], spans[1])
+			spans := s.Spans.Spans(t, 4)
+			tracetest.AssertParent(t, spans[2], spans[0])
+			tracetest.AssertParent(t, spans[3], spans[1])
 		})
 	}
 }

@@ -6,39 +6,37 @@ package tracedpubsub_test
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // A channel that is left out is as go-redis has it, on both sides.
 func TestFilter(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec := testContext(t), newRecorder(t)
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec),
 			tracedpubsub.WithFilter(func(channel string) bool { return channel != "plain" }))
-		raw := readyRaw(t, rdb.Subscribe(ctx, "plain"))
-		sub := readySub(t, client.PSubscribe(ctx, "*"))
-		publishing, ambient := withCaller(t, withBaggage(t, ctx, "tenant=acme"))
+		raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "plain"))
+		sub := tracetest.ReadySub(t, client.PSubscribe(ctx, "*"))
+		publishing, ambient := tracetest.WithCaller(t, tracetest.WithBaggage(t, ctx, "tenant=acme"))
 
-		assertSent(t, client.Publish(publishing, "plain", "hello"))
-		assertSent(t, rdb.Publish(ctx, "plain", foreignEnvelope))
+		tracetest.AssertSent(t, client.Publish(publishing, "plain", "hello"))
+		tracetest.AssertSent(t, rdb.Publish(ctx, "plain", tracetest.ForeignEnvelope))
 		pipe := rdb.Pipeline()
 		client.PublishTo(publishing, pipe, "plain", 7)
 		if _, err := pipe.Exec(ctx); err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{"hello", foreignEnvelope, "7"} {
-			if got := nextRaw(t, raw).Payload; got != want {
+		for _, want := range []string{"hello", tracetest.ForeignEnvelope, "7"} {
+			if got := tracetest.NextRaw(t, raw).Payload; got != want {
 				t.Errorf("on the wire is %q, want %q", got, want)
 			}
 			for inside, m := range sub.Messages(trace.ContextWithSpanContext(ctx, ambient)) {
@@ -54,144 +52,113 @@ func TestFilter(t *testing.T) {
 				break
 			}
 		}
-		assertSameError(t, client.Publish(ctx, "plain", report{7}).Err(), rdb.Publish(ctx, "plain", report{7}).Err())
-		rec.spans(t, 0)
+		tracetest.AssertSameError(t, client.Publish(ctx, "plain", tracetest.Unsupported{ID: 7}).Err(), rdb.Publish(ctx, "plain", tracetest.Unsupported{ID: 7}).Err())
+		rec.Spans(t, 0)
 
-		assertSent(t, client.Publish(ctx, "traced", "hello"))
+		tracetest.AssertSent(t, client.Publish(ctx, "traced", "hello"))
 		for _, m := range sub.Messages(ctx) {
 			if m.Payload != "hello" {
 				t.Errorf("got %q, want hello", m.Payload)
 			}
 			break
 		}
-		spans := rec.spans(t, 2)
-		assertParent(t, spans[1], spans[0])
+		spans := rec.Spans(t, 2)
+		tracetest.AssertParent(t, spans[1], spans[0])
 	})
 }
 
 // Without an envelope a publish still has its span, and reading is not affected.
 func TestEnvelopeFilter(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec := testContext(t), newRecorder(t)
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec),
 			tracedpubsub.WithEnvelopeFilter(func(channel string) bool { return channel != "bare" }))
-		raw := readyRaw(t, rdb.Subscribe(ctx, "bare"))
-		sub := readySub(t, client.Subscribe(ctx, "bare"))
-		publishing, callerSpan := withCaller(t, ctx)
-		for i, row := range payloadTypes {
-			assertSent(t, rdb.Publish(ctx, "bare", row.payload))
-			want := nextRaw(t, raw).Payload
-			assertSent(t, client.Publish(publishing, "bare", row.payload))
-			if got := nextRaw(t, raw).Payload; got != want {
-				t.Errorf("%s: on the wire is %.200q, want %.200q", row.name, got, want)
+		raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "bare"))
+		sub := tracetest.ReadySub(t, client.Subscribe(ctx, "bare"))
+		publishing, callerSpan := tracetest.WithCaller(t, ctx)
+		for i, row := range tracetest.PayloadTypes {
+			tracetest.AssertSent(t, rdb.Publish(ctx, "bare", row.Payload))
+			want := tracetest.NextRaw(t, raw).Payload
+			tracetest.AssertSent(t, client.Publish(publishing, "bare", row.Payload))
+			if got := tracetest.NextRaw(t, raw).Payload; got != want {
+				t.Errorf("%s: on the wire is %.200q, want %.200q", row.Name, got, want)
 			}
 			for range 2 {
-				if m := nextMessage(t, sub); m.Payload != want {
-					t.Errorf("%s: received %.200q, want %.200q", row.name, m.Payload, want)
+				if m := tracetest.NextMessage(t, sub); m.Payload != want {
+					t.Errorf("%s: received %.200q, want %.200q", row.Name, m.Payload, want)
 				}
 			}
-			span := rec.spans(t, i+1)[i]
-			assertChildOf(t, span, callerSpan)
-			assertAttributes(t, span, served(rdb, "publish", "bare", heardBy(2))...)
+			span := rec.Spans(t, i+1)[i]
+			tracetest.AssertChildOf(t, span, callerSpan)
+			tracetest.AssertAttributes(t, span, tracetest.MessagingOn(rdb, "publish", "bare", tracetest.Receivers(2))...)
 		}
-		assertSent(t, rdb.Publish(ctx, "bare", foreignEnvelope))
-		if m := nextMessage(t, sub); m.Payload != "hello" {
+		tracetest.AssertSent(t, rdb.Publish(ctx, "bare", tracetest.ForeignEnvelope))
+		if m := tracetest.NextMessage(t, sub); m.Payload != "hello" {
 			t.Errorf("received %q, want that an envelope is read where none is written", m.Payload)
 		}
 
-		n := len(payloadTypes)
-		assertSameError(t, client.Publish(ctx, "bare", report{7}).Err(), rdb.Publish(ctx, "bare", report{7}).Err())
-		assertFailed(t, rec.spans(t, n+1)[n], plainErrorType)
-		got := endingOf(func() { client.Publish(ctx, "bare", &failing{panic: errHandler}) })
-		if want := (ending{panicked: errHandler}); got != want {
+		n := len(tracetest.PayloadTypes)
+		tracetest.AssertSameError(t, client.Publish(ctx, "bare", tracetest.Unsupported{ID: 7}).Err(), rdb.Publish(ctx, "bare", tracetest.Unsupported{ID: 7}).Err())
+		tracetest.AssertFailed(t, rec.Spans(t, n+1)[n], tracetest.PlainErrorType)
+		got := tracetest.EndingOf(func() { client.Publish(ctx, "bare", &tracetest.FailingPayload{Panic: tracetest.ErrTest}) })
+		if want := (tracetest.Ending{Panicked: tracetest.ErrTest}); got != want {
 			t.Errorf("Publish has ended with %+v, want %+v", got, want)
 		}
-		assertFailed(t, rec.spans(t, n+2)[n+1], "panic")
+		tracetest.AssertFailed(t, rec.Spans(t, n+2)[n+1], "panic")
 	})
 }
 
-// asked counts how often the functions given to options are asked, by option.
-type asked struct {
-	mu    sync.Mutex
-	times map[string]int
-}
-
-func (a *asked) count(option string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.times == nil {
-		a.times = make(map[string]int)
-	}
-	a.times[option]++
-}
-
-// take returns what was counted since the last time.
-func (a *asked) take() map[string]int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	times := a.times
-	a.times = nil
-	return times
-}
-
-func (a *asked) options() []tracedpubsub.Option {
+func countedOptions(a *tracetest.CallCounter) []tracedpubsub.Option {
 	filter := func(option string) func(string) bool {
-		return func(string) bool { a.count(option); return true }
+		return func(string) bool { a.Count(option); return true }
 	}
 	return []tracedpubsub.Option{
 		tracedpubsub.WithFilter(filter("filter")),
 		tracedpubsub.WithEnvelopeFilter(filter("envelope filter")),
-		tracedpubsub.WithDestinationTemplate(func(string) string { a.count("template"); return "user.{id}" }),
-	}
-}
-
-func (a *asked) assert(t *testing.T, when string, want map[string]int) {
-	t.Helper()
-	if got := a.take(); !maps.Equal(got, want) {
-		t.Errorf("%s the functions were asked %v, want %v", when, got, want)
+		tracedpubsub.WithDestinationTemplate(func(string) string { a.Count("template"); return "user.{id}" }),
 	}
 }
 
 // A user's function is asked at most once a message: it may be costly.
 func TestFunctionsAreAskedOnce(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx := testContext(t)
-		var a asked
-		client := tracedpubsub.Wrap(rdb, append(a.options(), tracedpubsub.WithTracerProvider(newRecorder(t)))...)
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx := tracetest.Context(t)
+		var a tracetest.CallCounter
+		client := tracedpubsub.Wrap(rdb, append(countedOptions(&a), tracedpubsub.WithTracerProvider(tracetest.NewRecorder(t)))...)
 		publishing := map[string]int{"filter": 1, "envelope filter": 1, "template": 1}
 		reading := map[string]int{"filter": 1, "template": 1}
 
-		assertSent(t, client.Publish(ctx, "user.7", "hello"))
-		a.assert(t, "at a publish", publishing)
-		if err := client.Publish(ctx, "user.7", report{7}).Err(); err == nil {
+		tracetest.AssertSent(t, client.Publish(ctx, "user.7", "hello"))
+		a.Assert(t, "at a publish", publishing)
+		if err := client.Publish(ctx, "user.7", tracetest.Unsupported{ID: 7}).Err(); err == nil {
 			t.Error("a struct was published")
 		}
-		a.assert(t, "at a publish that fails", publishing)
+		a.Assert(t, "at a publish that fails", publishing)
 		pipe := rdb.Pipeline()
 		client.PublishTo(ctx, pipe, "user.7", "hello")
 		if _, err := pipe.Exec(ctx); err != nil {
 			t.Fatal(err)
 		}
-		a.assert(t, "at a deferred publish", publishing)
+		a.Assert(t, "at a deferred publish", publishing)
 
-		for _, c := range waysToConsume {
-			channel := "user." + c.name
-			s := &receiving{client: client, sub: readySub(t, client.Subscribe(ctx, channel)), raw: readyRaw(t, rdb.Subscribe(ctx, channel))}
+		for _, c := range tracetest.WaysToReceive {
+			channel := "user." + c.Name
+			s := &tracetest.Source{Client: client, Sub: tracetest.ReadySub(t, client.Subscribe(ctx, channel)), Raw: tracetest.ReadyRaw(t, rdb.Subscribe(ctx, channel))}
 			sent, err := tracedpubsub.Encode(ctx, "hello")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if c.fromRaw {
-				_ = s.sub.Close() // which would ask as well
+			if c.FromRaw {
+				_ = s.Sub.Close() // which would ask as well
 			}
-			a.take()
-			assertSent(t, rdb.Publish(ctx, channel, sent))
-			c.consume(t, ctx, s, func(ctx context.Context, m *tracedpubsub.Message) {
+			a.Take()
+			tracetest.AssertSent(t, rdb.Publish(ctx, channel, sent))
+			c.Receive(t, ctx, s, func(ctx context.Context, m *tracedpubsub.Message) {
 				m.Extract(ctx)
 				_, span := m.Start(ctx)
 				span.End()
 			})
-			a.assert(t, "in "+c.name, reading)
+			a.Assert(t, "in "+c.Name, reading)
 		}
 	})
 }
@@ -206,19 +173,19 @@ func TestPanickingFunctions(t *testing.T) {
 		publishes    int // how many reports a publish makes
 		reads        int
 	}{
-		{"WithFilter", "the channel is traced", tracedpubsub.WithFilter(func(string) bool { panic(errHandler) }), "WithFilter", 1, 1},
-		{"WithEnvelopeFilter", "the payload goes out in an envelope", tracedpubsub.WithEnvelopeFilter(func(string) bool { panic(errHandler) }), "WithEnvelopeFilter", 1, 0},
-		{"WithDestinationTemplate", "the channel has none", tracedpubsub.WithDestinationTemplate(func(string) string { panic(errHandler) }), "WithDestinationTemplate", 1, 1},
+		{"WithFilter", "the channel is traced", tracedpubsub.WithFilter(func(string) bool { panic(tracetest.ErrTest) }), "WithFilter", 1, 1},
+		{"WithEnvelopeFilter", "the payload goes out in an envelope", tracedpubsub.WithEnvelopeFilter(func(string) bool { panic(tracetest.ErrTest) }), "WithEnvelopeFilter", 1, 0},
+		{"WithDestinationTemplate", "the channel has none", tracedpubsub.WithDestinationTemplate(func(string) string { panic(tracetest.ErrTest) }), "WithDestinationTemplate", 1, 1},
 	}
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, row := range rows {
 			t.Run(row.name, func(t *testing.T) {
-				ctx, rec := testContext(t), newRecorder(t)
-				var publishing, reading errorLog
-				client := tracedpubsub.Wrap(rdb, row.option, tracedpubsub.WithTracerProvider(rec), publishing.option())
-				reader := tracedpubsub.Wrap(rdb, row.option, tracedpubsub.WithTracerProvider(rec), reading.option())
-				sub := readySub(t, reader.Subscribe(ctx, row.name))
-				assertSent(t, client.Publish(ctx, row.name, "hello"))
+				ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+				var publishing, reading tracetest.ErrorLog
+				client := tracedpubsub.Wrap(rdb, row.option, tracedpubsub.WithTracerProvider(rec), publishing.Option())
+				reader := tracedpubsub.Wrap(rdb, row.option, tracedpubsub.WithTracerProvider(rec), reading.Option())
+				sub := tracetest.ReadySub(t, reader.Subscribe(ctx, row.name))
+				tracetest.AssertSent(t, client.Publish(ctx, row.name, "hello"))
 				for _, m := range sub.Messages(ctx) {
 					if m.Payload != "hello" {
 						t.Errorf("got %q, want hello: %s", m.Payload, row.reason)
@@ -227,59 +194,47 @@ func TestPanickingFunctions(t *testing.T) {
 					span.End()
 					break
 				}
-				published, read := publishing.all(), reading.all()
+				published, read := publishing.All(), reading.All()
 				if len(published) != row.publishes || len(read) != row.reads {
-					t.Errorf("the error handlers were told %v and %v, want %d and %d reports", published, read, row.publishes, row.reads)
+					t.Errorf("the error handlers got %v and %v, want %d and %d reports", published, read, row.publishes, row.reads)
 				}
 				for _, err := range slices.Concat(published, read) {
-					if text := err.Error(); !errors.Is(err, errHandler) || !strings.HasPrefix(text, "tracedpubsub: ") || !strings.Contains(text, row.says) {
-						t.Errorf("the error handler was told %q, want %q of %s", err, errHandler, row.says)
+					if text := err.Error(); !errors.Is(err, tracetest.ErrTest) || !strings.HasPrefix(text, "tracedpubsub: ") || !strings.Contains(text, row.says) {
+						t.Errorf("the error handler got %q, want %q of %s", err, tracetest.ErrTest, row.says)
 					}
 				}
-				spans := rec.spans(t, 3)
-				assertAttributes(t, spans[0], served(rdb, "publish", row.name, heardBy(1))...)
-				assertSucceeded(t, spans[0])
+				spans := rec.Spans(t, 3)
+				tracetest.AssertAttributes(t, spans[0], tracetest.MessagingOn(rdb, "publish", row.name, tracetest.Receivers(1))...)
+				tracetest.AssertSucceeded(t, spans[0])
 				for _, s := range spans[1:] {
-					assertParent(t, s, spans[0])
-					assertAttributes(t, s, served(rdb, "process", row.name)...)
+					tracetest.AssertParent(t, s, spans[0])
+					tracetest.AssertAttributes(t, s, tracetest.MessagingOn(rdb, "process", row.name)...)
 				}
 			})
 		}
 	})
 }
 
-// panicking is a propagator that panics when it is used, but not when it is asked
-// for its fields.
-type panicking struct{}
-
-func (panicking) Inject(context.Context, propagation.TextMapCarrier) { panic(errHandler) }
-
-func (panicking) Extract(context.Context, propagation.TextMapCarrier) context.Context {
-	panic(errHandler)
-}
-
-func (panicking) Fields() []string { return []string{"traceparent"} }
-
 // A message goes out, and comes in, without a context if the propagator panics.
 func TestPropagatorThatPanics(t *testing.T) {
-	ctx, rdb, rec := testContext(t), redistest.Start(t).Client(), newRecorder(t)
-	var published, read errorLog
-	raw := readyRaw(t, rdb.Subscribe(ctx, "reports"))
-	assertSent(t, tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithPropagators(panicking{}),
-		published.option()).Publish(ctx, "reports", "hello"))
-	published.assertOne(t, errHandler)
+	ctx, rdb, rec := tracetest.Context(t), redistest.Start(t).Client(), tracetest.NewRecorder(t)
+	var published, read tracetest.ErrorLog
+	raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "reports"))
+	tracetest.AssertSent(t, tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithPropagators(tracetest.PanickingPropagator{}),
+		published.Option()).Publish(ctx, "reports", "hello"))
+	published.AssertOne(t, tracetest.ErrTest)
 	const bare = `{"tracedpubsub":1,"payload":"hello"}`
-	if got := nextRaw(t, raw).Payload; got != bare {
+	if got := tracetest.NextRaw(t, raw).Payload; got != bare {
 		t.Errorf("what went out is %s, want %s", got, bare)
 	}
 
 	m := tracedpubsub.FromRedis(&redis.Message{Channel: "reports", Payload: `{"tracedpubsub":1,"traceparent":"x","payload":"hello"}`},
-		tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithPropagators(panicking{}), read.option())
+		tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithPropagators(tracetest.PanickingPropagator{}), read.Option())
 	_, span := m.Start(ctx)
 	span.End()
 	if m.Payload != "hello" {
 		t.Errorf("the payload is %q, want %q", m.Payload, "hello")
 	}
-	read.assertOne(t, errHandler)
-	assertRoot(t, rec.spans(t, 2)[1])
+	read.AssertOne(t, tracetest.ErrTest)
+	tracetest.AssertRoot(t, rec.Spans(t, 2)[1])
 }

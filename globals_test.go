@@ -13,10 +13,10 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // setGlobalPropagator sets the global propagator until the test ends. The one
@@ -28,23 +28,15 @@ func setGlobalPropagator(t *testing.T, p propagation.TextMapPropagator) {
 	otel.SetTextMapPropagator(p)
 }
 
-// setGlobalTracer sets the global tracer provider until the test ends. For the
-// same reason it leaves a no-op provider behind.
-func setGlobalTracer(t *testing.T, tp trace.TracerProvider) {
-	t.Helper()
-	t.Cleanup(func() { otel.SetTracerProvider(noop.NewTracerProvider()) })
-	otel.SetTracerProvider(tp)
-}
-
 // The functions without options are those of a Client without options, with the
 // global providers.
 func TestPackageFunctions(t *testing.T) {
 	rows := []struct {
-		wayToSubscribe
+		tracetest.WayToSubscribe
 		subscribe func(ctx context.Context, rdb *redis.Client, name string) *tracedpubsub.PubSub
 		publish   func(ctx context.Context, rdb *redis.Client, channel, payload string) *redis.IntCmd
 	}{{
-		waysToSubscribe[0],
+		tracetest.WaysToSubscribe[0],
 		func(ctx context.Context, rdb *redis.Client, name string) *tracedpubsub.PubSub {
 			return tracedpubsub.Subscribe(ctx, rdb, name)
 		},
@@ -52,7 +44,7 @@ func TestPackageFunctions(t *testing.T) {
 			return tracedpubsub.Publish(ctx, rdb, channel, payload)
 		},
 	}, {
-		waysToSubscribe[1],
+		tracetest.WaysToSubscribe[1],
 		func(ctx context.Context, rdb *redis.Client, name string) *tracedpubsub.PubSub {
 			return tracedpubsub.PSubscribe(ctx, rdb, name)
 		},
@@ -60,7 +52,7 @@ func TestPackageFunctions(t *testing.T) {
 			return tracedpubsub.Publish(ctx, rdb, channel, payload)
 		},
 	}, {
-		waysToSubscribe[2],
+		tracetest.WaysToSubscribe[2],
 		func(ctx context.Context, rdb *redis.Client, name string) *tracedpubsub.PubSub {
 			return tracedpubsub.SSubscribe(ctx, rdb, name)
 		},
@@ -70,37 +62,37 @@ func TestPackageFunctions(t *testing.T) {
 	}}
 	rdb := redistest.Start(t).Client()
 	for _, row := range rows {
-		t.Run(row.name, func(t *testing.T) {
-			ctx, rec := testContext(t), newRecorder(t)
-			setGlobalTracer(t, rec)
-			channel := "reports." + row.name + ".7"
-			sub := readySub(t, row.subscribe(ctx, rdb, row.names(channel)))
-			publishing, callerSpan := withCaller(t, ctx)
-			assertSent(t, row.publish(publishing, rdb, channel, "hello"))
+		t.Run(row.Name, func(t *testing.T) {
+			ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+			tracetest.SetGlobalTracer(t, rec)
+			channel := "reports." + row.Name + ".7"
+			sub := tracetest.ReadySub(t, row.subscribe(ctx, rdb, row.Topic(channel)))
+			publishing, callerSpan := tracetest.WithCaller(t, ctx)
+			tracetest.AssertSent(t, row.publish(publishing, rdb, channel, "hello"))
 			for _, m := range sub.Messages(ctx) {
-				assertMessage(t, m, row.wayToSubscribe, channel)
+				tracetest.AssertMessage(t, m, row.WayToSubscribe, channel)
 				break
 			}
-			spans := rec.spans(t, 2)
-			assertName(t, spans[0], row.operation+" "+channel)
-			assertChildOf(t, spans[0], callerSpan)
-			assertAttributes(t, spans[0], served(rdb, row.operation, channel, heardBy(1))...)
-			assertParent(t, spans[1], spans[0])
-			if row.patterns {
-				assertAttributes(t, spans[1], served(rdb, "process", channel, templated(row.names(channel)))...)
+			spans := rec.Spans(t, 2)
+			tracetest.AssertName(t, spans[0], row.Operation+" "+channel)
+			tracetest.AssertChildOf(t, spans[0], callerSpan)
+			tracetest.AssertAttributes(t, spans[0], tracetest.MessagingOn(rdb, row.Operation, channel, tracetest.Receivers(1))...)
+			tracetest.AssertParent(t, spans[1], spans[0])
+			if row.Patterns {
+				tracetest.AssertAttributes(t, spans[1], tracetest.MessagingOn(rdb, "process", channel, tracetest.Template(row.Topic(channel)))...)
 			} else {
-				assertAttributes(t, spans[1], served(rdb, "process", channel)...)
+				tracetest.AssertAttributes(t, spans[1], tracetest.MessagingOn(rdb, "process", channel)...)
 			}
 		})
 	}
 }
 
 func TestGlobalTracerProviderSetLaterCounts(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, client := testContext(t), tracedpubsub.Wrap(rdb)
-		sub := readySub(t, client.Subscribe(ctx, "reports"))
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, client := tracetest.Context(t), tracedpubsub.Wrap(rdb)
+		sub := tracetest.ReadySub(t, client.Subscribe(ctx, "reports"))
 		before := func() {
-			assertSent(t, client.Publish(ctx, "reports", "hello"))
+			tracetest.AssertSent(t, client.Publish(ctx, "reports", "hello"))
 			for ctx := range sub.Messages(ctx) {
 				if s := trace.SpanFromContext(ctx); s.IsRecording() {
 					t.Error("a span is recorded although there is no provider")
@@ -111,16 +103,16 @@ func TestGlobalTracerProviderSetLaterCounts(t *testing.T) {
 		before() // used, and kept, before there is any
 
 		for _, name := range []string{"first", "second"} {
-			rec := newRecorder(t)
-			setGlobalTracer(t, rec)
-			assertSent(t, client.Publish(ctx, "reports", name))
+			rec := tracetest.NewRecorder(t)
+			tracetest.SetGlobalTracer(t, rec)
+			tracetest.AssertSent(t, client.Publish(ctx, "reports", name))
 			for range sub.Messages(ctx) {
 				break
 			}
-			spans := rec.spans(t, 2)
-			assertName(t, spans[0], "publish reports")
-			assertName(t, spans[1], "process reports")
-			assertParent(t, spans[1], spans[0])
+			spans := rec.Spans(t, 2)
+			tracetest.AssertName(t, spans[0], "publish reports")
+			tracetest.AssertName(t, spans[1], "process reports")
+			tracetest.AssertParent(t, spans[1], spans[0])
 		}
 	})
 }
@@ -136,22 +128,22 @@ func TestGlobalPropagator(t *testing.T) {
 			[]string{`"traceparent":"00-`, `"baggage":"tenant=acme"`}, nil},
 		{"W3C trace context only", "whoever leaves out baggage means it", propagation.TraceContext{}, []string{`"traceparent":"00-`}, []string{"baggage"}},
 		{"a slice", "the composite propagator of the API cannot be compared with ==",
-			propagation.NewCompositeTextMapPropagator(slashes{}, propagation.Baggage{}), []string{`"x-trace":"`, `"baggage":"tenant=acme"`}, []string{"traceparent"}},
-		{"other fields", "another format in the place of W3C", slashes{}, []string{`"x-trace":"`}, []string{"traceparent", "baggage"}},
+			propagation.NewCompositeTextMapPropagator(tracetest.CustomPropagator{}, propagation.Baggage{}), []string{`"x-trace":"`, `"baggage":"tenant=acme"`}, []string{"traceparent"}},
+		{"other fields", "another format in the place of W3C", tracetest.CustomPropagator{}, []string{`"x-trace":"`}, []string{"traceparent", "baggage"}},
 	}
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec := testContext(t), newRecorder(t)
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 		// One client for all: what it keeps of one propagator must not outlive it.
 		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec))
-		sub := readySub(t, client.Subscribe(ctx, "reports"))
-		raw := readyRaw(t, rdb.Subscribe(ctx, "reports"))
+		sub := tracetest.ReadySub(t, client.Subscribe(ctx, "reports"))
+		raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "reports"))
 		for i, row := range rows {
 			t.Run(row.name, func(t *testing.T) {
 				if row.global != nil {
 					setGlobalPropagator(t, row.global)
 				}
-				assertSent(t, client.Publish(withBaggage(t, ctx, "tenant=acme"), "reports", "hello"))
-				wire := nextRaw(t, raw).Payload
+				tracetest.AssertSent(t, client.Publish(tracetest.WithBaggage(t, ctx, "tenant=acme"), "reports", "hello"))
+				wire := tracetest.NextRaw(t, raw).Payload
 				for _, text := range row.has {
 					if !strings.Contains(wire, text) {
 						t.Errorf("no %s in %s: %s", text, wire, row.reason)
@@ -165,42 +157,31 @@ func TestGlobalPropagator(t *testing.T) {
 				for range sub.Messages(ctx) {
 					break
 				}
-				spans := rec.spans(t, 2*(i+1))
-				assertParent(t, spans[2*i+1], spans[2*i])
+				spans := rec.Spans(t, 2*(i+1))
+				tracetest.AssertParent(t, spans[2*i+1], spans[2*i])
 			})
 		}
 	})
 }
 
-// samplerOf records what a sampler is asked.
-type samplerOf struct {
-	sdktrace.Sampler
-	asked []sdktrace.SamplingParameters
-}
-
-func (s *samplerOf) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
-	s.asked = append(s.asked, p)
-	return s.Sampler.ShouldSample(p)
-}
-
 // A sampler sees what a span says, but for the outcome.
 func TestSamplersSeeAttributes(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx := testContext(t)
-		sampler := &samplerOf{Sampler: sdktrace.AlwaysSample()}
-		rec := newRecorder(t, sdktrace.WithSampler(sampler))
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx := tracetest.Context(t)
+		sampler := &tracetest.RecordingSampler{Sampler: sdktrace.AlwaysSample()}
+		rec := tracetest.NewRecorder(t, sdktrace.WithSampler(sampler))
 		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec),
 			tracedpubsub.WithDestinationTemplate(func(string) string { return "user.{id}" }))
-		sub := readySub(t, client.Subscribe(ctx, "user.7"))
-		assertSent(t, client.Publish(ctx, "user.7", "hello"))
-		_, ambient := withCaller(t, ctx)
+		sub := tracetest.ReadySub(t, client.Subscribe(ctx, "user.7"))
+		tracetest.AssertSent(t, client.Publish(ctx, "user.7", "hello"))
+		_, ambient := tracetest.WithCaller(t, ctx)
 		for range sub.Messages(trace.ContextWithSpanContext(ctx, ambient)) {
 			break
 		}
-		spans := rec.spans(t, 2)
+		spans := rec.Spans(t, 2)
 		for i, operation := range []string{"publish", "process"} {
-			asked := sampler.asked[i]
-			assertAttributeSet(t, "the sampler's question", asked.Attributes, served(rdb, operation, "user.7", templated("user.{id}")))
+			asked := sampler.Calls[i]
+			tracetest.AssertAttributeSet(t, "the sampler's question", asked.Attributes, tracetest.MessagingOn(rdb, operation, "user.7", tracetest.Template("user.{id}")))
 			if asked.Name != operation+" user.{id}" || asked.Kind != spans[i].SpanKind() || len(asked.Links) != i {
 				t.Errorf("the sampler was asked about %q, %v, %d links", asked.Name, asked.Kind, len(asked.Links))
 			}

@@ -13,16 +13,16 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // An auto-pipeline makes its own batches: each message is in one, or goes alone.
 func TestHookedAutoPipeline(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec, meters := testContext(t), newRecorder(t), newMetering(t)
-		own := redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
-		t.Cleanup(func() { _ = own.Close() })
-		instrument(t, own, rec, meters.option())
-		raw := readyRaw(t, rdb.Subscribe(ctx, "reports"))
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec, meters := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)
+		own := tracetest.OtherClient(t, rdb)
+		tracetest.Instrument(t, own, rec, meters.Option())
+		raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "reports"))
 		ap, err := own.AsyncAutoPipeline()
 		if err != nil {
 			t.Fatal(err)
@@ -36,16 +36,16 @@ func TestHookedAutoPipeline(t *testing.T) {
 		}
 		created := make(map[trace.SpanID]bool) // and whether a batch links to it
 		var counted, alone int64
-		for _, s := range rec.sofar() {
-			assertRoot(t, s)
-			assertSucceeded(t, s)
+		for _, s := range rec.Ended() {
+			tracetest.AssertRoot(t, s)
+			tracetest.AssertSucceeded(t, s)
 			switch s.Name() {
 			case "create reports":
 				created[s.SpanContext().SpanID()] = false
 			case "publish reports":
 				alone++
 			case "send reports":
-				count, _ := attributeOf(s, "messaging.batch.message_count")
+				count, _ := tracetest.AttributeOf(s, "messaging.batch.message_count")
 				counted += count.AsInt64()
 				for _, link := range s.Links() {
 					created[link.SpanContext.SpanID()] = true
@@ -55,14 +55,14 @@ func TestHookedAutoPipeline(t *testing.T) {
 		if counted+alone != n || int64(len(created)) != counted {
 			t.Errorf("%d messages were created, %d sent in batches, %d alone, want %d in all", len(created), counted, alone, n)
 		}
-		meters.assertTells(t, rec.sofar())
+		meters.AssertMatch(t, rec.Ended())
 		for id, linked := range created {
 			if !linked {
 				t.Errorf("no batch links to %v", id)
 			}
 		}
 		for i := range n {
-			if e, err := tracedpubsub.Decode(nextRaw(t, raw).Payload); e.Payload != strconv.Itoa(i) || err != nil {
+			if e, err := tracedpubsub.Decode(tracetest.NextRaw(t, raw).Payload); e.Payload != strconv.Itoa(i) || err != nil {
 				t.Errorf("message %d is %q, %v", i, e.Payload, err)
 			}
 		}
@@ -79,10 +79,10 @@ func assertSeenOnceInAutoPipelines(t *testing.T, cluster *redistest.Cluster) {
 	for name, face := range faces {
 		for _, fullDuplex := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/full-duplex %t", name, fullDuplex), func(t *testing.T) {
-				ctx, rec, meters := testContext(t), newRecorder(t), newMetering(t)
+				ctx, rec, meters := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)
 				rdb, listener := cluster.Client(), cluster.Client()
-				var told errorLog
-				instrument(t, rdb, rec, told.option(), meters.option())
+				var errs tracetest.ErrorLog
+				tracetest.Instrument(t, rdb, rec, errs.Option(), meters.Option())
 				var options *redis.AutoPipelineOptions
 				if fullDuplex {
 					options = &redis.AutoPipelineOptions{FullDuplex: true}
@@ -91,7 +91,7 @@ func assertSeenOnceInAutoPipelines(t *testing.T, cluster *redistest.Cluster) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				raw := readyRaw(t, listener.SSubscribe(ctx, name))
+				raw := tracetest.ReadyRaw(t, listener.SSubscribe(ctx, name))
 				const n = 20
 				var cmds []*redis.IntCmd
 				for range n {
@@ -106,22 +106,22 @@ func assertSeenOnceInAutoPipelines(t *testing.T, cluster *redistest.Cluster) {
 					t.Fatal(err)
 				}
 				perMessage := 0
-				for _, s := range rec.sofar() {
+				for _, s := range rec.Ended() {
 					if s.SpanKind() == trace.SpanKindProducer {
 						perMessage++
 					}
 				}
-				meters.assertTells(t, rec.sofar())
+				meters.AssertMatch(t, rec.Ended())
 				if perMessage != n {
 					t.Errorf("there are %d producer spans, want %d", perMessage, n)
 				}
 				for range n {
-					if wire := nextRaw(t, raw).Payload; (wire == "hello") != fullDuplex {
+					if wire := tracetest.NextRaw(t, raw).Payload; (wire == "hello") != fullDuplex {
 						t.Errorf("on the wire is %q", wire)
 					}
 				}
-				if reports := told.all(); (len(reports) == 1) != fullDuplex {
-					t.Errorf("the error handler was told %v", reports)
+				if reports := errs.All(); (len(reports) == 1) != fullDuplex {
+					t.Errorf("the error handler got %v", reports)
 				}
 			})
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 func TestHookOnCluster(t *testing.T) {
@@ -28,7 +29,7 @@ func TestHookOnCluster(t *testing.T) {
 // still.
 func assertSeenOnceRedirected(t *testing.T, cluster *redistest.Cluster) {
 	t.Helper()
-	ctx, rec, meters := testContext(t), newRecorder(t), newMetering(t)
+	ctx, rec, meters := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)
 	masters := cluster.Masters()
 	for i, p := range severalPublishers {
 		if p.name != "client" && p.name != "Pipelined" && p.name != "TxPipelined" {
@@ -39,14 +40,14 @@ func assertSeenOnceRedirected(t *testing.T, cluster *redistest.Cluster) {
 			rdb, listener := cluster.Client(), cluster.Client()
 			counting := &wiretap{}
 			rdb.OnNewNode(func(node *redis.Client) { node.AddHook(counting) })
-			instrument(t, rdb, rec, meters.option())
+			tracetest.Instrument(t, rdb, rec, meters.Option())
 			if err := rdb.SPublish(ctx, channel, "hello").Err(); err != nil { // it knows where the slot is
 				t.Fatal(err)
 			}
-			before := len(rec.sofar())
+			before := len(rec.Ended())
 			counting.take()
 			cluster.MigrateSlotOf(channel, masters[(i+1)%len(masters)])
-			raw := readyRaw(t, listener.SSubscribe(ctx, channel))
+			raw := tracetest.ReadyRaw(t, listener.SSubscribe(ctx, channel))
 
 			var cmd *redis.IntCmd
 			if err := p.with(ctx, rdb, channel, func(p commander) { cmd = p.SPublish(ctx, channel, "hello") }); err != nil {
@@ -59,33 +60,33 @@ func assertSeenOnceRedirected(t *testing.T, cluster *redistest.Cluster) {
 			if len(sent) != 2 || sent[0] != sent[1] || sent[0] == "hello" {
 				t.Errorf("the nodes were sent %q, want the same envelope twice", sent)
 			}
-			spans := rec.sofar()[before:]
+			spans := rec.Ended()[before:]
 			want := 1
 			if p.pipeline {
 				want = 2
 			}
 			if len(spans) != want {
-				t.Errorf("the spans are %v, want %d", names(spans), want)
+				t.Errorf("the spans are %v, want %d", tracetest.Names(spans), want)
 			}
 			for _, s := range spans {
-				assertSucceeded(t, s)
+				tracetest.AssertSucceeded(t, s)
 			}
-			assertCarries(t, nextRaw(t, raw), "hello", spans[0])
+			tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), "hello", spans[0])
 		})
 	}
-	meters.assertTells(t, rec.sofar())
+	meters.AssertMatch(t, rec.Ended())
 }
 
 // assertSeenOnceAsked has a node send a transaction away with ASK: a key of it is not
 // there, and its slot moves. What only publishes is not sent away so, having no key.
 func assertSeenOnceAsked(t *testing.T, cluster *redistest.Cluster) {
 	t.Helper()
-	ctx, rec, meters := testContext(t), newRecorder(t), newMetering(t)
+	ctx, rec, meters := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)
 	from, to := cluster.Masters()[0], cluster.Masters()[1]
 	channel := cluster.ChannelOn(from, "asked")
 	rdb, counting := cluster.Client(), &wiretap{}
 	rdb.OnNewNode(func(node *redis.Client) { node.AddHook(counting) })
-	instrument(t, rdb, rec, meters.option())
+	tracetest.Instrument(t, rdb, rec, meters.Option())
 
 	defer cluster.MigrateSlotOf(channel, to) // which ends what begins here
 	setSlot(t, to.Client(), channel, "importing", from.Client())
@@ -105,18 +106,18 @@ func assertSeenOnceAsked(t *testing.T, cluster *redistest.Cluster) {
 	if len(sent) != 2 || sent[0] != sent[1] || cluster.OwnerOf(channel) != from {
 		t.Fatalf("the nodes were sent %q, want the same envelope twice, and no other owner of the slot", sent)
 	}
-	spans := rec.spans(t, 2)
+	spans := rec.Spans(t, 2)
 	for _, s := range spans {
-		assertSucceeded(t, s)
+		tracetest.AssertSucceeded(t, s)
 	}
-	assertCarries(t, &redis.Message{Payload: sent[0]}, "hello", spans[0])
-	meters.assertTells(t, spans)
+	tracetest.AssertCarries(t, &redis.Message{Payload: sent[0]}, "hello", spans[0])
+	meters.AssertMatch(t, spans)
 }
 
 // setSlot makes a node import the slot of a channel from another, or migrate it there.
 func setSlot(t *testing.T, node *redis.Client, channel, how string, other *redis.Client) {
 	t.Helper()
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	slot, id := node.ClusterKeySlot(ctx, channel), other.ClusterMyID(ctx)
 	if err := node.Do(ctx, "cluster", "setslot", slot.Val(), how, id.Val()).Err(); err != nil {
 		t.Fatalf("%v, %v: %v", slot, id, err)

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // TestHookedPipelineOfManyLengths: what a batch sends shares pieces of memory, and no
@@ -22,12 +23,11 @@ func TestHookedPipelineOfManyLengths(t *testing.T) {
 		"one span for the batch":  {tracedpubsub.WithBatchSpanOnly()},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-				ctx, rec := testContext(t), newRecorder(t)
-				raw := readyRaw(t, rdb.Subscribe(ctx, "c", "bare"))
-				own := redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
-				t.Cleanup(func() { _ = own.Close() })
-				instrument(t, own, rec, append(opts, tracedpubsub.WithEnvelopeFilter(func(channel string) bool { return channel != "bare" }))...)
+			tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+				ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+				raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "c", "bare"))
+				own := tracetest.OtherClient(t, rdb)
+				tracetest.Instrument(t, own, rec, append(opts, tracedpubsub.WithEnvelopeFilter(func(channel string) bool { return channel != "bare" }))...)
 
 				payload := func(i int) string { return strings.Repeat(string(rune('a'+i%26)), 1+i*i*7%1500) }
 				pipe := own.Pipeline()
@@ -56,9 +56,9 @@ func TestHookedPipelineOfManyLengths(t *testing.T) {
 				if opts != nil {
 					want = 1
 				}
-				spans := rec.spans(t, want)
+				spans := rec.Spans(t, want)
 				for i := range messages {
-					m := nextRaw(t, raw)
+					m := tracetest.NextRaw(t, raw)
 					if i%7 == 3 {
 						if m.Payload != payload(i) {
 							t.Fatalf("message %d is %.30q, want it bare: %.30q", i, m.Payload, payload(i))
@@ -69,7 +69,7 @@ func TestHookedPipelineOfManyLengths(t *testing.T) {
 					if opts == nil {
 						span = spans[i]
 					}
-					assertCarries(t, m, payload(i), span)
+					tracetest.AssertCarries(t, m, payload(i), span)
 				}
 			})
 		})
@@ -91,12 +91,11 @@ func (r reused) MarshalBinary() ([]byte, error) {
 // TestHookedPipelineOfOneBuffer: go-redis copies what a payload is marshalled into
 // before it marshals the next one.
 func TestHookedPipelineOfOneBuffer(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec := testContext(t), newRecorder(t)
-		raw := readyRaw(t, rdb.Subscribe(ctx, "c"))
-		own := redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
-		t.Cleanup(func() { _ = own.Close() })
-		instrument(t, own, rec)
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+		raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "c"))
+		own := tracetest.OtherClient(t, rdb)
+		tracetest.Instrument(t, own, rec)
 
 		payloads := []string{"first", "second", "third"}
 		var buffer bytes.Buffer
@@ -108,9 +107,9 @@ func TestHookedPipelineOfOneBuffer(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		spans := rec.spans(t, len(payloads)+1)
+		spans := rec.Spans(t, len(payloads)+1)
 		for i, payload := range payloads {
-			assertCarries(t, nextRaw(t, raw), payload, spans[i])
+			tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), payload, spans[i])
 		}
 	})
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // A caller may look at a command while it is sent: nobody changes it.
@@ -31,14 +32,13 @@ func TestHookDoesNotTouchCommands(t *testing.T) {
 		{"full-duplex", "commands go out before the hook sees them", &redis.AutoPipelineOptions{FullDuplex: true}},
 		{"unordered", "batches go out side by side", &redis.AutoPipelineOptions{Unordered: true, MaxConcurrentBatches: 4}},
 	}
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, row := range rows {
 			t.Run(row.name, func(t *testing.T) {
-				ctx := testContext(t)
-				own := redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
-				t.Cleanup(func() { _ = own.Close() })
-				var told errorLog
-				instrument(t, own, newRecorder(t), told.option())
+				ctx := tracetest.Context(t)
+				own := tracetest.OtherClient(t, rdb)
+				var errs tracetest.ErrorLog
+				tracetest.Instrument(t, own, tracetest.NewRecorder(t), errs.Option())
 				ap, err := own.AsyncAutoPipelineWithOptions(row.options)
 				if err != nil {
 					t.Fatal(err)
@@ -71,14 +71,13 @@ func TestHookOnFullDuplex(t *testing.T) {
 		"blocking":     (*redis.Client).AutoPipelineWithOptions,
 		"asynchronous": (*redis.Client).AsyncAutoPipelineWithOptions,
 	}
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for name, face := range faces {
 			t.Run(name, func(t *testing.T) {
-				ctx, rec, meters := testContext(t), newRecorder(t), newMetering(t)
-				own := redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
-				t.Cleanup(func() { _ = own.Close() })
-				var told errorLog
-				instrument(t, own, rec, told.option(), meters.option())
+				ctx, rec, meters := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)
+				own := tracetest.OtherClient(t, rdb)
+				var errs tracetest.ErrorLog
+				tracetest.Instrument(t, own, rec, errs.Option(), meters.Option())
 				ap, err := face(own, &redis.AutoPipelineOptions{FullDuplex: true})
 				if err != nil {
 					t.Fatal(err)
@@ -86,38 +85,38 @@ func TestHookOnFullDuplex(t *testing.T) {
 				if !ap.Config().FullDuplex {
 					t.Fatal("it is not full-duplex")
 				}
-				raw := readyRaw(t, rdb.Subscribe(ctx, name))
-				publishing, caller := withCaller(t, ctx)
+				raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, name))
+				publishing, caller := tracetest.WithCaller(t, ctx)
 				const n = 20
 				for i := range n {
 					cmd := ap.Publish(publishing, name, "hello")
 					if got, err := cmd.Result(); got != 1 || err != nil {
 						t.Errorf("the command has %d, %v, want 1", got, err)
 					}
-					if got := nextRaw(t, raw).Payload; got != "hello" {
+					if got := tracetest.NextRaw(t, raw).Payload; got != "hello" {
 						t.Errorf("on the wire is %q, want hello", got)
 					}
-					span := rec.spans(t, i+1)[i]
-					assertChildOf(t, span, caller)
-					assertAttributes(t, span, served(own, "publish", name)...)
+					span := rec.Spans(t, i+1)[i]
+					tracetest.AssertChildOf(t, span, caller)
+					tracetest.AssertAttributes(t, span, tracetest.MessagingOn(own, "publish", name)...)
 				}
-				reports := told.all()
+				reports := errs.All()
 				if len(reports) != 1 || !strings.HasPrefix(reports[0].Error(), "tracedpubsub: ") || !strings.Contains(reports[0].Error(), "full-duplex") {
-					t.Errorf("the error handler was told %v, want once that full-duplex is the reason", reports)
+					t.Errorf("the error handler got %v, want once that full-duplex is the reason", reports)
 				}
 
 				// What does not go out that way is as ever.
 				if err := ap.Do(publishing, "publish", name, "hello").Err(); err != nil {
 					t.Fatal(err)
 				}
-				assertCarries(t, nextRaw(t, raw), "hello", rec.spans(t, n+1)[n])
+				tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), "hello", rec.Spans(t, n+1)[n])
 				pipe := ap.Pipeline()
 				pipe.Publish(publishing, name, "hello")
 				if _, err := pipe.Exec(publishing); err != nil {
 					t.Fatal(err)
 				}
-				assertCarries(t, nextRaw(t, raw), "hello", rec.spans(t, n+3)[n+1])
-				meters.assertTells(t, rec.sofar())
+				tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), "hello", rec.Spans(t, n+3)[n+1])
+				meters.AssertMatch(t, rec.Ended())
 			})
 		}
 	})
@@ -125,10 +124,10 @@ func TestHookOnFullDuplex(t *testing.T) {
 
 // A failure on a full-duplex auto-pipeline is on the command and on the span.
 func TestHookOnFullDuplexThatFails(t *testing.T) {
-	ctx, rec, meters := testContext(t), newRecorder(t), newMetering(t)
+	ctx, rec, meters := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)
 	rdb := limited(t)
-	var told errorLog
-	instrument(t, rdb, rec, told.option(), meters.option())
+	var errs tracetest.ErrorLog
+	tracetest.Instrument(t, rdb, rec, errs.Option(), meters.Option())
 	ap, err := rdb.AsyncAutoPipelineWithOptions(&redis.AutoPipelineOptions{FullDuplex: true})
 	if err != nil {
 		t.Fatal(err)
@@ -137,44 +136,44 @@ func TestHookOnFullDuplexThatFails(t *testing.T) {
 	if err := cmd.Err(); err == nil || !strings.HasPrefix(err.Error(), "NOPERM") {
 		t.Errorf("the command has %v, want NOPERM", err)
 	}
-	assertFailed(t, rec.spans(t, 1)[0], "NOPERM")
-	meters.assertTells(t, rec.sofar())
+	tracetest.AssertFailed(t, rec.Spans(t, 1)[0], "NOPERM")
+	meters.AssertMatch(t, rec.Ended())
 }
 
 // A command of a type whose reply cannot be given back is sent as it is.
 func TestHookAndOtherTypesOfCommands(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec := testContext(t), newRecorder(t)
-		raw := readyRaw(t, rdb.Subscribe(ctx, "reports"))
-		var told errorLog
-		instrument(t, rdb, rec, told.option())
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+		raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "reports"))
+		var errs tracetest.ErrorLog
+		tracetest.Instrument(t, rdb, rec, errs.Option())
 		for i := range 3 {
 			cmd := redis.NewBoolCmd(ctx, "publish", "reports", "hello")
 			if err := rdb.Process(ctx, cmd); err != nil || !cmd.Val() {
 				t.Errorf("the command has %v, %v, want true", cmd.Val(), err)
 			}
-			if got := nextRaw(t, raw).Payload; got != "hello" {
+			if got := tracetest.NextRaw(t, raw).Payload; got != "hello" {
 				t.Errorf("on the wire is %q, want hello", got)
 			}
-			assertAttributes(t, rec.spans(t, i+1)[i], served(rdb, "publish", "reports")...)
+			tracetest.AssertAttributes(t, rec.Spans(t, i+1)[i], tracetest.MessagingOn(rdb, "publish", "reports")...)
 		}
-		if reports := told.all(); len(reports) != 1 || !strings.Contains(reports[0].Error(), "*redis.BoolCmd") {
-			t.Errorf("the error handler was told %v, want once of the type", reports)
+		if reports := errs.All(); len(reports) != 1 || !strings.Contains(reports[0].Error(), "*redis.BoolCmd") {
+			t.Errorf("the error handler got %v, want once of the type", reports)
 		}
 
 		answer := redis.NewRawCmd(ctx, "publish", "reports", "hello")
 		if err := rdb.Process(ctx, answer); err != nil || string(answer.Val()) != ":1\r\n" {
 			t.Errorf("the command has %q, %v, want the reply as it came", answer.Val(), err)
 		}
-		assertCarries(t, nextRaw(t, raw), "hello", rec.spans(t, 4)[3])
+		tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), "hello", rec.Spans(t, 4)[3])
 
 		pipe := rdb.Pipeline()
 		_ = pipe.Process(ctx, redis.NewBoolCmd(ctx, "publish", "reports", "hello"))
 		if _, err := pipe.Exec(ctx); err != nil {
 			t.Fatal(err)
 		}
-		assertSucceeded(t, rec.spans(t, 6)[5])
-		if got := nextRaw(t, raw).Payload; got != "hello" {
+		tracetest.AssertSucceeded(t, rec.Spans(t, 6)[5])
+		if got := tracetest.NextRaw(t, raw).Payload; got != "hello" {
 			t.Errorf("on the wire is %q, want hello", got)
 		}
 	})
@@ -209,30 +208,30 @@ func (c *breakingConn) Write(p []byte) (int, error) {
 // What go-redis sends again after a connection was lost is one message, with one span.
 func TestHookAndRetries(t *testing.T) {
 	server := redistest.Start(t)
-	for _, p := range publishers {
-		if strings.HasSuffix(p.name, "Conn") || p.name == "Tx" || strings.HasSuffix(p.name, "Watch") {
+	for _, p := range tracetest.Publishers {
+		if strings.HasSuffix(p.Name, "Conn") || p.Name == "Tx" || strings.HasSuffix(p.Name, "Watch") {
 			continue // they have one connection, and end with it
 		}
 		for _, c := range commands {
-			t.Run(p.name+"/"+c.name, func(t *testing.T) {
-				ctx, rec, channel := testContext(t), newRecorder(t), p.name+"/"+c.name
-				meters := newMetering(t)
+			t.Run(p.Name+"/"+c.name, func(t *testing.T) {
+				ctx, rec, channel := tracetest.Context(t), tracetest.NewRecorder(t), p.Name+"/"+c.name
+				meters := tracetest.NewMetrics(t)
 				var line breaking
 				rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), Dialer: line.dial})
 				t.Cleanup(func() { _ = rdb.Close() })
-				instrument(t, rdb, rec, meters.option())
+				tracetest.Instrument(t, rdb, rec, meters.Option())
 				listener := server.Client()
 				subscribe, publish := listener.Subscribe, listener.Publish
 				if c.sharded {
 					subscribe, publish = listener.SSubscribe, listener.SPublish
 				}
-				raw := readyRaw(t, subscribe(ctx, channel))
+				raw := tracetest.ReadyRaw(t, subscribe(ctx, channel))
 
 				var reply func() (int64, error)
 				line.armed.Store(true)
-				err := p.with(ctx, rdb, func(p publisher) { reply = c.run(ctx, p.(commander), channel) })
+				err := p.With(ctx, rdb, func(p tracetest.Publisher) { reply = c.run(ctx, p.(commander), channel) })
 				switch {
-				case strings.HasPrefix(p.name, "TxPipeline"):
+				case strings.HasPrefix(p.Name, "TxPipeline"):
 					// Sent again, and go-redis leaves the error of the first time on MULTI.
 					if !errors.Is(err, io.ErrUnexpectedEOF) {
 						t.Errorf("the transaction has %v", err)
@@ -246,17 +245,17 @@ func TestHookAndRetries(t *testing.T) {
 				if !line.broken.Load() {
 					t.Fatal("no connection was lost")
 				}
-				spans := rec.sofar()
+				spans := rec.Ended()
 				if len(spans) > 2 {
-					t.Errorf("the spans are %v, want none twice", names(spans))
+					t.Errorf("the spans are %v, want none twice", tracetest.Names(spans))
 				}
 				for _, s := range spans {
-					assertSucceeded(t, s)
+					tracetest.AssertSucceeded(t, s)
 				}
-				meters.assertTells(t, spans)
-				assertCarries(t, nextRaw(t, raw), "hello", spans[0])
-				assertSent(t, publish(ctx, channel, "end"))
-				if got := nextRaw(t, raw).Payload; got != "end" {
+				meters.AssertMatch(t, spans)
+				tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), "hello", spans[0])
+				tracetest.AssertSent(t, publish(ctx, channel, "end"))
+				if got := tracetest.NextRaw(t, raw).Payload; got != "end" {
 					t.Errorf("there is another message: %q", got)
 				}
 			})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 func TestInstrumentRefuses(t *testing.T) {
@@ -21,9 +22,9 @@ func TestInstrumentRefuses(t *testing.T) {
 		channels     func(string) bool
 	}{
 		{"no channels", "they are asked for", rdb, nil},
-		{"a type of the user's own", "nobody knows where its commands go", struct{ redis.UniversalClient }{rdb}, allChannels},
-		{"nothing", "it is no client", nil, allChannels},
-		{"a client that is nil", "nor is this", (*redis.Client)(nil), allChannels},
+		{"a type of the user's own", "nobody knows where its commands go", struct{ redis.UniversalClient }{rdb}, tracetest.AllChannels},
+		{"nothing", "it is no client", nil, tracetest.AllChannels},
+		{"a client that is nil", "nor is this", (*redis.Client)(nil), tracetest.AllChannels},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			err := tracedpubsub.Instrument(row.client, row.channels)
@@ -36,34 +37,34 @@ func TestInstrumentRefuses(t *testing.T) {
 
 // NewHook is for AddHook; it does not know the server.
 func TestNewHook(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec := testContext(t), newRecorder(t)
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 		rdb.AddHook(tracedpubsub.NewHook(nil, tracedpubsub.WithTracerProvider(rec)))
-		assertSent(t, rdb.Publish(ctx, "reports", "hello"))
-		rec.spans(t, 0) // there are no channels
+		tracetest.AssertSent(t, rdb.Publish(ctx, "reports", "hello"))
+		rec.Spans(t, 0) // there are no channels
 
-		rdb.AddHook(tracedpubsub.NewHook(allChannels, tracedpubsub.WithTracerProvider(rec)))
-		raw := readyRaw(t, rdb.Subscribe(ctx, "reports"))
-		assertSent(t, rdb.Publish(ctx, "reports", "hello"))
-		span := rec.spans(t, 1)[0]
-		assertAttributes(t, span, messaging("publish", "reports")...)
-		assertCarries(t, nextRaw(t, raw), "hello", span)
+		rdb.AddHook(tracedpubsub.NewHook(tracetest.AllChannels, tracedpubsub.WithTracerProvider(rec)))
+		raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "reports"))
+		tracetest.AssertSent(t, rdb.Publish(ctx, "reports", "hello"))
+		span := rec.Spans(t, 1)[0]
+		tracetest.AssertAttributes(t, span, tracetest.Messaging("publish", "reports")...)
+		tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), "hello", span)
 	})
 }
 
 // go-redis takes the hooks off the client that WithTimeout returns: that is a client to
 // be instrumented like any other.
 func TestInstrumentWithTimeout(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec := testContext(t), newRecorder(t)
-		instrument(t, rdb, rec)
-		patient := rdb.WithTimeout(patience)
-		assertSent(t, patient.Publish(ctx, "reports", "hello"))
-		rec.spans(t, 0)
-		instrument(t, patient, rec)
-		assertSent(t, patient.Publish(ctx, "reports", "hello"))
-		assertAttributes(t, rec.spans(t, 1)[0], served(rdb, "publish", "reports", heardBy(0))...)
-		assertSent(t, rdb.Publish(ctx, "reports", "hello"))
-		rec.spans(t, 2)
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+		tracetest.Instrument(t, rdb, rec)
+		patient := rdb.WithTimeout(tracetest.Patience)
+		tracetest.AssertSent(t, patient.Publish(ctx, "reports", "hello"))
+		rec.Spans(t, 0)
+		tracetest.Instrument(t, patient, rec)
+		tracetest.AssertSent(t, patient.Publish(ctx, "reports", "hello"))
+		tracetest.AssertAttributes(t, rec.Spans(t, 1)[0], tracetest.MessagingOn(rdb, "publish", "reports", tracetest.Receivers(0))...)
+		tracetest.AssertSent(t, rdb.Publish(ctx, "reports", "hello"))
+		rec.Spans(t, 2)
 	})
 }

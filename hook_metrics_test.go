@@ -15,6 +15,7 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // measuredByHook is something that is done with a client that has a hook, and what the
@@ -111,18 +112,18 @@ func TestHookMetrics(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), Username: "limited", Password: "secret"})
 			t.Cleanup(func() { _ = rdb.Close() })
-			m := newMetering(t)
-			options := append([]tracedpubsub.Option{m.option()}, row.options...)
-			instrument(t, rdb, newRecorder(t), options...)
+			m := tracetest.NewMetrics(t)
+			options := append([]tracedpubsub.Option{m.Option()}, row.options...)
+			tracetest.Instrument(t, rdb, tracetest.NewRecorder(t), options...)
 			if row.twice {
-				instrument(t, rdb, newRecorder(t), options...)
+				tracetest.Instrument(t, rdb, tracetest.NewRecorder(t), options...)
 			}
-			if err := row.publish(testContext(t), rdb, tracedpubsub.Wrap(rdb, options...)); err != nil {
+			if err := row.publish(tracetest.Context(t), rdb, tracedpubsub.Wrap(rdb, options...)); err != nil {
 				t.Fatal(err)
 			}
-			m.assertPoints(t, sentMessages, pointsOf(row.sent, rdb, row.operation)...)
-			m.assertPoints(t, operationDuration, pointsOf(row.took, rdb, row.operation)...)
-			m.assertOnly(t, sentMessages, operationDuration)
+			m.AssertPoints(t, tracetest.SentMessages, pointsOf(row.sent, rdb, row.operation)...)
+			m.AssertPoints(t, tracetest.OperationDuration, pointsOf(row.took, rdb, row.operation)...)
+			m.AssertOnly(t, tracetest.SentMessages, tracetest.OperationDuration)
 			if t.Failed() {
 				t.Log(row.reason)
 			}
@@ -134,22 +135,22 @@ func TestHookMetrics(t *testing.T) {
 func TestExemplarsOfHook(t *testing.T) {
 	for _, row := range measuredByHooks[:3] {
 		t.Run(row.name, func(t *testing.T) {
-			rdb, m, rec := redistest.Start(t).Client(), newMetering(t), newRecorder(t)
-			instrument(t, rdb, rec, m.option())
-			ctx, _ := withCaller(t, testContext(t))
+			rdb, m, rec := redistest.Start(t).Client(), tracetest.NewMetrics(t), tracetest.NewRecorder(t)
+			tracetest.Instrument(t, rdb, rec, m.Option())
+			ctx, _ := tracetest.WithCaller(t, tracetest.Context(t))
 			if err := row.publish(ctx, rdb, nil); err != nil {
 				t.Fatal(err)
 			}
-			spans := rec.sofar()
+			spans := rec.Ended()
 			want := spans[len(spans)-1].SpanContext()
 			traceID, spanID := want.TraceID(), want.SpanID()
-			for _, name := range []string{sentMessages, operationDuration} {
-				points := m.points(t, name)
-				if len(points) != 1 || len(points[0].traces) == 0 {
+			for _, name := range []string{tracetest.SentMessages, tracetest.OperationDuration} {
+				points := m.Points(t, name)
+				if len(points) != 1 || len(points[0].Exemplars) == 0 {
 					t.Errorf("%s has %+v, want one series with exemplars", name, points)
 					continue
 				}
-				for _, e := range points[0].traces {
+				for _, e := range points[0].Exemplars {
 					if !slices.Equal(e.TraceID, traceID[:]) || !slices.Equal(e.SpanID, spanID[:]) {
 						t.Errorf("the exemplar of %s is span %x of trace %x, want %v of %v", name, e.SpanID, e.TraceID, spanID, traceID)
 					}
@@ -163,12 +164,12 @@ func TestExemplarsOfHook(t *testing.T) {
 }
 
 // pointsOf are the series of an operation, by error.type; "" is for none.
-func pointsOf(byError map[string]int64, rdb *redis.Client, operation string) (points []point) {
+func pointsOf(byError map[string]int64, rdb *redis.Client, operation string) (points []tracetest.Point) {
 	for failure, n := range byError {
 		if failure == "" {
-			points = append(points, seriesOf(n, rdb, operation))
+			points = append(points, tracetest.MessagePoint(n, rdb, operation))
 		} else {
-			points = append(points, seriesOf(n, rdb, operation, errorType(failure)))
+			points = append(points, tracetest.MessagePoint(n, rdb, operation, tracetest.ErrorType(failure)))
 		}
 	}
 	return points

@@ -18,6 +18,7 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // severalPublishers are the things that publish through a client of several servers.
@@ -84,10 +85,10 @@ func listenBy(rdb redis.UniversalClient) listenFunc {
 // between.
 func assertSeenOnce(t *testing.T, rdb redis.UniversalClient, listen listenFunc, then func()) {
 	t.Helper()
-	rec, meters := newRecorder(t), newMetering(t)
-	var a asked
-	err := tracedpubsub.Instrument(rdb, func(string) bool { a.count("channels"); return true },
-		tracedpubsub.WithTracerProvider(rec), meters.option(),
+	rec, meters := tracetest.NewRecorder(t), tracetest.NewMetrics(t)
+	var a tracetest.CallCounter
+	err := tracedpubsub.Instrument(rdb, func(string) bool { a.Count("channels"); return true },
+		tracedpubsub.WithTracerProvider(rec), meters.Option(),
 		tracedpubsub.WithEnvelopeFilter(func(channel string) bool { return channel[0] != 'b' }))
 	if err != nil {
 		t.Fatal(err)
@@ -98,14 +99,14 @@ func assertSeenOnce(t *testing.T, rdb redis.UniversalClient, listen listenFunc, 
 		for _, c := range commands {
 			for _, bare := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s/%s/bare %t", p.name, c.name, bare), func(t *testing.T) {
-					ctx := testContext(t)
+					ctx := tracetest.Context(t)
 					channel := "enveloped"
 					if bare {
 						channel = "bare"
 					}
 					channel += "{" + p.name + c.name + "}"
-					raw := readyRaw(t, listen(ctx, channel, c.sharded))
-					publishing, caller := withCaller(t, ctx)
+					raw := tracetest.ReadyRaw(t, listen(ctx, channel, c.sharded))
+					publishing, caller := tracetest.WithCaller(t, ctx)
 					var reply func() (int64, error)
 					err := p.with(publishing, rdb, "{"+p.name+c.name+"}", func(p commander) { reply = c.run(publishing, p, channel) })
 					if err != nil {
@@ -119,35 +120,35 @@ func assertSeenOnce(t *testing.T, rdb redis.UniversalClient, listen listenFunc, 
 						want = []string{"create " + channel, "send " + channel}
 					}
 					total += len(want)
-					spans := rec.spans(t, total)[total-len(want):]
-					if !slices.Equal(names(spans), want) {
-						t.Errorf("the spans are %v, want %v: %s", names(spans), want, p.reason)
+					spans := rec.Spans(t, total)[total-len(want):]
+					if !slices.Equal(tracetest.Names(spans), want) {
+						t.Errorf("the spans are %v, want %v: %s", tracetest.Names(spans), want, p.reason)
 					}
 					operations := []string{c.operation}
 					if p.pipeline {
 						operations = []string{"create", "send"}
 					}
 					for i, s := range spans {
-						assertChildOf(t, s, caller)
-						attributes := messaging(operations[i], channel)
+						tracetest.AssertChildOf(t, s, caller)
+						attributes := tracetest.Messaging(operations[i], channel)
 						if operations[i] == "send" {
-							attributes = append(attributes, batchOf(1))
+							attributes = append(attributes, tracetest.BatchSize(1))
 						}
-						assertAttributes(t, s, attributes...)
+						tracetest.AssertAttributes(t, s, attributes...)
 					}
-					assertWire(t, nextRaw(t, raw), bare, spans[0])
-					a.assert(t, "for one message", map[string]int{"channels": 1})
+					assertWire(t, tracetest.NextRaw(t, raw), bare, spans[0])
+					a.Assert(t, "for one message", map[string]int{"channels": 1})
 				})
 			}
 		}
 	}
-	meters.assertTells(t, rec.sofar())
+	meters.AssertMatch(t, rec.Ended())
 }
 
 func assertWire(t *testing.T, m *redis.Message, bare bool, span sdktrace.ReadOnlySpan) {
 	t.Helper()
 	if !bare {
-		assertCarries(t, m, "hello", span)
+		tracetest.AssertCarries(t, m, "hello", span)
 	} else if m.Payload != "hello" {
 		t.Errorf("on the wire is %q, want hello", m.Payload)
 	}
@@ -156,14 +157,14 @@ func assertWire(t *testing.T, m *redis.Message, bare bool, span sdktrace.ReadOnl
 // assertOneBatch asserts that a batch is one, however many nodes it goes to.
 func assertOneBatch(t *testing.T, rdb redis.UniversalClient, listen listenFunc) {
 	t.Helper()
-	ctx, rec, meters := testContext(t), newRecorder(t), newMetering(t)
-	instrument(t, rdb, rec, meters.option())
+	ctx, rec, meters := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)
+	tracetest.Instrument(t, rdb, rec, meters.Option())
 	const n = 30
 	var raws []*redis.PubSub
 	for i := range n {
-		raws = append(raws, readyRaw(t, listen(ctx, fmt.Sprint("batch ", i), true)))
+		raws = append(raws, tracetest.ReadyRaw(t, listen(ctx, fmt.Sprint("batch ", i), true)))
 	}
-	publishing, caller := withCaller(t, ctx)
+	publishing, caller := tracetest.WithCaller(t, ctx)
 	_, err := rdb.Pipelined(publishing, func(pipe redis.Pipeliner) error {
 		for i := range n {
 			pipe.SPublish(ctx, fmt.Sprint("batch ", i), "hello")
@@ -173,17 +174,17 @@ func assertOneBatch(t *testing.T, rdb redis.UniversalClient, listen listenFunc) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	spans := rec.spans(t, n+1)
+	spans := rec.Spans(t, n+1)
 	var created []trace.SpanContext
 	for i, raw := range raws {
-		assertCarries(t, nextRaw(t, raw), "hello", spans[i])
+		tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), "hello", spans[i])
 		created = append(created, spans[i].SpanContext())
 	}
-	assertName(t, spans[n], "send")
-	assertChildOf(t, spans[n], caller)
-	assertLinks(t, spans[n], created...)
-	assertSucceeded(t, spans[n])
-	meters.assertTells(t, spans)
+	tracetest.AssertName(t, spans[n], "send")
+	tracetest.AssertChildOf(t, spans[n], caller)
+	tracetest.AssertLinks(t, spans[n], created...)
+	tracetest.AssertSucceeded(t, spans[n])
+	meters.AssertMatch(t, spans)
 }
 
 func TestHookOnRing(t *testing.T) {
@@ -210,7 +211,7 @@ func TestInstrumentDoesNotDial(t *testing.T) {
 	var dialed atomic.Int32
 	dial := func(context.Context, string, string) (net.Conn, error) {
 		dialed.Add(1)
-		return nil, errHandler
+		return nil, tracetest.ErrTest
 	}
 	for name, rdb := range map[string]redis.UniversalClient{
 		"Client":        redis.NewClient(&redis.Options{Dialer: dial}),
@@ -219,7 +220,7 @@ func TestInstrumentDoesNotDial(t *testing.T) {
 			HeartbeatFrequency: time.Hour}),
 	} {
 		t.Cleanup(func() { _ = rdb.Close() })
-		if err := tracedpubsub.Instrument(rdb, allChannels); err != nil {
+		if err := tracedpubsub.Instrument(rdb, tracetest.AllChannels); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

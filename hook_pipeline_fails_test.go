@@ -12,12 +12,13 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // limited is a client that may publish on some channels only.
 func limited(t *testing.T) *redis.Client {
 	t.Helper()
-	return patientless(t, &redis.Options{Addr: limitedServer(t).Addr(), Username: "limited", Password: "secret"})
+	return tracetest.NoRetryClient(t, &redis.Options{Addr: limitedServer(t).Addr(), Username: "limited", Password: "secret"})
 }
 
 // The first message that fails says why, whatever becomes of the others.
@@ -51,36 +52,36 @@ func TestPipelineFailsInPart(t *testing.T) {
 		reason: "it takes the whole pipeline with it",
 		fill: func(ctx context.Context, pipe redis.Pipeliner) {
 			pipe.Publish(ctx, "allowed", "hello")
-			pipe.Publish(ctx, "allowed", report{7})
+			pipe.Publish(ctx, "allowed", tracetest.Unsupported{ID: 7})
 		},
 		messages:  2,
-		errorType: plainErrorType,
+		errorType: tracetest.PlainErrorType,
 	}}
 	for _, row := range rows {
 		for _, only := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/batch span only %t", row.name, only), func(t *testing.T) {
-				ctx, rec := testContext(t), newRecorder(t)
+				ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 				rdb, spans := limited(t), row.messages+1
 				var opts []tracedpubsub.Option
 				if only {
 					opts, spans = append(opts, tracedpubsub.WithBatchSpanOnly()), 1
 				}
-				instrument(t, rdb, rec, opts...)
-				bare := patientless(t, &redis.Options{Addr: rdb.Options().Addr, Username: "limited", Password: "secret"})
+				tracetest.Instrument(t, rdb, rec, opts...)
+				bare := tracetest.NoRetryClient(t, &redis.Options{Addr: rdb.Options().Addr, Username: "limited", Password: "secret"})
 				fill := func(pipe redis.Pipeliner) error { row.fill(ctx, pipe); return nil }
 				got, gotErr := rdb.Pipelined(ctx, fill)
 				want, wantErr := bare.Pipelined(ctx, fill)
 				assertSameCommands(t, got, want)
-				assertSameError(t, gotErr, wantErr)
+				tracetest.AssertSameError(t, gotErr, wantErr)
 
-				send := rec.spans(t, spans)[spans-1]
+				send := rec.Spans(t, spans)[spans-1]
 				if row.errorType == "" {
-					assertSucceeded(t, send)
+					tracetest.AssertSucceeded(t, send)
 				} else {
-					assertFailed(t, send, row.errorType)
+					tracetest.AssertFailed(t, send, row.errorType)
 				}
 				if !only {
-					assertSucceeded(t, rec.spans(t, spans)[0]) // it was created
+					tracetest.AssertSucceeded(t, rec.Spans(t, spans)[0]) // it was created
 				}
 			})
 		}
@@ -89,9 +90,9 @@ func TestPipelineFailsInPart(t *testing.T) {
 
 // A transaction that does not take place has sent nothing.
 func TestTransactionFails(t *testing.T) {
-	ctx, rec := testContext(t), newRecorder(t)
+	ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 	rdb := limited(t)
-	instrument(t, rdb, rec)
+	tracetest.Instrument(t, rdb, rec)
 	_, err := rdb.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.Publish(ctx, "allowed", "hello")
 		pipe.Publish(ctx, "forbidden", "hello")
@@ -100,7 +101,7 @@ func TestTransactionFails(t *testing.T) {
 	if err == nil {
 		t.Fatal("the transaction has taken place")
 	}
-	assertFailed(t, rec.spans(t, 3)[2], "EXECABORT")
+	tracetest.AssertFailed(t, rec.Spans(t, 3)[2], "EXECABORT")
 
 	err = rdb.Watch(ctx, func(tx *redis.Tx) error {
 		if err := rdb.Set(ctx, "key", "changed", 0).Err(); err != nil {
@@ -112,15 +113,15 @@ func TestTransactionFails(t *testing.T) {
 		})
 		return err
 	}, "key")
-	assertSameError(t, err, redis.TxFailedErr)
-	assertFailed(t, rec.spans(t, 5)[4], "_OTHER")
+	tracetest.AssertSameError(t, err, redis.TxFailedErr)
+	tracetest.AssertFailed(t, rec.Spans(t, 5)[4], "_OTHER")
 }
 
 // Nobody answers: every message has failed, and the batch.
 func TestPipelineOfDeadServer(t *testing.T) {
-	ctx, rec := testContext(t), newRecorder(t)
-	rdb := deadClient(t)
-	instrument(t, rdb, rec)
+	ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+	rdb := tracetest.UnreachableClient(t)
+	tracetest.Instrument(t, rdb, rec)
 	cmds, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.Publish(ctx, "reports", "hello")
 		return nil
@@ -128,43 +129,43 @@ func TestPipelineOfDeadServer(t *testing.T) {
 	if err == nil || cmds[0].Err() == nil {
 		t.Errorf("Exec returned %v, the command has %v", err, cmds[0].Err())
 	}
-	spans := rec.spans(t, 2)
-	assertSucceeded(t, spans[0])
-	assertFailed(t, spans[1], "connection")
+	spans := rec.Spans(t, 2)
+	tracetest.AssertSucceeded(t, spans[0])
+	tracetest.AssertFailed(t, spans[1], "connection")
 }
 
 // The same with a command whose reply could not be given back, so that it goes out
 // itself.
 func TestPipelineOfDeadServerWithAnotherType(t *testing.T) {
-	ctx, rec := testContext(t), newRecorder(t)
-	rdb := deadClient(t)
-	instrument(t, rdb, rec, tracedpubsub.WithErrorHandler(func(error) {}))
+	ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+	rdb := tracetest.UnreachableClient(t)
+	tracetest.Instrument(t, rdb, rec, tracedpubsub.WithErrorHandler(func(error) {}))
 	_, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		return pipe.Process(ctx, redis.NewBoolCmd(ctx, "publish", "reports", "hello"))
 	})
 	if err == nil {
 		t.Error("Exec returned no error")
 	}
-	assertFailed(t, rec.spans(t, 2)[1], "connection")
+	tracetest.AssertFailed(t, rec.Spans(t, 2)[1], "connection")
 }
 
 // A hook behind ours that sends nothing decides for the batch.
 func TestPipelineThatIsNotSent(t *testing.T) {
-	ctx, rec := testContext(t), newRecorder(t)
+	ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 	rdb := redistest.Start(t).Client()
-	instrument(t, rdb, rec)
+	tracetest.Instrument(t, rdb, rec)
 	rdb.AddHook(aborting{})
 	_, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.Publish(ctx, "reports", "hello")
 		return nil
 	})
-	assertSameError(t, err, errHandler)
-	assertFailed(t, rec.spans(t, 2)[1], plainErrorType)
+	tracetest.AssertSameError(t, err, tracetest.ErrTest)
+	tracetest.AssertFailed(t, rec.Spans(t, 2)[1], tracetest.PlainErrorType)
 }
 
 // aborting is a hook that lets no pipeline pass.
 type aborting struct{ unhooked }
 
 func (aborting) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(context.Context, []redis.Cmder) error { return errHandler }
+	return func(context.Context, []redis.Cmder) error { return tracetest.ErrTest }
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // The channels decide, then the filters, each for itself.
@@ -32,46 +33,46 @@ func TestChannelsAndFilters(t *testing.T) {
 	}
 	server := redistest.Start(t)
 	for _, row := range rows {
-		for _, p := range publishers {
-			t.Run(row.name+"/"+p.name, func(t *testing.T) {
-				ctx, rec, channel := testContext(t), newRecorder(t), row.name+"/"+p.name
+		for _, p := range tracetest.Publishers {
+			t.Run(row.name+"/"+p.Name, func(t *testing.T) {
+				ctx, rec, channel := tracetest.Context(t), tracetest.NewRecorder(t), row.name+"/"+p.Name
 				rdb := server.Client()
-				var a asked
+				var a tracetest.CallCounter
 				answer := func(question string, yes bool) func(string) bool {
 					return func(asked string) bool {
-						a.count(question)
+						a.Count(question)
 						if asked != channel {
 							t.Errorf("%s was asked about %q, want %q", question, asked, channel)
 						}
 						return yes
 					}
 				}
-				var told errorLog
+				var errs tracetest.ErrorLog
 				err := tracedpubsub.Instrument(rdb, answer("channels", row.channels),
-					tracedpubsub.WithTracerProvider(rec), told.option(),
+					tracedpubsub.WithTracerProvider(rec), errs.Option(),
 					tracedpubsub.WithFilter(answer("filter", row.filter)),
 					tracedpubsub.WithEnvelopeFilter(answer("envelopes", row.envelopes)),
-					tracedpubsub.WithDestinationTemplate(func(string) string { a.count("template"); return "{any}" }))
+					tracedpubsub.WithDestinationTemplate(func(string) string { a.Count("template"); return "{any}" }))
 				if err != nil {
 					t.Fatal(err)
 				}
-				raw := readyRaw(t, server.Client().Subscribe(ctx, channel))
+				raw := tracetest.ReadyRaw(t, server.Client().Subscribe(ctx, channel))
 				var cmd *redis.IntCmd
-				if err := p.with(ctx, rdb, func(p publisher) { cmd = p.Publish(ctx, channel, "hello") }); err != nil {
+				if err := p.With(ctx, rdb, func(p tracetest.Publisher) { cmd = p.Publish(ctx, channel, "hello") }); err != nil {
 					t.Fatal(err)
 				}
-				assertSent(t, cmd)
+				tracetest.AssertSent(t, cmd)
 
-				wire := nextRaw(t, raw).Payload
+				wire := tracetest.NextRaw(t, raw).Payload
 				if enveloped := wire != "hello"; enveloped != row.enveloped {
 					t.Errorf("on the wire is %q: %s", wire, row.reason)
 				}
-				spans := rec.sofar()
+				spans := rec.Ended()
 				if (len(spans) > 0) != row.span {
-					t.Errorf("the spans are %v: %s", names(spans), row.reason)
+					t.Errorf("the spans are %v: %s", tracetest.Names(spans), row.reason)
 				}
 				for _, s := range spans {
-					if got, _ := attributeOf(s, "messaging.destination.template"); got.AsString() != "{any}" {
+					if got, _ := tracetest.AttributeOf(s, "messaging.destination.template"); got.AsString() != "{any}" {
 						t.Errorf("%q has the template %q", s.Name(), got.AsString())
 					}
 				}
@@ -82,8 +83,8 @@ func TestChannelsAndFilters(t *testing.T) {
 				if row.span {
 					want["envelopes"], want["template"] = 1, 1
 				}
-				a.assert(t, "for one message", want)
-				told.assertNone(t)
+				a.Assert(t, "for one message", want)
+				errs.AssertNone(t)
 			})
 		}
 	}
@@ -92,7 +93,7 @@ func TestChannelsAndFilters(t *testing.T) {
 // What a function panics with reaches the error handler, once, and the message goes
 // its way; a channel is traced only if channels has said so.
 func TestHookAndPanickingFunctions(t *testing.T) {
-	panics := func(string) bool { panic(errHandler) }
+	panics := func(string) bool { panic(tracetest.ErrTest) }
 	rows := []struct {
 		name, reason string
 		channels     func(string) bool
@@ -100,22 +101,21 @@ func TestHookAndPanickingFunctions(t *testing.T) {
 		span, bare   bool
 	}{
 		{"channels", "its consumers may not be able to read envelopes", panics, nil, false, true},
-		{"WithFilter", "as for a Client", allChannels, tracedpubsub.WithFilter(panics), true, false},
-		{"WithEnvelopeFilter", "as for a Client", allChannels, tracedpubsub.WithEnvelopeFilter(panics), true, false},
-		{"WithDestinationTemplate", "as for a Client", allChannels, tracedpubsub.WithDestinationTemplate(func(string) string { panic(errHandler) }), true, false},
+		{"WithFilter", "as for a Client", tracetest.AllChannels, tracedpubsub.WithFilter(panics), true, false},
+		{"WithEnvelopeFilter", "as for a Client", tracetest.AllChannels, tracedpubsub.WithEnvelopeFilter(panics), true, false},
+		{"WithDestinationTemplate", "as for a Client", tracetest.AllChannels, tracedpubsub.WithDestinationTemplate(func(string) string { panic(tracetest.ErrTest) }), true, false},
 	}
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, row := range rows {
 			for _, piped := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s/in a pipeline %t", row.name, piped), func(t *testing.T) {
-					ctx, rec := testContext(t), newRecorder(t)
-					own := redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
-					t.Cleanup(func() { _ = own.Close() })
-					var told errorLog
-					if err := tracedpubsub.Instrument(own, row.channels, row.option, tracedpubsub.WithTracerProvider(rec), told.option()); err != nil {
+					ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+					own := tracetest.OtherClient(t, rdb)
+					var errs tracetest.ErrorLog
+					if err := tracedpubsub.Instrument(own, row.channels, row.option, tracedpubsub.WithTracerProvider(rec), errs.Option()); err != nil {
 						t.Fatal(err)
 					}
-					raw := readyRaw(t, rdb.Subscribe(ctx, row.name))
+					raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, row.name))
 					if piped {
 						pipe := own.Pipeline()
 						pipe.Publish(ctx, row.name, "hello")
@@ -123,17 +123,17 @@ func TestHookAndPanickingFunctions(t *testing.T) {
 							t.Fatal(err)
 						}
 					} else {
-						assertSent(t, own.Publish(ctx, row.name, "hello"))
+						tracetest.AssertSent(t, own.Publish(ctx, row.name, "hello"))
 					}
-					if bare := nextRaw(t, raw).Payload == "hello"; bare != row.bare {
+					if bare := tracetest.NextRaw(t, raw).Payload == "hello"; bare != row.bare {
 						t.Errorf("the payload went out bare: %t, want %t: %s", bare, row.bare, row.reason)
 					}
-					if traced := len(rec.sofar()) > 0; traced != row.span {
-						t.Errorf("there are the spans %v: %s", names(rec.sofar()), row.reason)
+					if traced := len(rec.Ended()) > 0; traced != row.span {
+						t.Errorf("there are the spans %v: %s", tracetest.Names(rec.Ended()), row.reason)
 					}
-					told.assertOne(t, errHandler)
-					if text := told.all()[0].Error(); !strings.HasPrefix(text, "tracedpubsub: ") {
-						t.Errorf("the error handler was told %q", text)
+					errs.AssertOne(t, tracetest.ErrTest)
+					if text := errs.All()[0].Error(); !strings.HasPrefix(text, "tracedpubsub: ") {
+						t.Errorf("the error handler got %q", text)
 					}
 				})
 			}
@@ -143,7 +143,7 @@ func TestHookAndPanickingFunctions(t *testing.T) {
 
 // All that shapes a consumer span does so for a message that a hook has traced.
 func TestHookAndConsumers(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, row := range []struct {
 			name, reason string
 			options      []tracedpubsub.Option
@@ -155,25 +155,24 @@ func TestHookAndConsumers(t *testing.T) {
 			{"public endpoint", "publishers that are not trusted", []tracedpubsub.Option{tracedpubsub.WithPublicEndpoint()}, false, false},
 		} {
 			t.Run(row.name, func(t *testing.T) {
-				ctx, producing, consuming := testContext(t), newRecorder(t), newRecorder(t)
-				own := redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
-				t.Cleanup(func() { _ = own.Close() })
-				instrument(t, own, producing)
+				ctx, producing, consuming := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewRecorder(t)
+				own := tracetest.OtherClient(t, rdb)
+				tracetest.Instrument(t, own, producing)
 				client := tracedpubsub.Wrap(own, append(row.options, tracedpubsub.WithTracerProvider(consuming))...)
-				sub := readySub(t, client.Subscribe(ctx, row.name))
-				assertSent(t, own.Publish(withBaggage(t, ctx, "tenant=acme"), row.name, "hello"))
+				sub := tracetest.ReadySub(t, client.Subscribe(ctx, row.name))
+				tracetest.AssertSent(t, own.Publish(tracetest.WithBaggage(t, ctx, "tenant=acme"), row.name, "hello"))
 				for inside := range sub.Messages(ctx) {
 					if got := baggage.FromContext(inside).Member("tenant").Value(); got != map[bool]string{true: "acme"}[row.baggage] {
 						t.Errorf("the tenant is %q: %s", got, row.reason)
 					}
 					break
 				}
-				producer, consumer := producing.spans(t, 1)[0], consuming.spans(t, 1)[0]
+				producer, consumer := producing.Spans(t, 1)[0], consuming.Spans(t, 1)[0]
 				if row.child {
-					assertParent(t, consumer, producer)
+					tracetest.AssertParent(t, consumer, producer)
 				} else {
-					assertRoot(t, consumer)
-					assertLinks(t, consumer, producer.SpanContext())
+					tracetest.AssertRoot(t, consumer)
+					tracetest.AssertLinks(t, consumer, producer.SpanContext())
 				}
 			})
 		}
@@ -182,16 +181,16 @@ func TestHookAndConsumers(t *testing.T) {
 
 // Several Clients and a hook over one pool: each goes by its own options.
 func TestHookAndClientsOverOnePool(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx := testContext(t)
-		hooking, plain, bare, full := newRecorder(t), newRecorder(t), newRecorder(t), newRecorder(t)
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx := tracetest.Context(t)
+		hooking, plain, bare, full := tracetest.NewRecorder(t), tracetest.NewRecorder(t), tracetest.NewRecorder(t), tracetest.NewRecorder(t)
 		no := func(string) bool { return false }
-		raw := readyRaw(t, rdb.Subscribe(ctx, "reports"))
-		instrument(t, rdb, hooking)
+		raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "reports"))
+		tracetest.Instrument(t, rdb, hooking)
 		rows := []struct {
 			name, reason  string
 			client        *tracedpubsub.Client
-			rec           *recorder
+			rec           *tracetest.Recorder
 			spans, hooked int
 		}{
 			{"filtered", "the Client leaves it alone, and the hook sees a bare payload", tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(plain), tracedpubsub.WithFilter(no)), plain, 0, 1},
@@ -200,12 +199,12 @@ func TestHookAndClientsOverOnePool(t *testing.T) {
 		}
 		hooked := 0
 		for _, row := range rows {
-			assertSent(t, row.client.Publish(ctx, "reports", "hello"))
-			spans := row.rec.spans(t, row.spans)
+			tracetest.AssertSent(t, row.client.Publish(ctx, "reports", "hello"))
+			spans := row.rec.Spans(t, row.spans)
 			hooked += row.hooked
-			seen := hooking.spans(t, hooked)
-			if m := nextRaw(t, raw); row.name != "bare" {
-				assertCarries(t, m, "hello", append(spans, seen[len(seen)-row.hooked:]...)[0])
+			seen := hooking.Spans(t, hooked)
+			if m := tracetest.NextRaw(t, raw); row.name != "bare" {
+				tracetest.AssertCarries(t, m, "hello", append(spans, seen[len(seen)-row.hooked:]...)[0])
 			} else if m.Payload != "hello" {
 				t.Errorf("on the wire is %q, want hello: %s", m.Payload, row.reason)
 			}
@@ -215,21 +214,21 @@ func TestHookAndClientsOverOnePool(t *testing.T) {
 
 // Without spans the context of the caller travels, in whatever way it is sent.
 func TestHookWithoutSpans(t *testing.T) {
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	rdb := redistest.Start(t).Client()
-	raw := readyRaw(t, rdb.Subscribe(ctx, "reports"))
-	if err := tracedpubsub.Instrument(rdb, allChannels, tracedpubsub.WithTracerProvider(noop.NewTracerProvider())); err != nil {
+	raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "reports"))
+	if err := tracedpubsub.Instrument(rdb, tracetest.AllChannels, tracedpubsub.WithTracerProvider(noop.NewTracerProvider())); err != nil {
 		t.Fatal(err)
 	}
-	publishing, caller := withCaller(t, ctx)
-	assertSent(t, rdb.Publish(publishing, "reports", "hello"))
+	publishing, caller := tracetest.WithCaller(t, ctx)
+	tracetest.AssertSent(t, rdb.Publish(publishing, "reports", "hello"))
 	pipe := rdb.Pipeline()
 	pipe.Publish(ctx, "reports", "hello")
 	if _, err := pipe.Exec(publishing); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if sent := producerOnTheWire(t, nextRaw(t, raw)); sent.SpanID() != caller.SpanID() {
+		if sent := tracetest.ProducerOnTheWire(t, tracetest.NextRaw(t, raw)); sent.SpanID() != caller.SpanID() {
 			t.Errorf("on the wire is the span %v, want the caller's %v", sent.SpanID(), caller.SpanID())
 		}
 	}
@@ -237,17 +236,17 @@ func TestHookWithoutSpans(t *testing.T) {
 
 // A sampler sees what the span of a batch says, but for the outcome.
 func TestSamplersSeeBatches(t *testing.T) {
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	rdb := redistest.Start(t).Client()
-	sampler := &samplerOf{Sampler: sdktrace.AlwaysSample()}
-	instrument(t, rdb, newRecorder(t, sdktrace.WithSampler(sampler)))
+	sampler := &tracetest.RecordingSampler{Sampler: sdktrace.AlwaysSample()}
+	tracetest.Instrument(t, rdb, tracetest.NewRecorder(t, sdktrace.WithSampler(sampler)))
 	pipe := rdb.Pipeline()
 	pipe.Publish(ctx, "reports", "hello")
 	if _, err := pipe.Exec(ctx); err != nil {
 		t.Fatal(err)
 	}
-	asked := sampler.asked[1]
-	assertAttributeSet(t, "the sampler's question", asked.Attributes, served(rdb, "send", "reports", batchOf(1)))
+	asked := sampler.Calls[1]
+	tracetest.AssertAttributeSet(t, "the sampler's question", asked.Attributes, tracetest.MessagingOn(rdb, "send", "reports", tracetest.BatchSize(1)))
 	if asked.Name != "send reports" || len(asked.Links) != 1 {
 		t.Errorf("the sampler was asked about %q with %d links, want one", asked.Name, len(asked.Links))
 	}

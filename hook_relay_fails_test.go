@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // An envelope that goes out as it is has an outcome of its own, as any message has.
@@ -26,9 +27,9 @@ func TestRelayFailsInPart(t *testing.T) {
 		name:   "second message",
 		reason: "Redis refuses it and goes on",
 		fill: func(ctx context.Context, pipe redis.Pipeliner) {
-			pipe.Publish(ctx, "allowed", foreignEnvelope)
-			pipe.Publish(ctx, "forbidden", foreignEnvelope)
-			pipe.Publish(ctx, "allowed", foreignEnvelope)
+			pipe.Publish(ctx, "allowed", tracetest.ForeignEnvelope)
+			pipe.Publish(ctx, "forbidden", tracetest.ForeignEnvelope)
+			pipe.Publish(ctx, "allowed", tracetest.ForeignEnvelope)
 		},
 		sent: 2, failed: 1, errorType: "NOPERM",
 	}, {
@@ -36,7 +37,7 @@ func TestRelayFailsInPart(t *testing.T) {
 		reason: "that of a relay has nothing to do with it",
 		fill: func(ctx context.Context, pipe redis.Pipeliner) {
 			pipe.Publish(ctx, "forbidden", "hello")
-			pipe.Do(ctx, "PUBLISH", "allowed", foreignEnvelope)
+			pipe.Do(ctx, "PUBLISH", "allowed", tracetest.ForeignEnvelope)
 		},
 		sent: 1, failed: 1, errorType: "NOPERM",
 	}, {
@@ -45,7 +46,7 @@ func TestRelayFailsInPart(t *testing.T) {
 		fill: func(ctx context.Context, pipe redis.Pipeliner) {
 			pipe.Set(ctx, "key", "value", 0)
 			pipe.Incr(ctx, "key")
-			pipe.Publish(ctx, "allowed", foreignEnvelope)
+			pipe.Publish(ctx, "allowed", tracetest.ForeignEnvelope)
 		},
 		sent: 1,
 	}, {
@@ -53,7 +54,7 @@ func TestRelayFailsInPart(t *testing.T) {
 		reason: "it is lost, and the message is not",
 		behind: losing{},
 		fill: func(ctx context.Context, pipe redis.Pipeliner) {
-			pipe.Publish(ctx, "allowed", foreignEnvelope)
+			pipe.Publish(ctx, "allowed", tracetest.ForeignEnvelope)
 			pipe.Get(ctx, "key")
 		},
 		sent: 1,
@@ -62,16 +63,16 @@ func TestRelayFailsInPart(t *testing.T) {
 		reason: "the error is on no command, and about all",
 		behind: aborting{},
 		fill: func(ctx context.Context, pipe redis.Pipeliner) {
-			pipe.Publish(ctx, "allowed", foreignEnvelope)
+			pipe.Publish(ctx, "allowed", tracetest.ForeignEnvelope)
 		},
-		failed: 1, errorType: plainErrorType,
+		failed: 1, errorType: tracetest.PlainErrorType,
 	}} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Log(row.reason)
-			ctx, rec, metered := testContext(t), newRecorder(t), newMetering(t)
+			ctx, rec, metered := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)
 			rdb := limited(t)
-			bare := patientless(t, &redis.Options{Addr: rdb.Options().Addr, Username: "limited", Password: "secret"})
-			instrument(t, rdb, rec, metered.option(), tracedpubsub.WithBatchSpanOnly())
+			bare := tracetest.NoRetryClient(t, &redis.Options{Addr: rdb.Options().Addr, Username: "limited", Password: "secret"})
+			tracetest.Instrument(t, rdb, rec, metered.Option(), tracedpubsub.WithBatchSpanOnly())
 			if row.behind != nil {
 				rdb.AddHook(row.behind)
 				bare.AddHook(row.behind)
@@ -80,20 +81,20 @@ func TestRelayFailsInPart(t *testing.T) {
 			got, gotErr := rdb.Pipelined(ctx, fill)
 			want, wantErr := bare.Pipelined(ctx, fill)
 			assertSameCommands(t, got, want)
-			assertSameError(t, gotErr, wantErr)
+			tracetest.AssertSameError(t, gotErr, wantErr)
 
-			send := rec.spans(t, 1)[0]
-			var counted []point
+			send := rec.Spans(t, 1)[0]
+			var counted []tracetest.Point
 			if row.sent > 0 {
-				counted = append(counted, seriesOf(row.sent, rdb, "send"))
+				counted = append(counted, tracetest.MessagePoint(row.sent, rdb, "send"))
 			}
 			if row.failed > 0 {
-				counted = append(counted, seriesOf(row.failed, rdb, "send", errorType(row.errorType)))
-				assertFailed(t, send, row.errorType)
+				counted = append(counted, tracetest.MessagePoint(row.failed, rdb, "send", tracetest.ErrorType(row.errorType)))
+				tracetest.AssertFailed(t, send, row.errorType)
 			} else {
-				assertSucceeded(t, send)
+				tracetest.AssertSucceeded(t, send)
 			}
-			metered.assertPoints(t, sentMessages, counted...)
+			metered.AssertPoints(t, tracetest.SentMessages, counted...)
 		})
 	}
 }
@@ -121,22 +122,22 @@ func TestRelayFails(t *testing.T) {
 		run          func(redis.UniversalClient, context.Context, func(redis.Pipeliner) error) ([]redis.Cmder, error)
 		errorType    string
 	}{
-		{"dead server", "nobody answers", deadClient, redis.UniversalClient.Pipelined, "connection"},
+		{"dead server", "nobody answers", tracetest.UnreachableClient, redis.UniversalClient.Pipelined, "connection"},
 		{"transaction", "one message takes the others with it", limited, redis.UniversalClient.TxPipelined, "EXECABORT"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			ctx, rec, metered := testContext(t), newRecorder(t), newMetering(t)
+			ctx, rec, metered := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)
 			rdb := row.client(t)
-			instrument(t, rdb, rec, metered.option())
+			tracetest.Instrument(t, rdb, rec, metered.Option())
 			if _, err := row.run(rdb, ctx, func(pipe redis.Pipeliner) error {
-				pipe.Publish(ctx, "allowed", foreignEnvelope)
-				pipe.Publish(ctx, "forbidden", foreignEnvelope)
+				pipe.Publish(ctx, "allowed", tracetest.ForeignEnvelope)
+				pipe.Publish(ctx, "forbidden", tracetest.ForeignEnvelope)
 				return nil
 			}); err == nil {
 				t.Fatalf("there is no error: %s", row.reason)
 			}
-			assertFailed(t, rec.spans(t, 1)[0], row.errorType)
-			if n := metered.total(t, sentMessages); n != 2 {
+			tracetest.AssertFailed(t, rec.Spans(t, 1)[0], row.errorType)
+			if n := metered.Total(t, tracetest.SentMessages); n != 2 {
 				t.Errorf("%d messages were counted, want 2", n)
 			}
 		})
@@ -149,12 +150,12 @@ func TestRelayFails(t *testing.T) {
 func TestRelayInAutoPipeline(t *testing.T) {
 	for _, elsewhere := range []bool{false, true} {
 		t.Run(fmt.Sprintf("in another goroutine %t", elsewhere), func(t *testing.T) {
-			ctx, metered := testContext(t), newMetering(t)
+			ctx, metered := tracetest.Context(t), tracetest.NewMetrics(t)
 			rdb := limited(t)
 			if elsewhere {
 				rdb.AddHook(hurrying{})
 			}
-			instrument(t, rdb, newRecorder(t), metered.option())
+			tracetest.Instrument(t, rdb, tracetest.NewRecorder(t), metered.Option())
 			ap, err := rdb.AsyncAutoPipeline()
 			if err != nil {
 				t.Fatal(err)
@@ -162,7 +163,7 @@ func TestRelayInAutoPipeline(t *testing.T) {
 			const n = 100
 			var cmds []*redis.IntCmd
 			for i := range 2 * n {
-				cmds = append(cmds, ap.Publish(ctx, []string{"allowed", "forbidden"}[i%2], foreignEnvelope))
+				cmds = append(cmds, ap.Publish(ctx, []string{"allowed", "forbidden"}[i%2], tracetest.ForeignEnvelope))
 			}
 			for i, cmd := range cmds {
 				if failed := cmd.Err() != nil; failed != (i%2 == 1) {
@@ -173,9 +174,9 @@ func TestRelayInAutoPipeline(t *testing.T) {
 				t.Fatal(err)
 			}
 			counted := make(map[string]int64)
-			for _, p := range metered.points(t, sentMessages) {
-				kind, _ := p.attributes.Value("error.type")
-				counted[kind.AsString()] = p.n
+			for _, p := range metered.Points(t, tracetest.SentMessages) {
+				kind, _ := p.Attributes.Value("error.type")
+				counted[kind.AsString()] = p.N
 			}
 			// What go-redis sends alone is in no batch: there may be fewer.
 			sent, failed := counted[""], counted["NOPERM"]

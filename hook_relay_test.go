@@ -13,6 +13,7 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // relayed is where foreignEnvelope and laterEnvelope come from.
@@ -22,7 +23,7 @@ var relayed = trace.NewSpanContext(trace.SpanContextConfig{
 })
 
 const (
-	laterEnvelope = `{"tracedpubsub":2,` + foreignTraceparent + `,"anything":0}`
+	laterEnvelope = `{"tracedpubsub":2,` + tracetest.ForeignTraceparent + `,"anything":0}`
 	nakedEnvelope = `{"tracedpubsub":1,"payload":"hello"}`
 )
 
@@ -31,11 +32,11 @@ var relays = []struct {
 	name, reason string
 	payloads     []string
 }{
-	{"envelopes", "all have been created elsewhere", []string{foreignEnvelope, foreignEnvelope}},
+	{"envelopes", "all have been created elsewhere", []string{tracetest.ForeignEnvelope, tracetest.ForeignEnvelope}},
 	{"later version", "what it is cannot be told, where it comes from can", []string{laterEnvelope}},
 	{"without context", "there is nothing to link to, and it is sent all the same", []string{nakedEnvelope}},
-	{"envelope first", "links are in the order of the messages", []string{foreignEnvelope, "hello", "world"}},
-	{"envelopes last", "likewise", []string{"hello", nakedEnvelope, foreignEnvelope}},
+	{"envelope first", "links are in the order of the messages", []string{tracetest.ForeignEnvelope, "hello", "world"}},
+	{"envelopes last", "likewise", []string{"hello", nakedEnvelope, tracetest.ForeignEnvelope}},
 }
 
 // An envelope in a pipeline is one of the messages of the batch. It goes out as it is, and
@@ -51,30 +52,30 @@ func TestHookedPipelineOfRelay(t *testing.T) {
 		{"batch span only", "its span is the context of what has none", tracedpubsub.WithBatchSpanOnly(), true},
 		{"public endpoint", "that is about reading", tracedpubsub.WithPublicEndpoint(), false},
 	} {
-		for _, p := range pipelines {
+		for _, p := range tracetest.Pipelines {
 			for _, row := range relays {
-				t.Run(mode.name+"/"+p.name+"/"+row.name, func(t *testing.T) {
-					ctx, rec, metered, behind := testContext(t), newRecorder(t), newMetering(t), &passing{}
-					rdb, raw := server.Client(), readyRaw(t, server.Client().Subscribe(ctx, row.name))
-					instrument(t, rdb, rec, mode.option, metered.option())
+				t.Run(mode.name+"/"+p.Name+"/"+row.name, func(t *testing.T) {
+					ctx, rec, metered, behind := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t), &passing{}
+					rdb, raw := server.Client(), tracetest.ReadyRaw(t, server.Client().Subscribe(ctx, row.name))
+					tracetest.Instrument(t, rdb, rec, mode.option, metered.Option())
 					rdb.AddHook(behind)
-					publishing, caller := withCaller(t, ctx)
+					publishing, caller := tracetest.WithCaller(t, ctx)
 
-					cmds, err := p.run(rdb, publishing, func(pipe redis.Pipeliner) error {
+					cmds, err := p.Run(rdb, publishing, func(pipe redis.Pipeliner) error {
 						for _, payload := range row.payloads {
 							pipe.Publish(ctx, row.name, payload)
 						}
 						return nil
 					})
 					if err != nil {
-						t.Fatalf("%v: %s, %s, %s", err, mode.reason, p.reason, row.reason)
+						t.Fatalf("%v: %s, %s, %s", err, mode.reason, p.Reason, row.reason)
 					}
-					spans := rec.sofar()
+					spans := rec.Ended()
 					send := spans[len(spans)-1]
-					assertName(t, send, "send "+row.name)
-					assertChildOf(t, send, caller)
-					assertSucceeded(t, send)
-					assertAttributes(t, send, served(rdb, "send", row.name, batchOf(len(row.payloads)))...)
+					tracetest.AssertName(t, send, "send "+row.name)
+					tracetest.AssertChildOf(t, send, caller)
+					tracetest.AssertSucceeded(t, send)
+					tracetest.AssertAttributes(t, send, tracetest.MessagingOn(rdb, "send", row.name, tracetest.BatchSize(len(row.payloads)))...)
 					assertRelayed(t, row.payloads, spans, mode.only, raw)
 					for i, payload := range row.payloads {
 						if same := behind.saw(cmds[i]); same != (payload[0] == '{') {
@@ -82,8 +83,8 @@ func TestHookedPipelineOfRelay(t *testing.T) {
 						}
 					}
 					n := int64(len(row.payloads))
-					metered.assertPoints(t, sentMessages, seriesOf(n, rdb, "send"))
-					metered.assertPoints(t, operationDuration, seriesOf(1, rdb, "send"))
+					metered.AssertPoints(t, tracetest.SentMessages, tracetest.MessagePoint(n, rdb, "send"))
+					metered.AssertPoints(t, tracetest.OperationDuration, tracetest.MessagePoint(1, rdb, "send"))
 				})
 			}
 		}
@@ -98,7 +99,7 @@ func assertRelayed(t *testing.T, payloads []string, spans []sdktrace.ReadOnlySpa
 	var links []trace.SpanContext
 	kind := trace.SpanKindClient
 	for _, payload := range payloads {
-		m := nextRaw(t, raw)
+		m := tracetest.NextRaw(t, raw)
 		switch {
 		case payload[0] == '{':
 			if m.Payload != payload {
@@ -109,20 +110,20 @@ func assertRelayed(t *testing.T, payloads []string, spans []sdktrace.ReadOnlySpa
 			}
 		case only:
 			kind = trace.SpanKindProducer // some of its messages are created by it
-			assertCarries(t, m, payload, send)
+			tracetest.AssertCarries(t, m, payload, send)
 		case len(created) == 0:
-			t.Fatalf("there is no span for %q: %v", payload, names(spans))
+			t.Fatalf("there is no span for %q: %v", payload, tracetest.Names(spans))
 		default:
-			assertCarries(t, m, payload, created[0])
+			tracetest.AssertCarries(t, m, payload, created[0])
 			links = append(links, created[0].SpanContext())
 			created = created[1:]
 		}
 	}
 	if len(created) != 0 {
-		t.Errorf("there are more spans than messages: %v", names(spans))
+		t.Errorf("there are more spans than messages: %v", tracetest.Names(spans))
 	}
-	assertKind(t, send, kind)
-	assertLinks(t, send, links...)
+	tracetest.AssertKind(t, send, kind)
+	tracetest.AssertLinks(t, send, links...)
 }
 
 // passing is a hook that remembers the commands that pass it in pipelines.
@@ -150,8 +151,10 @@ func (p *passing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 // unhooked is a hook that does nothing.
 type unhooked struct{}
 
-func (unhooked) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (unhooked) DialHook(next redis.DialHook) redis.DialHook { return next }
+
 func (unhooked) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
 func (unhooked) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
@@ -159,52 +162,52 @@ func (unhooked) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 // What PublishTo puts into a pipeline of a client that has a hook is in the batch, too.
 func TestHookedPipelineOfClient(t *testing.T) {
 	server := redistest.Start(t)
-	for _, p := range pipelines {
-		t.Run(p.name, func(t *testing.T) {
-			ctx, rec, metered := testContext(t), newRecorder(t), newMetering(t)
-			rdb, raw := server.Client(), readyRaw(t, server.Client().Subscribe(ctx, p.name))
-			instrument(t, rdb, rec, metered.option())
-			client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec), metered.option())
-			publishing, caller := withCaller(t, ctx)
-			_, err := p.run(rdb, publishing, func(pipe redis.Pipeliner) error {
-				client.PublishTo(publishing, pipe, p.name, "of the client")
-				pipe.Publish(ctx, p.name, "of the hook")
+	for _, p := range tracetest.Pipelines {
+		t.Run(p.Name, func(t *testing.T) {
+			ctx, rec, metered := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)
+			rdb, raw := server.Client(), tracetest.ReadyRaw(t, server.Client().Subscribe(ctx, p.Name))
+			tracetest.Instrument(t, rdb, rec, metered.Option())
+			client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec), metered.Option())
+			publishing, caller := tracetest.WithCaller(t, ctx)
+			_, err := p.Run(rdb, publishing, func(pipe redis.Pipeliner) error {
+				client.PublishTo(publishing, pipe, p.Name, "of the client")
+				pipe.Publish(ctx, p.Name, "of the hook")
 				return nil
 			})
 			if err != nil {
-				t.Fatalf("%v: %s", err, p.reason)
+				t.Fatalf("%v: %s", err, p.Reason)
 			}
-			spans := rec.spans(t, 3)
+			spans := rec.Spans(t, 3)
 			for _, s := range spans {
-				assertChildOf(t, s, caller)
+				tracetest.AssertChildOf(t, s, caller)
 			}
-			assertCarries(t, nextRaw(t, raw), "of the client", spans[0])
-			assertCarries(t, nextRaw(t, raw), "of the hook", spans[1])
-			assertKind(t, spans[2], trace.SpanKindClient)
-			assertLinks(t, spans[2], spans[0].SpanContext(), spans[1].SpanContext())
-			assertAttributes(t, spans[2], served(rdb, "send", p.name, batchOf(2))...)
-			metered.assertPoints(t, sentMessages, seriesOf(2, rdb, "send"))
-			metered.assertPoints(t, operationDuration, seriesOf(1, rdb, "send"))
+			tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), "of the client", spans[0])
+			tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), "of the hook", spans[1])
+			tracetest.AssertKind(t, spans[2], trace.SpanKindClient)
+			tracetest.AssertLinks(t, spans[2], spans[0].SpanContext(), spans[1].SpanContext())
+			tracetest.AssertAttributes(t, spans[2], tracetest.MessagingOn(rdb, "send", p.Name, tracetest.BatchSize(2))...)
+			metered.AssertPoints(t, tracetest.SentMessages, tracetest.MessagePoint(2, rdb, "send"))
+			metered.AssertPoints(t, tracetest.OperationDuration, tracetest.MessagePoint(1, rdb, "send"))
 		})
 	}
 }
 
 // A propagator that panics costs the link, and no more.
 func TestHookedPipelineOfRelayAndPanickingPropagator(t *testing.T) {
-	ctx, rec := testContext(t), newRecorder(t)
+	ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 	rdb := redistest.Start(t).Client()
-	raw := readyRaw(t, rdb.Subscribe(ctx, "reports"))
-	var told errorLog
-	instrument(t, rdb, rec, tracedpubsub.WithPropagators(panicking{}), told.option())
+	raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "reports"))
+	var errs tracetest.ErrorLog
+	tracetest.Instrument(t, rdb, rec, tracedpubsub.WithPropagators(tracetest.PanickingPropagator{}), errs.Option())
 	if _, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		pipe.Publish(ctx, "reports", foreignEnvelope)
+		pipe.Publish(ctx, "reports", tracetest.ForeignEnvelope)
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if got := nextRaw(t, raw).Payload; got != foreignEnvelope {
-		t.Errorf("on the wire is %q, want %q", got, foreignEnvelope)
+	if got := tracetest.NextRaw(t, raw).Payload; got != tracetest.ForeignEnvelope {
+		t.Errorf("on the wire is %q, want %q", got, tracetest.ForeignEnvelope)
 	}
-	assertLinks(t, rec.spans(t, 1)[0])
-	told.assertOne(t, errHandler)
+	tracetest.AssertLinks(t, rec.Spans(t, 1)[0])
+	errs.AssertOne(t, tracetest.ErrTest)
 }

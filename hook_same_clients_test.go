@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // limitedServer has a user who may not publish on the channel "forbidden".
@@ -21,7 +22,7 @@ func limitedServer(t *testing.T) *redistest.Server {
 
 func limit(t *testing.T, rdb *redis.Client) {
 	t.Helper()
-	err := rdb.ACLSetUser(testContext(t), "limited", "on", ">secret", "~*", "+@all", "resetchannels", "&reports", "&allowed", "&7").Err()
+	err := rdb.ACLSetUser(tracetest.Context(t), "limited", "on", ">secret", "~*", "+@all", "resetchannels", "&reports", "&allowed", "&7").Err()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +82,7 @@ var comparedClients = []struct {
 	name:   "Client of nobody",
 	reason: "there is no connection",
 	serve: func(t *testing.T) compared {
-		addr := deadClient(t).Options().Addr
+		addr := tracetest.UnreachableClient(t).Options().Addr
 		return compared{client: func(line *breaking) redis.UniversalClient {
 			return redis.NewClient(&redis.Options{Addr: addr, Dialer: line.dial, MaxRetries: -1, DialerRetries: 1})
 		}}
@@ -90,7 +91,7 @@ var comparedClients = []struct {
 	name:   "ClusterClient of nobody",
 	reason: "there is no node",
 	serve: func(t *testing.T) compared {
-		addr := deadClient(t).Options().Addr
+		addr := tracetest.UnreachableClient(t).Options().Addr
 		return compared{client: func(line *breaking) redis.UniversalClient {
 			return redis.NewClusterClient(&redis.ClusterOptions{
 				Addrs: []string{addr}, Dialer: line.dial, MaxRedirects: -1, DialerRetries: 1,
@@ -120,15 +121,15 @@ func comparedClient(server *redistest.Server, retries int) compared {
 // hear has one connection of each node listen, so that replies are not zero.
 func (c *compared) hear(t *testing.T) {
 	t.Helper()
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	for _, node := range c.nodes {
-		readyRaw(t, node.Subscribe(ctx, "reports"))
+		tracetest.ReadyRaw(t, node.Subscribe(ctx, "reports"))
 		if c.listen == nil {
-			readyRaw(t, node.SSubscribe(ctx, "reports"))
+			tracetest.ReadyRaw(t, node.SSubscribe(ctx, "reports"))
 		}
 	}
 	if c.listen != nil {
-		readyRaw(t, c.listen(ctx, "reports", true))
+		tracetest.ReadyRaw(t, c.listen(ctx, "reports", true))
 	}
 }
 
@@ -140,7 +141,7 @@ func TestHookChangesNothingElse(t *testing.T) {
 			c.hear(t)
 			for _, use := range comparedUses {
 				t.Run(use.name, func(t *testing.T) {
-					ctx := testContext(t)
+					ctx := tracetest.Context(t)
 					run := func(instrumented bool) []redis.Cmder {
 						for _, node := range c.nodes {
 							node.FlushAll(ctx)
@@ -149,8 +150,8 @@ func TestHookChangesNothingElse(t *testing.T) {
 						rdb := c.client(&line)
 						t.Cleanup(func() { _ = rdb.Close() })
 						if instrumented {
-							var told errorLog
-							instrument(t, rdb, newRecorder(t), told.option())
+							var errs tracetest.ErrorLog
+							tracetest.Instrument(t, rdb, tracetest.NewRecorder(t), errs.Option())
 						}
 						line.armed.Store(use.breaks)
 						return use.run(ctx, rdb)
@@ -175,13 +176,13 @@ func TestHookChangesNothingElseOfConn(t *testing.T) {
 	c.hear(t)
 	run := func(rdb redis.UniversalClient) []redis.Cmder {
 		t.Cleanup(func() { _ = rdb.Close() })
-		c.nodes[0].FlushAll(testContext(t))
+		c.nodes[0].FlushAll(tracetest.Context(t))
 		conn := rdb.(*redis.Client).Conn()
 		defer func() { _ = conn.Close() }()
-		return everyCommand(testContext(t), conn)
+		return everyCommand(tracetest.Context(t), conn)
 	}
 	want, hooked := run(c.client(&breaking{})), c.client(&breaking{})
-	var told errorLog
-	instrument(t, hooked, newRecorder(t), told.option())
+	var errs tracetest.ErrorLog
+	tracetest.Instrument(t, hooked, tracetest.NewRecorder(t), errs.Option())
 	assertSameCommands(t, run(hooked), want)
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // assertSameCommands asserts that two clients have made the same of the same commands:
@@ -53,15 +55,15 @@ func describe(cmd redis.Cmder) string {
 func everyCommand(ctx context.Context, rdb commanderOfAll) (cmds []redis.Cmder) {
 	add := func(cmd redis.Cmder) { cmds = append(cmds, cmd) }
 	_, automatic := rdb.(*redis.AutoPipeliner)
-	for _, row := range payloadTypes {
-		if row.payload == (*time.Time)(nil) && automatic {
+	for _, row := range tracetest.PayloadTypes {
+		if row.Payload == (*time.Time)(nil) && automatic {
 			continue // go-redis panics at it, contains that, and prints the stack
 		}
-		add(rdb.Publish(ctx, "reports", row.payload))
-		add(rdb.Do(ctx, "publish", "reports", row.payload))
+		add(rdb.Publish(ctx, "reports", row.Payload))
+		add(rdb.Do(ctx, "publish", "reports", row.Payload))
 	}
-	for _, row := range foreignMessages {
-		add(rdb.Publish(ctx, "reports", row.message))
+	for _, row := range tracetest.ForeignMessages {
+		add(rdb.Publish(ctx, "reports", row.Message))
 	}
 	add(rdb.SPublish(ctx, "reports", "hello"))
 	add(rdb.Do(ctx, "SPublish", []byte("reports"), []byte("hello")))
@@ -161,9 +163,9 @@ var comparedUses = []struct {
 	run: func(ctx context.Context, rdb redis.UniversalClient) []redis.Cmder {
 		pipe := rdb.Pipeline()
 		pipe.Publish(ctx, "reports", "hello")
-		pipe.Publish(ctx, "reports", report{7})
+		pipe.Publish(ctx, "reports", tracetest.Unsupported{ID: 7})
 		pipe.Ping(ctx)
-		return append(execute(ctx, rdb, pipe), rdb.Publish(ctx, "reports", report{7}), rdb.Do(ctx, "publish", "reports", report{7}))
+		return append(execute(ctx, rdb, pipe), rdb.Publish(ctx, "reports", tracetest.Unsupported{ID: 7}), rdb.Do(ctx, "publish", "reports", tracetest.Unsupported{ID: 7}))
 	},
 }, {
 	name:   "context that has ended",

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // nodeHooker is a client, and how to add a hook that commands pass after those of the
@@ -66,26 +67,26 @@ func TestBatchOfSeveralHooks(t *testing.T) {
 		first, then  []string            // the channels whose messages are theirs
 		bare         bool
 	}{
-		{"same channels", "all messages are the first hook's", allChannels, nil, []string{"a", "b"}, nil, false},
+		{"same channels", "all messages are the first hook's", tracetest.AllChannels, nil, []string{"a", "b"}, nil, false},
 		{"other channels", "each hook has its own", func(channel string) bool { return channel == "b" },
 			tracedpubsub.WithFilter(func(channel string) bool { return channel == "a" }), []string{"a"}, []string{"b"}, false},
-		{"first hook that leaves payloads bare", "it has said so", allChannels,
+		{"first hook that leaves payloads bare", "it has said so", tracetest.AllChannels,
 			tracedpubsub.WithEnvelopeFilter(func(string) bool { return false }), []string{"a", "b"}, nil, true},
 	}
 	onEachHookedClient(t, func(t *testing.T, open func() nodeHooker) {
 		for _, row := range rows {
 			t.Run(row.name, func(t *testing.T) {
-				ctx, rdb := testContext(t), open()
-				first, then, metered := newRecorder(t), newRecorder(t), newMetering(t)
-				instrument(t, rdb.UniversalClient, first, row.option, metered.option())
-				rdb.add(tracedpubsub.NewHook(row.inner, tracedpubsub.WithTracerProvider(then), metered.option()))
-				last := newRecorder(t)
-				rdb.add(tracedpubsub.NewHook(allChannels, tracedpubsub.WithTracerProvider(last), metered.option()))
-				raws := map[string]*redis.PubSub{"a": readyRaw(t, rdb.listen(ctx, "a", true)), "b": readyRaw(t, rdb.listen(ctx, "b", true))}
+				ctx, rdb := tracetest.Context(t), open()
+				first, then, metered := tracetest.NewRecorder(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)
+				tracetest.Instrument(t, rdb.UniversalClient, first, row.option, metered.Option())
+				rdb.add(tracedpubsub.NewHook(row.inner, tracedpubsub.WithTracerProvider(then), metered.Option()))
+				last := tracetest.NewRecorder(t)
+				rdb.add(tracedpubsub.NewHook(tracetest.AllChannels, tracedpubsub.WithTracerProvider(last), metered.Option()))
+				raws := map[string]*redis.PubSub{"a": tracetest.ReadyRaw(t, rdb.listen(ctx, "a", true)), "b": tracetest.ReadyRaw(t, rdb.listen(ctx, "b", true))}
 
 				if _, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 					for _, channel := range []string{"a", "b"} {
-						pipe.SPublish(ctx, channel, foreignEnvelope)
+						pipe.SPublish(ctx, channel, tracetest.ForeignEnvelope)
 						pipe.SPublish(ctx, channel, "hello")
 					}
 					return nil
@@ -94,16 +95,16 @@ func TestBatchOfSeveralHooks(t *testing.T) {
 				}
 				assertBatchAbout(t, first, row.first, raws, row.bare)
 				assertBatchAbout(t, then, row.then, raws, row.bare)
-				if n := metered.total(t, sentMessages); n != 4 {
+				if n := metered.Total(t, tracetest.SentMessages); n != 4 {
 					t.Errorf("%d messages were counted, want 4: %s", n, row.reason)
 				}
 
 				// A single message is the first hook's as well.
-				before, after := len(first.sofar()), len(then.sofar())
-				assertSent(t, rdb.SPublish(ctx, "a", "hello"))
-				assertWire(t, nextRaw(t, raws["a"]), row.bare, first.spans(t, before+1)[before])
-				then.spans(t, after)
-				last.spans(t, 0) // nothing is left for it
+				before, after := len(first.Ended()), len(then.Ended())
+				tracetest.AssertSent(t, rdb.SPublish(ctx, "a", "hello"))
+				assertWire(t, tracetest.NextRaw(t, raws["a"]), row.bare, first.Spans(t, before+1)[before])
+				then.Spans(t, after)
+				last.Spans(t, 0) // nothing is left for it
 			})
 		}
 	})
@@ -111,26 +112,26 @@ func TestBatchOfSeveralHooks(t *testing.T) {
 
 // assertBatchAbout asserts that a hook has traced a batch of two messages, an envelope and
 // another, on each of the channels, or nothing if there are none.
-func assertBatchAbout(t *testing.T, rec *recorder, channels []string, raws map[string]*redis.PubSub, bare bool) {
+func assertBatchAbout(t *testing.T, rec *tracetest.Recorder, channels []string, raws map[string]*redis.PubSub, bare bool) {
 	t.Helper()
 	if len(channels) == 0 {
-		rec.spans(t, 0)
+		rec.Spans(t, 0)
 		return
 	}
-	spans := rec.spans(t, len(channels)+1)
+	spans := rec.Spans(t, len(channels)+1)
 	var links []trace.SpanContext
 	for i, channel := range channels {
-		assertName(t, spans[i], "create "+channel)
+		tracetest.AssertName(t, spans[i], "create "+channel)
 		links = append(links, relayed, spans[i].SpanContext())
-		if got := nextRaw(t, raws[channel]).Payload; got != foreignEnvelope {
-			t.Errorf("on the wire is %q, want %q", got, foreignEnvelope)
+		if got := tracetest.NextRaw(t, raws[channel]).Payload; got != tracetest.ForeignEnvelope {
+			t.Errorf("on the wire is %q, want %q", got, tracetest.ForeignEnvelope)
 		}
-		assertWire(t, nextRaw(t, raws[channel]), bare, spans[i])
+		assertWire(t, tracetest.NextRaw(t, raws[channel]), bare, spans[i])
 	}
 	send := spans[len(channels)]
-	assertKind(t, send, trace.SpanKindClient)
-	assertLinks(t, send, links...)
-	if n, _ := attributeOf(send, "messaging.batch.message_count"); n.AsInt64() != int64(2*len(channels)) {
+	tracetest.AssertKind(t, send, trace.SpanKindClient)
+	tracetest.AssertLinks(t, send, links...)
+	if n, _ := tracetest.AttributeOf(send, "messaging.batch.message_count"); n.AsInt64() != int64(2*len(channels)) {
 		t.Errorf("the span counts %d messages, want %d", n.AsInt64(), 2*len(channels))
 	}
 }
@@ -143,10 +144,10 @@ func TestSeveralHooksAndOneWithoutEnvelope(t *testing.T) {
 		failed       bool
 	}{
 		{"payload that go-redis refuses", "its error is on the command", func(ctx context.Context) redis.Cmder {
-			return redis.NewIntCmd(ctx, "spublish", "reports", report{7})
+			return redis.NewIntCmd(ctx, "spublish", "reports", tracetest.Unsupported{ID: 7})
 		}, true},
 		{"payload that fails to marshal", "it is not asked again", func(ctx context.Context) redis.Cmder {
-			return redis.NewIntCmd(ctx, "spublish", "reports", &failing{err: errHandler})
+			return redis.NewIntCmd(ctx, "spublish", "reports", &tracetest.FailingPayload{Err: tracetest.ErrTest})
 		}, true},
 		{"command of another type", "a hook cannot send another payload with it", func(ctx context.Context) redis.Cmder {
 			return labeled{IntCmd: redis.NewIntCmd(ctx, "spublish", "reports", "hello")}
@@ -155,20 +156,20 @@ func TestSeveralHooksAndOneWithoutEnvelope(t *testing.T) {
 	onEachHookedClient(t, func(t *testing.T, open func() nodeHooker) {
 		for _, row := range rows {
 			t.Run(row.name, func(t *testing.T) {
-				ctx, rdb := testContext(t), open()
-				first, then, metered, log := newRecorder(t), newRecorder(t), newMetering(t), new(errorLog)
-				instrument(t, rdb.UniversalClient, first, metered.option(), log.option())
-				rdb.add(tracedpubsub.NewHook(allChannels, tracedpubsub.WithTracerProvider(then), metered.option(), log.option()))
+				ctx, rdb := tracetest.Context(t), open()
+				first, then, metered, log := tracetest.NewRecorder(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t), new(tracetest.ErrorLog)
+				tracetest.Instrument(t, rdb.UniversalClient, first, metered.Option(), log.Option())
+				rdb.add(tracedpubsub.NewHook(tracetest.AllChannels, tracedpubsub.WithTracerProvider(then), metered.Option(), log.Option()))
 				if err := rdb.Process(ctx, row.cmd(ctx)); (err != nil) != row.failed {
 					t.Errorf("the command has %v: %s", err, row.reason)
 				}
-				first.spans(t, 1)
-				then.spans(t, 0)
-				if n := metered.total(t, sentMessages); n != 1 {
+				first.Spans(t, 1)
+				then.Spans(t, 0)
+				if n := metered.Total(t, tracetest.SentMessages); n != 1 {
 					t.Errorf("%d messages were counted, want 1: %s", n, row.reason)
 				}
-				if all := log.all(); !row.failed && len(all) != 1 || row.failed && len(all) != 0 {
-					t.Errorf("the error handler was told %v: %s", all, row.reason)
+				if all := log.All(); !row.failed && len(all) != 1 || row.failed && len(all) != 0 {
+					t.Errorf("the error handler got %v: %s", all, row.reason)
 				}
 			})
 		}
@@ -178,55 +179,55 @@ func TestSeveralHooksAndOneWithoutEnvelope(t *testing.T) {
 // What a Client has traced and sends bare, hooks leave alone.
 func TestHookAndBareClient(t *testing.T) {
 	onEachHookedClient(t, func(t *testing.T, open func() nodeHooker) {
-		ctx, rdb := testContext(t), open()
-		rec, hooking, metered := newRecorder(t), newRecorder(t), newMetering(t)
-		instrument(t, rdb.UniversalClient, hooking, metered.option())
-		rdb.add(tracedpubsub.NewHook(allChannels, tracedpubsub.WithTracerProvider(hooking), metered.option()))
-		client := tracedpubsub.Wrap(rdb.UniversalClient, tracedpubsub.WithTracerProvider(rec), metered.option(),
+		ctx, rdb := tracetest.Context(t), open()
+		rec, hooking, metered := tracetest.NewRecorder(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)
+		tracetest.Instrument(t, rdb.UniversalClient, hooking, metered.Option())
+		rdb.add(tracedpubsub.NewHook(tracetest.AllChannels, tracedpubsub.WithTracerProvider(hooking), metered.Option()))
+		client := tracedpubsub.Wrap(rdb.UniversalClient, tracedpubsub.WithTracerProvider(rec), metered.Option(),
 			tracedpubsub.WithEnvelopeFilter(func(channel string) bool { return channel != "bare" }))
-		raw := readyRaw(t, rdb.listen(ctx, "bare", true))
+		raw := tracetest.ReadyRaw(t, rdb.listen(ctx, "bare", true))
 
-		assertSent(t, client.SPublish(ctx, "bare", "hello"))
-		if got := nextRaw(t, raw).Payload; got != "hello" {
+		tracetest.AssertSent(t, client.SPublish(ctx, "bare", "hello"))
+		if got := tracetest.NextRaw(t, raw).Payload; got != "hello" {
 			t.Errorf("on the wire is %q, want hello", got)
 		}
-		assertName(t, rec.spans(t, 1)[0], "spublish bare")
-		assertSent(t, client.Publish(ctx, "bare", 7)) // a ring sends it to a shard past its own hooks
-		rec.spans(t, 2)
+		tracetest.AssertName(t, rec.Spans(t, 1)[0], "spublish bare")
+		tracetest.AssertSent(t, client.Publish(ctx, "bare", 7)) // a ring sends it to a shard past its own hooks
+		rec.Spans(t, 2)
 		err := rdb.Watch(ctx, func(tx *redis.Tx) error { return client.SPublishTo(ctx, tx, "bare", "watched").Err() }, "bare")
-		if got := nextRaw(t, raw).Payload; got != "watched" || err != nil {
+		if got := tracetest.NextRaw(t, raw).Payload; got != "watched" || err != nil {
 			t.Errorf("on the wire is %q, %v, want watched", got, err)
 		}
-		rec.spans(t, 3)
-		if err := client.SPublish(ctx, "enveloped", report{7}).Err(); err == nil {
+		rec.Spans(t, 3)
+		if err := client.SPublish(ctx, "enveloped", tracetest.Unsupported{ID: 7}).Err(); err == nil {
 			t.Error("a struct was published")
 		}
-		assertFailed(t, rec.spans(t, 4)[3], plainErrorType) // and not a second time
-		hooking.spans(t, 0)
-		if n := metered.total(t, sentMessages); n != 4 {
+		tracetest.AssertFailed(t, rec.Spans(t, 4)[3], tracetest.PlainErrorType) // and not a second time
+		hooking.Spans(t, 0)
+		if n := metered.Total(t, tracetest.SentMessages); n != 4 {
 			t.Errorf("%d messages were counted, want 4", n)
 		}
 
 		// It is about that one message.
-		assertSent(t, rdb.SPublish(ctx, "bare", "hello"))
-		assertCarries(t, nextRaw(t, raw), "hello", hooking.spans(t, 1)[0])
+		tracetest.AssertSent(t, rdb.SPublish(ctx, "bare", "hello"))
+		tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), "hello", hooking.Spans(t, 1)[0])
 	})
 }
 
 // A hook that publishes something else with the context that it is given is a publisher
 // like any other.
 func TestHookAndBareClientAndAuditor(t *testing.T) {
-	ctx, rec, hooking := testContext(t), newRecorder(t), newRecorder(t)
+	ctx, rec, hooking := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewRecorder(t)
 	server := redistest.Start(t)
 	rdb, other := server.Client(), server.Client()
-	instrument(t, other, hooking)
+	tracetest.Instrument(t, other, hooking)
 	rdb.AddHook(auditing{rdb: other})
-	raw := readyRaw(t, server.Client().Subscribe(ctx, "audit"))
+	raw := tracetest.ReadyRaw(t, server.Client().Subscribe(ctx, "audit"))
 	client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithEnvelopeFilter(func(string) bool { return false }))
-	assertSent(t, client.Publish(ctx, "bare", "hello"))
-	audit, publish := hooking.spans(t, 1)[0], rec.spans(t, 1)[0]
-	assertCarries(t, nextRaw(t, raw), "hello", audit)
-	assertParent(t, audit, publish)
+	tracetest.AssertSent(t, client.Publish(ctx, "bare", "hello"))
+	audit, publish := hooking.Spans(t, 1)[0], rec.Spans(t, 1)[0]
+	tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), "hello", audit)
+	tracetest.AssertParent(t, audit, publish)
 }
 
 // auditing is a hook that publishes the payload of each command with three arguments.
@@ -246,21 +247,21 @@ func (a auditing) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 // A command may be of a type that cannot be compared.
 func TestBatchOfSeveralHooksAndStrangeCommands(t *testing.T) {
-	ctx, first, then := testContext(t), newRecorder(t), newRecorder(t)
+	ctx, first, then := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewRecorder(t)
 	rdb := redistest.Start(t).Client()
-	raw := readyRaw(t, rdb.Subscribe(ctx, "reports"))
-	instrument(t, rdb, first)
-	instrument(t, rdb, then)
+	raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "reports"))
+	tracetest.Instrument(t, rdb, first)
+	tracetest.Instrument(t, rdb, then)
 	if _, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		return pipe.Process(ctx, labeled{IntCmd: redis.NewIntCmd(ctx, "publish", "reports", foreignEnvelope)})
+		return pipe.Process(ctx, labeled{IntCmd: redis.NewIntCmd(ctx, "publish", "reports", tracetest.ForeignEnvelope)})
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if got := nextRaw(t, raw).Payload; got != foreignEnvelope {
-		t.Errorf("on the wire is %q, want %q", got, foreignEnvelope)
+	if got := tracetest.NextRaw(t, raw).Payload; got != tracetest.ForeignEnvelope {
+		t.Errorf("on the wire is %q, want %q", got, tracetest.ForeignEnvelope)
 	}
-	assertLinks(t, first.spans(t, 1)[0], relayed)
-	then.spans(t, 0)
+	tracetest.AssertLinks(t, first.Spans(t, 1)[0], relayed)
+	then.Spans(t, 0)
 }
 
 type labeled struct {

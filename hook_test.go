@@ -15,22 +15,12 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
-
-func allChannels(string) bool { return true }
-
-// instrument instruments rdb for all channels.
-func instrument(t *testing.T, rdb redis.UniversalClient, rec *recorder, opts ...tracedpubsub.Option) {
-	t.Helper()
-	opts = append([]tracedpubsub.Option{tracedpubsub.WithTracerProvider(rec)}, opts...)
-	if err := tracedpubsub.Instrument(rdb, allChannels, opts...); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // commander is what publishes in all the ways that a hook sees.
 type commander interface {
-	publisher
+	tracetest.Publisher
 	Do(ctx context.Context, args ...any) *redis.Cmd
 }
 
@@ -86,51 +76,51 @@ var commands = []struct {
 // Whatever publishes, and however, is seen.
 func TestHookSeesAllThatPublishes(t *testing.T) {
 	server := redistest.Start(t)
-	for _, p := range publishers {
+	for _, p := range tracetest.Publishers {
 		for _, c := range commands {
-			t.Run(p.name+"/"+c.name, func(t *testing.T) {
-				ctx, rec, channel := testContext(t), newRecorder(t), p.name+"/"+c.name
-				rdb, listener, meters := server.Client(), server.Client(), newMetering(t)
-				instrument(t, rdb, rec, meters.option())
+			t.Run(p.Name+"/"+c.name, func(t *testing.T) {
+				ctx, rec, channel := tracetest.Context(t), tracetest.NewRecorder(t), p.Name+"/"+c.name
+				rdb, listener, meters := server.Client(), server.Client(), tracetest.NewMetrics(t)
+				tracetest.Instrument(t, rdb, rec, meters.Option())
 				subscribe := listener.Subscribe
 				if c.sharded {
 					subscribe = listener.SSubscribe
 				}
-				raw := readyRaw(t, subscribe(ctx, channel))
-				publishing, caller := withCaller(t, ctx)
+				raw := tracetest.ReadyRaw(t, subscribe(ctx, channel))
+				publishing, caller := tracetest.WithCaller(t, ctx)
 
 				var reply func() (int64, error)
-				err := p.with(publishing, rdb, func(p publisher) { reply = c.run(publishing, p.(commander), channel) })
+				err := p.With(publishing, rdb, func(p tracetest.Publisher) { reply = c.run(publishing, p.(commander), channel) })
 				if err != nil {
-					t.Fatalf("%v: %s, %s", err, p.reason, c.reason)
+					t.Fatalf("%v: %s, %s", err, p.Reason, c.reason)
 				}
 				if n, err := reply(); n != 1 || err != nil {
 					t.Errorf("the command has %d, %v, want 1: one client has heard it", n, err)
 				}
 				parent := caller
-				if strings.HasSuffix(p.name, "AutoPipeline") && !c.outside {
+				if strings.HasSuffix(p.Name, "AutoPipeline") && !c.outside {
 					parent = trace.SpanContext{} // its hooks get no context of anybody
 				}
 				var creation sdktrace.ReadOnlySpan
-				if len(rec.sofar()) > 1 { // an auto-pipeline takes a single command for a batch, or not
-					if !p.deferred {
-						t.Errorf("there are several spans: %v", names(rec.sofar()))
+				if len(rec.Ended()) > 1 { // an auto-pipeline takes a single command for a batch, or not
+					if !p.Deferred {
+						t.Errorf("there are several spans: %v", tracetest.Names(rec.Ended()))
 					}
 					creation = assertBatchOfOne(t, rec, rdb, channel, parent)
 				} else {
-					if p.deferred && parent.IsValid() && !c.outside {
-						t.Errorf("there is no span for the batch: %v", names(rec.sofar()))
+					if p.Deferred && parent.IsValid() && !c.outside {
+						t.Errorf("there is no span for the batch: %v", tracetest.Names(rec.Ended()))
 					}
-					creation = rec.spans(t, 1)[0]
-					assertName(t, creation, c.operation+" "+channel)
-					assertKind(t, creation, trace.SpanKindProducer)
-					assertLinks(t, creation)
-					assertAttributes(t, creation, served(rdb, c.operation, channel, heardBy(1))...)
+					creation = rec.Spans(t, 1)[0]
+					tracetest.AssertName(t, creation, c.operation+" "+channel)
+					tracetest.AssertKind(t, creation, trace.SpanKindProducer)
+					tracetest.AssertLinks(t, creation)
+					tracetest.AssertAttributes(t, creation, tracetest.MessagingOn(rdb, c.operation, channel, tracetest.Receivers(1))...)
 					assertParentOrRoot(t, creation, parent)
-					assertSucceeded(t, creation)
+					tracetest.AssertSucceeded(t, creation)
 				}
-				assertCarries(t, nextRaw(t, raw), "hello", creation)
-				meters.assertTells(t, rec.sofar())
+				tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), "hello", creation)
+				meters.AssertMatch(t, rec.Ended())
 			})
 		}
 	}
@@ -138,21 +128,21 @@ func TestHookSeesAllThatPublishes(t *testing.T) {
 
 // assertBatchOfOne asserts that rec has the spans of a pipeline with one message, and
 // returns that of the message.
-func assertBatchOfOne(t *testing.T, rec *recorder, rdb *redis.Client, channel string, parent trace.SpanContext) sdktrace.ReadOnlySpan {
+func assertBatchOfOne(t *testing.T, rec *tracetest.Recorder, rdb *redis.Client, channel string, parent trace.SpanContext) sdktrace.ReadOnlySpan {
 	t.Helper()
-	spans := rec.spans(t, 2)
+	spans := rec.Spans(t, 2)
 	create, send := spans[0], spans[1]
-	assertName(t, create, "create "+channel)
-	assertKind(t, create, trace.SpanKindProducer)
-	assertLinks(t, create)
-	assertAttributes(t, create, served(rdb, "create", channel)...)
-	assertName(t, send, "send "+channel)
-	assertKind(t, send, trace.SpanKindClient)
-	assertLinks(t, send, create.SpanContext())
-	assertAttributes(t, send, served(rdb, "send", channel, batchOf(1))...)
+	tracetest.AssertName(t, create, "create "+channel)
+	tracetest.AssertKind(t, create, trace.SpanKindProducer)
+	tracetest.AssertLinks(t, create)
+	tracetest.AssertAttributes(t, create, tracetest.MessagingOn(rdb, "create", channel)...)
+	tracetest.AssertName(t, send, "send "+channel)
+	tracetest.AssertKind(t, send, trace.SpanKindClient)
+	tracetest.AssertLinks(t, send, create.SpanContext())
+	tracetest.AssertAttributes(t, send, tracetest.MessagingOn(rdb, "send", channel, tracetest.BatchSize(1))...)
 	for _, s := range spans {
 		assertParentOrRoot(t, s, parent)
-		assertSucceeded(t, s)
+		tracetest.AssertSucceeded(t, s)
 	}
 	return create
 }
@@ -161,51 +151,35 @@ func assertBatchOfOne(t *testing.T, rec *recorder, rdb *redis.Client, channel st
 func assertParentOrRoot(t *testing.T, s sdktrace.ReadOnlySpan, parent trace.SpanContext) {
 	t.Helper()
 	if parent.IsValid() {
-		assertChildOf(t, s, parent)
+		tracetest.AssertChildOf(t, s, parent)
 	} else {
-		assertRoot(t, s)
-	}
-}
-
-// assertCarries asserts that m is an envelope around payload, made within span.
-func assertCarries(t *testing.T, m *redis.Message, payload string, span sdktrace.ReadOnlySpan) {
-	t.Helper()
-	e, err := tracedpubsub.Decode(m.Payload)
-	if e.Payload != payload || err != nil {
-		t.Errorf("%q is an envelope around %q, %v, want %q", m.Payload, e.Payload, err, payload)
-	}
-	if again, _ := tracedpubsub.Decode(e.Payload); again.Payload != e.Payload {
-		t.Errorf("the payload was wrapped twice: %q", m.Payload)
-	}
-	if sent := producerOnTheWire(t, m); sent.SpanID() != span.SpanContext().SpanID() || sent.TraceID() != span.SpanContext().TraceID() {
-		t.Errorf("on the wire is the span %v, want %v of %q", sent.SpanID(), span.SpanContext().SpanID(), span.Name())
+		tracetest.AssertRoot(t, s)
 	}
 }
 
 // The consumer span of a message that a hook has traced is a child of the producer's.
 func TestHookRoundTrip(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec := testContext(t), newRecorder(t)
-		instrument(t, rdb, rec)
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+		tracetest.Instrument(t, rdb, rec)
 		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec))
-		sub := readySub(t, client.Subscribe(ctx, "reports"))
-		listener := redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
-		t.Cleanup(func() { _ = listener.Close() })
-		raw := readyRaw(t, listener.Subscribe(ctx, "bare"))
-		for i, row := range payloadTypes {
-			t.Run(row.name, func(t *testing.T) {
-				assertSent(t, listener.Publish(ctx, "bare", row.payload))
-				want := nextRaw(t, raw).Payload
-				assertSent(t, rdb.Publish(ctx, "reports", row.payload))
+		sub := tracetest.ReadySub(t, client.Subscribe(ctx, "reports"))
+		listener := tracetest.OtherClient(t, rdb)
+		raw := tracetest.ReadyRaw(t, listener.Subscribe(ctx, "bare"))
+		for i, row := range tracetest.PayloadTypes {
+			t.Run(row.Name, func(t *testing.T) {
+				tracetest.AssertSent(t, listener.Publish(ctx, "bare", row.Payload))
+				want := tracetest.NextRaw(t, raw).Payload
+				tracetest.AssertSent(t, rdb.Publish(ctx, "reports", row.Payload))
 				for _, m := range sub.Messages(ctx) {
 					if m.Payload != want || m.Err != nil {
-						t.Errorf("received %.200q, %v, want %.200q: %s", m.Payload, m.Err, want, row.reason)
+						t.Errorf("received %.200q, %v, want %.200q: %s", m.Payload, m.Err, want, row.Reason)
 					}
 					break
 				}
-				spans := rec.spans(t, 2*i+2)[2*i:]
-				assertAttributes(t, spans[0], served(rdb, "publish", "reports", heardBy(1))...)
-				assertParent(t, spans[1], spans[0])
+				spans := rec.Spans(t, 2*i+2)[2*i:]
+				tracetest.AssertAttributes(t, spans[0], tracetest.MessagingOn(rdb, "publish", "reports", tracetest.Receivers(1))...)
+				tracetest.AssertParent(t, spans[1], spans[0])
 			})
 		}
 	})
@@ -219,23 +193,22 @@ func TestHookLeavesOtherCommandsAlone(t *testing.T) {
 	}{
 		{"no payload", "Redis refuses it", []any{"publish", "reports"}},
 		{"two payloads", "Redis refuses it", []any{"publish", "reports", "hello", "hello"}},
-		{"channel that go-redis refuses", "its error is on the command", []any{"publish", report{7}, "hello"}},
+		{"channel that go-redis refuses", "its error is on the command", []any{"publish", tracetest.Unsupported{ID: 7}, "hello"}},
 		{"channel that fails to marshal", "its error is on the command", []any{"publish", nameless{}, "hello"}},
 		{"another command", "it has as many arguments", []any{"set", "publish", "hello"}},
 		{"PUBSUB", "it begins like it", []any{"pubsub", "channels", "*"}},
 	}
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec := testContext(t), newRecorder(t)
-		bare := redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
-		t.Cleanup(func() { _ = bare.Close() })
-		instrument(t, rdb, rec)
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+		bare := tracetest.OtherClient(t, rdb)
+		tracetest.Instrument(t, rdb, rec)
 		for _, row := range rows {
 			t.Run(row.name, func(t *testing.T) {
 				want, got := bare.Do(ctx, row.args...), rdb.Do(ctx, row.args...)
 				if got.String() != want.String() {
 					t.Errorf("got %q, want %q as without a hook: %s", got, want, row.reason)
 				}
-				rec.spans(t, 0)
+				rec.Spans(t, 0)
 			})
 		}
 	})
@@ -244,31 +217,31 @@ func TestHookLeavesOtherCommandsAlone(t *testing.T) {
 // nameless is a channel that never has a name.
 type nameless struct{}
 
-func (nameless) MarshalBinary() ([]byte, error) { return nil, errHandler }
+func (nameless) MarshalBinary() ([]byte, error) { return nil, tracetest.ErrTest }
 
 // Where the type of a channel is one that go-redis formats, the name that is sent counts.
 func TestHookFormatsChannels(t *testing.T) {
-	ctx, rec := testContext(t), newRecorder(t)
+	ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 	rdb := redistest.Start(t).Client()
-	instrument(t, rdb, rec)
+	tracetest.Instrument(t, rdb, rec)
 	if err := rdb.Do(ctx, "publish", 7.5, "hello").Err(); err != nil {
 		t.Fatal(err)
 	}
-	assertAttributes(t, rec.spans(t, 1)[0], served(rdb, "publish", "7.5", heardBy(0))...)
+	tracetest.AssertAttributes(t, rec.Spans(t, 1)[0], tracetest.MessagingOn(rdb, "publish", "7.5", tracetest.Receivers(0))...)
 }
 
 // The payload is marshalled once: it might give something else the second time.
 func TestHookMarshalsOnce(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec := testContext(t), newRecorder(t)
-		instrument(t, rdb, rec)
-		refused := &failing{err: errHandler}
-		if err := rdb.Publish(ctx, "reports", refused).Err(); !errors.Is(err, errHandler) || refused.asked != 1 {
-			t.Errorf("the command has %v, and was asked %d times, want %v once", err, refused.asked, errHandler)
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+		tracetest.Instrument(t, rdb, rec)
+		refused := &tracetest.FailingPayload{Err: tracetest.ErrTest}
+		if err := rdb.Publish(ctx, "reports", refused).Err(); !errors.Is(err, tracetest.ErrTest) || refused.Calls != 1 {
+			t.Errorf("the command has %v, and was asked %d times, want %v once", err, refused.Calls, tracetest.ErrTest)
 		}
-		assertFailed(t, rec.spans(t, 1)[0], plainErrorType)
-		got := endingOf(func() { rdb.Publish(ctx, "reports", &failing{panic: errHandler}) })
-		if want := (ending{panicked: errHandler}); got != want {
+		tracetest.AssertFailed(t, rec.Spans(t, 1)[0], tracetest.PlainErrorType)
+		got := tracetest.EndingOf(func() { rdb.Publish(ctx, "reports", &tracetest.FailingPayload{Panic: tracetest.ErrTest}) })
+		if want := (tracetest.Ending{Panicked: tracetest.ErrTest}); got != want {
 			t.Errorf("Publish has ended with %+v, want %+v as without a hook", got, want)
 		}
 	})

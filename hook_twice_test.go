@@ -14,38 +14,39 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // A payload is wrapped once, whoever does it.
 func TestHookAndPublish(t *testing.T) {
 	server := redistest.Start(t)
-	for _, p := range publishers {
-		for _, w := range waysToPublish {
-			t.Run(p.name+"/"+w.name, func(t *testing.T) {
-				ctx, rec := testContext(t), newRecorder(t)
-				setGlobalTracer(t, rec)
+	for _, p := range tracetest.Publishers {
+		for _, w := range tracetest.WaysToPublish {
+			t.Run(p.Name+"/"+w.Name, func(t *testing.T) {
+				ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+				tracetest.SetGlobalTracer(t, rec)
 				hooked := server.Client()
-				instrument(t, hooked, rec)
-				client, channel := tracedpubsub.Wrap(hooked), p.name+"/"+w.name
-				raw := readyRaw(t, w.subscribe(server.Client(), ctx, channel))
-				publishing, caller := withCaller(t, ctx)
+				tracetest.Instrument(t, hooked, rec)
+				client, channel := tracedpubsub.Wrap(hooked), p.Name+"/"+w.Name
+				raw := tracetest.ReadyRaw(t, w.Subscribe(server.Client(), ctx, channel))
+				publishing, caller := tracetest.WithCaller(t, ctx)
 
 				var cmd *redis.IntCmd
-				err := p.with(ctx, hooked, func(p publisher) { cmd = w.publish(client, publishing, p, channel, "hello") })
+				err := p.With(ctx, hooked, func(p tracetest.Publisher) { cmd = w.Publish(client, publishing, p, channel, "hello") })
 				if err != nil {
-					t.Fatalf("%v: %s", err, p.reason)
+					t.Fatalf("%v: %s", err, p.Reason)
 				}
-				assertSent(t, cmd)
-				spans := rec.sofar() // that of Publish, and of the hook at most that of the batch
-				if len(spans) == 2 && p.deferred {
-					assertKind(t, spans[1], trace.SpanKindClient)
-					assertLinks(t, spans[1], spans[0].SpanContext())
-					assertAttributes(t, spans[1], served(hooked, "send", channel, batchOf(1))...)
-				} else if len(spans) != 1 || p.deferred && p.name != "AsyncAutoPipeline" { // which may send it alone
-					t.Fatalf("the spans are %v: %s", names(spans), p.reason)
+				tracetest.AssertSent(t, cmd)
+				spans := rec.Ended() // that of Publish, and of the hook at most that of the batch
+				if len(spans) == 2 && p.Deferred {
+					tracetest.AssertKind(t, spans[1], trace.SpanKindClient)
+					tracetest.AssertLinks(t, spans[1], spans[0].SpanContext())
+					tracetest.AssertAttributes(t, spans[1], tracetest.MessagingOn(hooked, "send", channel, tracetest.BatchSize(1))...)
+				} else if len(spans) != 1 || p.Deferred && p.Name != "AsyncAutoPipeline" { // which may send it alone
+					t.Fatalf("the spans are %v: %s", tracetest.Names(spans), p.Reason)
 				}
-				assertChildOf(t, spans[0], caller)
-				assertCarries(t, nextRaw(t, raw), "hello", spans[0])
+				tracetest.AssertChildOf(t, spans[0], caller)
+				tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), "hello", spans[0])
 			})
 		}
 	}
@@ -53,19 +54,19 @@ func TestHookAndPublish(t *testing.T) {
 
 // Of two hooks the first has the message.
 func TestTwoHooks(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, first, second := testContext(t), newRecorder(t), newRecorder(t)
-		raw := readyRaw(t, rdb.PSubscribe(ctx, "*"))
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, first, second := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewRecorder(t)
+		raw := tracetest.ReadyRaw(t, rdb.PSubscribe(ctx, "*"))
 		if err := tracedpubsub.Instrument(rdb, func(channel string) bool { return channel != "second" }, tracedpubsub.WithTracerProvider(first)); err != nil {
 			t.Fatal(err)
 		}
-		instrument(t, rdb, second)
+		tracetest.Instrument(t, rdb, second)
 
-		assertSent(t, rdb.Publish(ctx, "first", "hello"))
-		assertCarries(t, nextRaw(t, raw), "hello", first.spans(t, 1)[0])
-		second.spans(t, 0)
-		assertSent(t, rdb.Publish(ctx, "second", "hello"))
-		assertCarries(t, nextRaw(t, raw), "hello", second.spans(t, 1)[0])
+		tracetest.AssertSent(t, rdb.Publish(ctx, "first", "hello"))
+		tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), "hello", first.Spans(t, 1)[0])
+		second.Spans(t, 0)
+		tracetest.AssertSent(t, rdb.Publish(ctx, "second", "hello"))
+		tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), "hello", second.Spans(t, 1)[0])
 
 		_, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 			pipe.Publish(ctx, "first", "hello")
@@ -75,26 +76,26 @@ func TestTwoHooks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		assertCarries(t, nextRaw(t, raw), "hello", first.spans(t, 3)[1])
-		assertCarries(t, nextRaw(t, raw), "hello", second.spans(t, 3)[1])
+		tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), "hello", first.Spans(t, 3)[1])
+		tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), "hello", second.Spans(t, 3)[1])
 	})
 }
 
 // A hook that wraps nothing leaves envelopes alone as well.
 func TestBareHookAndPublish(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec, hooking := testContext(t), newRecorder(t), newRecorder(t)
-		instrument(t, rdb, hooking, tracedpubsub.WithEnvelopeFilter(func(string) bool { return false }))
-		raw := readyRaw(t, rdb.Subscribe(ctx, "reports"))
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec, hooking := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewRecorder(t)
+		tracetest.Instrument(t, rdb, hooking, tracedpubsub.WithEnvelopeFilter(func(string) bool { return false }))
+		raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "reports"))
 		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec))
-		assertSent(t, client.Publish(ctx, "reports", "hello"))
-		assertCarries(t, nextRaw(t, raw), "hello", rec.spans(t, 1)[0])
-		hooking.spans(t, 0)
-		assertSent(t, rdb.Publish(ctx, "reports", "hello"))
-		if got := nextRaw(t, raw).Payload; got != "hello" {
+		tracetest.AssertSent(t, client.Publish(ctx, "reports", "hello"))
+		tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), "hello", rec.Spans(t, 1)[0])
+		hooking.Spans(t, 0)
+		tracetest.AssertSent(t, rdb.Publish(ctx, "reports", "hello"))
+		if got := tracetest.NextRaw(t, raw).Payload; got != "hello" {
 			t.Errorf("on the wire is %q, want hello", got)
 		}
-		hooking.spans(t, 1)
+		hooking.Spans(t, 1)
 	})
 }
 
@@ -102,16 +103,16 @@ func TestBareHookAndPublish(t *testing.T) {
 // it has; what merely resembles one is a payload. The vectors of the wire format tell
 // which is which.
 func TestHookAndRelays(t *testing.T) {
-	ctx, rec := testContext(t), newRecorder(t)
+	ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 	rdb := redistest.Start(t).Client()
-	instrument(t, rdb, rec, tracedpubsub.WithPropagators(everyField))
-	raw := readyRaw(t, rdb.Subscribe(ctx, "relay"))
+	tracetest.Instrument(t, rdb, rec, tracedpubsub.WithPropagators(everyField))
+	raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "relay"))
 	wrapped := 0
 	for _, v := range readVectors(t).Decode {
 		t.Run(v.Name, func(t *testing.T) {
 			message := string(v.Message)
-			assertSent(t, rdb.Publish(ctx, "relay", message))
-			wire := nextRaw(t, raw).Payload
+			tracetest.AssertSent(t, rdb.Publish(ctx, "relay", message))
+			wire := tracetest.NextRaw(t, raw).Payload
 			switch v.Rule {
 			case "R0", "R1", "R3":
 				if wire != message {
@@ -123,7 +124,7 @@ func TestHookAndRelays(t *testing.T) {
 					t.Errorf("on the wire is %.200q, want an envelope around it: %s (%s)", wire, v.Rule, v.Reason)
 				}
 			}
-			rec.spans(t, wrapped)
+			rec.Spans(t, wrapped)
 		})
 	}
 }
@@ -145,13 +146,13 @@ func TestHookSeesThroughEscapes(t *testing.T) {
 		{"text", "it is a payload", `tracedpubsub`, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			ctx, rec := testContext(t), newRecorder(t)
+			ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 			rdb := redistest.Start(t).Client()
-			instrument(t, rdb, rec)
-			for _, payload := range []any{row.message, []byte(row.message), &row.message, marshaled(row.message)} {
-				before := len(rec.sofar())
-				assertSent(t, rdb.Publish(ctx, "reports", payload))
-				if left := len(rec.sofar()) == before; left != row.envelope {
+			tracetest.Instrument(t, rdb, rec)
+			for _, payload := range []any{row.message, []byte(row.message), &row.message, tracetest.Marshaled(row.message)} {
+				before := len(rec.Ended())
+				tracetest.AssertSent(t, rdb.Publish(ctx, "reports", payload))
+				if left := len(rec.Ended()) == before; left != row.envelope {
 					t.Errorf("%T was left alone: %t, want %t: %s", payload, left, row.envelope, row.reason)
 				}
 			}
@@ -171,17 +172,17 @@ func escaped(s string) string {
 
 // Another hook may copy commands, as ours do: their messages stay those of the first hook.
 func TestBatchOfSeveralHooksAndCopies(t *testing.T) {
-	ctx, first, then, metered := testContext(t), newRecorder(t), newRecorder(t), newMetering(t)
+	ctx, first, then, metered := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)
 	rdb := redistest.Start(t).Client()
-	instrument(t, rdb, first, metered.option(), tracedpubsub.WithErrorHandler(func(error) {})) // which misses its copies
+	tracetest.Instrument(t, rdb, first, metered.Option(), tracedpubsub.WithErrorHandler(func(error) {})) // which misses its copies
 	rdb.AddHook(cloning{})
-	instrument(t, rdb, then, metered.option())
+	tracetest.Instrument(t, rdb, then, metered.Option())
 	if err := pipelined(ctx, rdb.Pipelined, "reports", "reports"); err != nil {
 		t.Fatal(err)
 	}
-	first.spans(t, 3)
-	then.spans(t, 0)
-	if n := metered.total(t, sentMessages); n != 2 {
+	first.Spans(t, 3)
+	then.Spans(t, 0)
+	if n := metered.Total(t, tracetest.SentMessages); n != 2 {
 		t.Errorf("%d messages were counted, want 2", n)
 	}
 }

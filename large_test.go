@@ -10,24 +10,23 @@ import (
 	"time"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 func TestLargestMessage(t *testing.T) {
 	t.Parallel()
 	const size = 64 << 20
-	server, _ := startServer(t, unlimited...)
-	s := newSubject(t, server.Addr())
-	sub := s.subscribed(t, "a")
+	server, _ := tracetest.StartServer(t, tracetest.Unlimited...)
+	s := tracetest.NewSubject(t, server.Addr())
+	sub := s.ReadySubscription(t, "a")
 	large := strings.Repeat("0123456789abcdef", size/16)
-	assertSent(t, s.Publish(t.Context(), "a", large))
-	assertSent(t, s.Publish(t.Context(), "a", "small"))
-	if m := nextMessage(t, sub); m.Payload != large || m.Err != nil {
+	tracetest.AssertSent(t, s.Publish(t.Context(), "a", large))
+	tracetest.AssertSent(t, s.Publish(t.Context(), "a", "small"))
+	if m := tracetest.NextMessage(t, sub); m.Payload != large || m.Err != nil {
 		t.Errorf("got %d bytes, %v, want the %d that were published", len(m.Payload), m.Err, size)
 	}
-	assertReceives(t, sub, "small")
-	if got := s.reports.all(); len(got) > 0 {
-		t.Errorf("nothing went wrong, but reported was %v", printed(got))
-	}
+	tracetest.AssertReceives(t, sub, "small")
+	s.Reports.AssertNone(t)
 }
 
 // Whoever may publish can send anything. An envelope that turns out to be none at

@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // extraField is W3C Trace Context, and one more field.
@@ -48,17 +49,17 @@ func TestFieldThatIsLeftOut(t *testing.T) {
 		{"value that is no UTF-8", "JSON cannot hold it", extraField{name: "x-tenant", value: "\xff"}, false, `"x-tenant"`},
 		{"name that is no UTF-8", "JSON cannot hold it", extraField{name: "x-\xff", value: "acme"}, false, `"x-\xff"`},
 	}
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, row := range rows {
 			t.Run(row.name, func(t *testing.T) {
-				ctx, rec := testContext(t), newRecorder(t)
-				var told errorLog
-				client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithPropagators(row.field), told.option())
-				raw := readyRaw(t, rdb.Subscribe(ctx, row.name))
-				sub := readySub(t, client.Subscribe(ctx, row.name))
-				assertSent(t, client.Publish(ctx, row.name, "hello"))
+				ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+				var errs tracetest.ErrorLog
+				client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithPropagators(row.field), errs.Option())
+				raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, row.name))
+				sub := tracetest.ReadySub(t, client.Subscribe(ctx, row.name))
+				tracetest.AssertSent(t, client.Publish(ctx, row.name, "hello"))
 				field := `,"` + row.field.name + `":"` + row.field.value + `"`
-				if wire := nextRaw(t, raw).Payload; strings.Contains(wire, field) != row.sent {
+				if wire := tracetest.NextRaw(t, raw).Payload; strings.Contains(wire, field) != row.sent {
 					t.Errorf("on the wire is %q, with %q: %v: %s", wire, field, !row.sent, row.reason)
 				}
 				for _, m := range sub.Messages(ctx) {
@@ -67,16 +68,16 @@ func TestFieldThatIsLeftOut(t *testing.T) {
 					}
 					break
 				}
-				spans := rec.spans(t, 2)
-				assertSucceeded(t, spans[0])
-				assertParent(t, spans[1], spans[0])
+				spans := rec.Spans(t, 2)
+				tracetest.AssertSucceeded(t, spans[0])
+				tracetest.AssertParent(t, spans[1], spans[0])
 				if row.says == "" {
-					told.assertNone(t)
+					errs.AssertNone(t)
 					return
 				}
-				all := told.all()
+				all := errs.All()
 				if len(all) != 1 || !strings.HasPrefix(all[0].Error(), "tracedpubsub: ") || !strings.Contains(all[0].Error(), row.says) {
-					t.Errorf("the error handler was told %v, want that %s was left out", all, row.says)
+					t.Errorf("the error handler got %v, want that %s was left out", all, row.says)
 				}
 			})
 		}
@@ -85,41 +86,41 @@ func TestFieldThatIsLeftOut(t *testing.T) {
 
 // A carrier that no reader would take is not sent; the payload is.
 func TestCarrierTooLargeToSend(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec := testContext(t), newRecorder(t)
-		var told errorLog
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+		var errs tracetest.ErrorLog
 		fat := extraField{name: "x-tenant", value: strings.Repeat("x", 16_384)}
-		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithPropagators(fat), told.option())
-		raw := readyRaw(t, rdb.Subscribe(ctx, "reports"))
-		assertSent(t, client.Publish(ctx, "reports", "hello"))
-		if got, want := nextRaw(t, raw).Payload, `{"tracedpubsub":1,"payload":"hello"}`; got != want {
+		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithPropagators(fat), errs.Option())
+		raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "reports"))
+		tracetest.AssertSent(t, client.Publish(ctx, "reports", "hello"))
+		if got, want := tracetest.NextRaw(t, raw).Payload, `{"tracedpubsub":1,"payload":"hello"}`; got != want {
 			t.Errorf("on the wire is %.200q, want %q", got, want)
 		}
-		told.assertOne(t, tracedpubsub.ErrCarrierTooLarge)
-		assertSucceeded(t, rec.spans(t, 1)[0])
+		errs.AssertOne(t, tracedpubsub.ErrCarrierTooLarge)
+		tracetest.AssertSucceeded(t, rec.Spans(t, 1)[0])
 	})
 }
 
 // An error handler that panics is not to take the publisher with it.
 func TestPanickingErrorHandler(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec := testContext(t), newRecorder(t)
-		var told errorLog
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+		var errs tracetest.ErrorLog
 		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec),
 			tracedpubsub.WithPropagators(extraField{name: "payload", value: "mine"}),
-			tracedpubsub.WithErrorHandler(func(err error) { told.handle(err); panic(errHandler) }))
-		sub := readySub(t, client.Subscribe(ctx, "reports"))
-		got := endingOf(func() { assertSent(t, client.Publish(ctx, "reports", "hello")) })
-		if want := (ending{returned: true}); got != want {
+			tracedpubsub.WithErrorHandler(func(err error) { errs.Handle(err); panic(tracetest.ErrTest) }))
+		sub := tracetest.ReadySub(t, client.Subscribe(ctx, "reports"))
+		got := tracetest.EndingOf(func() { tracetest.AssertSent(t, client.Publish(ctx, "reports", "hello")) })
+		if want := (tracetest.Ending{Returned: true}); got != want {
 			t.Errorf("Publish has ended with %+v, want %+v", got, want)
 		}
-		if m := nextMessage(t, sub); m.Payload != "hello" {
+		if m := tracetest.NextMessage(t, sub); m.Payload != "hello" {
 			t.Errorf("got %q, want hello", m.Payload)
 		}
-		if n := len(told.all()); n != 1 {
-			t.Errorf("the error handler was told %v, want one report", told.all())
+		if n := len(errs.All()); n != 1 {
+			t.Errorf("the error handler got %v, want one report", errs.All())
 		}
-		assertSucceeded(t, rec.spans(t, 1)[0])
+		tracetest.AssertSucceeded(t, rec.Spans(t, 1)[0])
 	})
 }
 
@@ -131,18 +132,18 @@ type incomparable struct {
 }
 
 func TestProvidersThatCannotBeCompared(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec := testContext(t), newRecorder(t)
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 		p := incomparable{TracerProvider: rec}
 		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(p), tracedpubsub.WithPropagators(p))
-		sub := readySub(t, client.Subscribe(ctx, "reports"))
+		sub := tracetest.ReadySub(t, client.Subscribe(ctx, "reports"))
 		for i := range 2 {
-			assertSent(t, client.Publish(ctx, "reports", "hello"))
+			tracetest.AssertSent(t, client.Publish(ctx, "reports", "hello"))
 			for range sub.Messages(ctx) {
 				break
 			}
-			spans := rec.spans(t, 2*(i+1))
-			assertParent(t, spans[2*i+1], spans[2*i])
+			spans := rec.Spans(t, 2*(i+1))
+			tracetest.AssertParent(t, spans[2*i+1], spans[2*i])
 		}
 	})
 }

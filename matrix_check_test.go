@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 const (
@@ -25,7 +27,7 @@ const (
 
 // check checks what the row has received and reported against the reference.
 func (r *row) check(t *testing.T, s *scene) {
-	got, reference, reports := r.heard.all(), s.reference.all(), r.reports.all()
+	got, reference, reports := r.heard.all(), s.reference.all(), r.reports.All()
 	if n := len(r.heard.strange) + len(s.reference.strange); n > 0 {
 		t.Errorf("%d payloads are none of the publisher's", n)
 	}
@@ -35,8 +37,8 @@ func (r *row) check(t *testing.T, s *scene) {
 	for _, channel := range r.channels(s) {
 		r.assertReported(t, s, channel, reports)
 	}
-	if other := r.reports.other; len(other) > 0 {
-		t.Errorf("the error handler was told of what is no SubscriptionError: %v", other)
+	if other := r.reports.Others(); len(other) > 0 {
+		t.Errorf("the error handler got errors that are no SubscriptionError: %v", other)
 	}
 	if started, ended := r.spans.started.Load(), r.spans.ended.Load(); started != ended || int(ended) != len(got) {
 		t.Errorf("%d spans started, %d ended, of %d messages", started, ended, len(got))
@@ -45,7 +47,7 @@ func (r *row) check(t *testing.T, s *scene) {
 		t.Errorf("the publisher started %d spans, and ended %d", started, ended)
 	}
 	if t.Failed() {
-		t.Logf("reported: %v", printed(reports))
+		t.Logf("reported: %v", tracetest.Texts(reports))
 	}
 }
 
@@ -94,7 +96,7 @@ func (r *row) assertReturned(t *testing.T, s *scene, got []arrival) {
 
 // assertAccounted asserts that whatever the reference has received and the row
 // has not was published while the row was reported as deaf.
-func (r *row) assertAccounted(t *testing.T, s *scene, got, reference []arrival, reports []trouble) {
+func (r *row) assertAccounted(t *testing.T, s *scene, got, reference []arrival, reports []tracetest.Report) {
 	t.Helper()
 	type number struct {
 		channel string
@@ -122,7 +124,7 @@ func (r *row) assertAccounted(t *testing.T, s *scene, got, reference []arrival, 
 		t.Errorf("of %d messages that were lost, %d are not accounted for; the fault was from %v until %v",
 			lost, unaccounted, clock(s.began), clock(s.healed))
 		for _, e := range reports {
-			t.Logf("%v: %v, from %v", clock(e.at), e, clock(e.at.Add(-e.Downtime)))
+			t.Logf("%v: %v, from %v", clock(e.At), e, clock(e.At.Add(-e.Downtime)))
 		}
 	}
 	t.Logf("%d received, %d lost, %d reports", len(got), lost, len(reports))
@@ -130,11 +132,11 @@ func (r *row) assertAccounted(t *testing.T, s *scene, got, reference []arrival, 
 
 // excused says whether a report is about name and about a time, from what was
 // lost last to what was lost first. To be late itself, it must follow on another.
-func excused(reports []trouble, name string, last, first time.Time) bool {
+func excused(reports []tracetest.Report, name string, last, first time.Time) bool {
 	for i, e := range reports {
-		from, to := e.at.Add(-e.Downtime-tolerance), e.at.Add(tolerance)
-		if slices.ContainsFunc(reports[:i], func(before trouble) bool {
-			return before.Op == e.Op && e.at.Sub(before.at) < reportDelay+sharing
+		from, to := e.At.Add(-e.Downtime-tolerance), e.At.Add(tolerance)
+		if slices.ContainsFunc(reports[:i], func(before tracetest.Report) bool {
+			return before.Op == e.Op && e.At.Sub(before.At) < reportDelay+sharing
 		}) {
 			from = from.Add(-reportDelay)
 		}
@@ -147,19 +149,19 @@ func excused(reports []trouble, name string, last, first time.Time) bool {
 
 // assertReported asserts that what happened to a channel was reported, and that
 // nothing was which has not happened.
-func (r *row) assertReported(t *testing.T, s *scene, channel string, reports []trouble) {
+func (r *row) assertReported(t *testing.T, s *scene, channel string, reports []tracetest.Report) {
 	t.Helper()
 	name := r.kind.reported(channel)
-	about := slices.DeleteFunc(slices.Clone(reports), func(e trouble) bool { return !slices.Contains(e.Channels, name) })
-	deaf := slices.ContainsFunc(about, func(e trouble) bool { return e.Downtime > 0 })
+	about := slices.DeleteFunc(slices.Clone(reports), func(e tracetest.Report) bool { return !slices.Contains(e.Channels, name) })
+	deaf := slices.ContainsFunc(about, func(e tracetest.Report) bool { return e.Downtime > 0 })
 	switch want := s.fault.does(s, r, channel); {
 	case want == severed && !deaf:
-		t.Errorf("%s: the row was cut off, and no report tells for how long; got %v", name, printed(about))
+		t.Errorf("%s: the row was cut off, and no report tells for how long; got %v", name, tracetest.Texts(about))
 	case want == spared && len(about) > 0:
-		t.Errorf("%s: the row was not cut off, but reported was %v", name, printed(about))
+		t.Errorf("%s: the row was not cut off, but reported was %v", name, tracetest.Texts(about))
 	}
 	for _, e := range about {
-		if from := e.at.Add(-e.Downtime); from.Before(s.began.Add(-signOfLife)) {
+		if from := e.At.Add(-e.Downtime); from.Before(s.began.Add(-signOfLife)) {
 			t.Errorf("%s: reported as deaf from %v, but messages came until %v: %v", name, clock(from), clock(s.began), e)
 		}
 	}

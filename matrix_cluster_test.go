@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 var proxyFaults = []fault{{
@@ -23,7 +24,7 @@ var proxyFaults = []fault{{
 	inflict: func(_ *testing.T, s *scene) {
 		s.proxy.Refuse()
 		s.proxy.Cut()
-		lasting(aWhile)
+		tracetest.LetTimePass(aWhile)
 		s.proxy.Accept()
 	},
 }, {
@@ -32,7 +33,7 @@ var proxyFaults = []fault{{
 	inflict: func(_ *testing.T, s *scene) {
 		s.proxy.BlackHole()
 		s.proxy.Cut()
-		lasting(aWhile)
+		tracetest.LetTimePass(aWhile)
 		s.proxy.Accept()
 	},
 }, {
@@ -40,7 +41,7 @@ var proxyFaults = []fault{{
 	at: behindProxy, does: spared.on, within: soonAgain,
 	inflict: func(_ *testing.T, s *scene) {
 		s.proxy.Stall()
-		lasting(aWhile)
+		tracetest.LetTimePass(aWhile)
 		s.proxy.Resume()
 	},
 }, {
@@ -118,7 +119,7 @@ var clusterFaults = []fault{{
 		for _, node := range s.servers {
 			node.Kill()
 		}
-		lasting(aWhile)
+		tracetest.LetTimePass(aWhile)
 		restartAll(s.servers)
 		s.cluster.WaitUntilHealthy()
 	},
@@ -129,7 +130,7 @@ var clusterFaults = []fault{{
 		for _, server := range s.servers {
 			server.Kill()
 		}
-		lasting(aWhile)
+		tracetest.LetTimePass(aWhile)
 		restartAll(s.servers)
 	},
 }}

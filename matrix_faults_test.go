@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // fault is something that happens to subscriptions.
@@ -46,9 +48,6 @@ const (
 
 func (e effect) on(*scene, *row, string) effect { return e }
 
-// lasting is for how long a fault lasts: it is not waited for anything.
-func lasting(d time.Duration) { <-time.After(d) }
-
 var matrixFaults = slices.Concat(slowFaults, serverFaults, proxyFaults, clusterFaults)
 
 // slowFaults last longest, and begin first.
@@ -64,7 +63,7 @@ var slowFaults = []fault{{
 	at: onServer(), does: severed.on, within: soonAgain + fewWaits,
 	inflict: func(_ *testing.T, s *scene) {
 		s.servers[0].Pause()
-		lasting(halfOpen + 4*time.Second)
+		tracetest.LetTimePass(halfOpen + 4*time.Second)
 		s.servers[0].Resume()
 	},
 }}
@@ -83,7 +82,7 @@ var serverFaults = []fault{{
 	at: onServer(), does: severed.on, within: soonAgain,
 	inflict: func(_ *testing.T, s *scene) {
 		s.servers[0].Kill()
-		lasting(aWhile)
+		tracetest.LetTimePass(aWhile)
 		s.servers[0].Restart()
 	},
 }, {
@@ -91,7 +90,7 @@ var serverFaults = []fault{{
 	at: onServer(), does: spared.on, within: soonAgain,
 	inflict: func(_ *testing.T, s *scene) {
 		s.servers[0].Pause()
-		lasting(aWhile)
+		tracetest.LetTimePass(aWhile)
 		s.servers[0].Resume()
 	},
 }, {
@@ -131,12 +130,12 @@ func overwhelm(t *testing.T, s *scene) {
 		r.gate.Store(&gate)
 	}
 	padding := strings.Repeat("large ", 20_000)
-	deadline := time.Now().Add(3 * patience)
+	deadline := time.Now().Add(3 * tracetest.Patience)
 	for len(connected) > 0 {
 		for _, channel := range []string{s.classic[0], s.sharded[0]} {
 			s.publisher.publish(channel, padding)
 			// The reference must not be the next to be cut off.
-			s.await(t, s.rows[0], patience, "the reference keeps up", func() bool {
+			s.await(t, s.rows[0], tracetest.Patience, "the reference keeps up", func() bool {
 				return s.reference.lastSeq()[channel] >= s.publisher.acked(channel)
 			})
 		}
@@ -183,7 +182,7 @@ func forbid(t *testing.T, s *scene) {
 	for _, r := range s.rows {
 		for _, channel := range r.channels(s) {
 			name := r.kind.reported(channel)
-			got := r.reports.first(t, strings.ToLower(r.kind.name), name)
+			got := r.reports.WaitFor(t, strings.ToLower(r.kind.name), name)
 			if !strings.Contains(got.Error(), "NOPERM") {
 				t.Errorf("%s: reported was %v, want a refusal", r.name(), got)
 			}
@@ -197,6 +196,6 @@ func received(t *testing.T, s *scene, n int) {
 	t.Helper()
 	for _, r := range s.rows {
 		before := len(r.heard.all())
-		s.await(t, r, patience, fmt.Sprintf("%d messages come", n), func() bool { return len(r.heard.all()) >= before+n })
+		s.await(t, r, tracetest.Patience, fmt.Sprintf("%d messages come", n), func() bool { return len(r.heard.all()) >= before+n })
 	}
 }

@@ -17,6 +17,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // publishInterval is how often a message goes out on a channel of each kind.
@@ -172,7 +173,7 @@ func (s *scene) refer(t *testing.T) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(patience):
+	case <-time.After(tracetest.Patience):
 		cancel()
 		t.Fatal("the reference is not ready")
 	}

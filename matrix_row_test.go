@@ -19,26 +19,27 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // row is one subscription in a scene, and what it has received.
 type row struct {
 	kind subscribing
-	way  consumption
+	way  tracetest.Consumer
 
 	rdb     redis.UniversalClient
 	sub     *tracedpubsub.PubSub
 	heard   *history
-	reports *troubleLog
+	reports *tracetest.ReportLog
 	spans   spanCount
 	loop    sync.WaitGroup
 	gate    atomic.Pointer[chan struct{}] // set: the consumer waits until it is closed
 }
 
-func (r *row) name() string { return r.kind.name + " " + r.way.name }
+func (r *row) name() string { return r.kind.name + " " + r.way.Name }
 
 // clientName is the name of its connections in CLIENT LIST.
-func (r *row) clientName() string { return "row:" + r.kind.name + ":" + r.way.name }
+func (r *row) clientName() string { return "row:" + r.kind.name + ":" + r.way.Name }
 
 // channels returns the channels of the scene that are for its kind.
 func (r *row) channels(s *scene) []string {
@@ -53,15 +54,15 @@ func (r *row) subscribe(t *testing.T, s *scene) {
 	t.Helper()
 	r.rdb = s.connect(r.clientName())
 	t.Cleanup(func() { _ = r.rdb.Close() })
-	r.reports = newTroubleLog()
+	r.reports = tracetest.NewReportLog()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(&r.spans))
 	t.Cleanup(func() { _ = provider.Shutdown(context.Background()) })
 	client := tracedpubsub.Wrap(r.rdb, tracedpubsub.WithTracerProvider(provider),
-		tracedpubsub.WithErrorHandler(r.reports.handle))
+		tracedpubsub.WithErrorHandler(r.reports.Handle))
 	for {
-		r.sub = r.kind.subscribe(testContext(t), client, r.channels(s))
+		r.sub = r.kind.subscribe(tracetest.Context(t), client, r.channels(s))
 		t.Cleanup(func() { _ = r.sub.Close() })
-		mustBeReady(t, r.sub)
+		tracetest.WaitReady(t, r.sub)
 		if r.kind.sharded || s.cluster == nil || len(connectionsOf(t, s.victim.Addr(), r.clientName())) > 0 {
 			break
 		}
@@ -69,7 +70,7 @@ func (r *row) subscribe(t *testing.T, s *scene) {
 	}
 	r.heard = newHistory()
 	r.loop.Go(func() {
-		r.way.consume(context.Background(), r.sub, func(m *tracedpubsub.Message) bool {
+		r.way.Consume(context.Background(), r.sub, func(m *tracedpubsub.Message) bool {
 			if gate := r.gate.Load(); gate != nil {
 				<-*gate
 			}
@@ -83,7 +84,7 @@ func (r *row) subscribe(t *testing.T, s *scene) {
 func (r *row) awaitFlow(t *testing.T, s *scene) {
 	t.Helper()
 	before := r.heard.counts()
-	s.await(t, r, patience, "messages flow", func() bool {
+	s.await(t, r, tracetest.Patience, "messages flow", func() bool {
 		now := r.heard.counts()
 		return !slices.ContainsFunc(r.channels(s), func(c string) bool { return now[c] < before[c]+flowing })
 	})
@@ -93,7 +94,7 @@ func (r *row) awaitFlow(t *testing.T, s *scene) {
 // after the fault was over. For how long check will say: here is more than that.
 func (r *row) awaitReturn(t *testing.T, s *scene) {
 	t.Helper()
-	s.await(t, r, s.fault.within+3*patience, "messages arrive again", func() bool {
+	s.await(t, r, s.fault.within+3*tracetest.Patience, "messages arrive again", func() bool {
 		last := r.heard.lastSent()
 		return !slices.ContainsFunc(r.channels(s), func(c string) bool { return !last[c].After(s.healed) })
 	})
@@ -103,7 +104,7 @@ func (r *row) awaitReturn(t *testing.T, s *scene) {
 func (r *row) awaitLast(t *testing.T, s *scene) {
 	t.Helper()
 	for _, h := range []*history{r.heard, s.reference} {
-		s.await(t, r, patience, "the last messages arrive", func() bool {
+		s.await(t, r, tracetest.Patience, "the last messages arrive", func() bool {
 			last := h.lastSeq()
 			return !slices.ContainsFunc(r.channels(s), func(c string) bool { return last[c] < s.publisher.acked(c) })
 		})
@@ -113,17 +114,20 @@ func (r *row) awaitLast(t *testing.T, s *scene) {
 // close closes the subscription, and waits for its loop.
 func (r *row) close(t *testing.T) {
 	t.Helper()
-	returnsPromptly(t, "Close of "+r.name(), func() { _ = r.sub.Close() })
-	returnsPromptly(t, "the loop of "+r.name(), r.loop.Wait)
+	tracetest.ReturnsPromptly(t, "Close of "+r.name(), func() { _ = r.sub.Close() })
+	tracetest.ReturnsPromptly(t, "the loop of "+r.name(), r.loop.Wait)
 }
 
 // spanCount is a span processor that counts.
 type spanCount struct{ started, ended atomic.Int64 }
 
 func (c *spanCount) OnStart(context.Context, sdktrace.ReadWriteSpan) { c.started.Add(1) }
-func (c *spanCount) OnEnd(sdktrace.ReadOnlySpan)                     { c.ended.Add(1) }
-func (c *spanCount) Shutdown(context.Context) error                  { return nil }
-func (c *spanCount) ForceFlush(context.Context) error                { return nil }
+
+func (c *spanCount) OnEnd(sdktrace.ReadOnlySpan) { c.ended.Add(1) }
+
+func (c *spanCount) Shutdown(context.Context) error { return nil }
+
+func (c *spanCount) ForceFlush(context.Context) error { return nil }
 
 // arrival is a message that has come.
 type arrival struct {

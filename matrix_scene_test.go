@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // scene is where a fault takes place.
@@ -65,7 +66,7 @@ func options(addr, clientName string) *redis.Options {
 func onServer(args ...string) func(*testing.T, *scene) {
 	return func(t *testing.T, s *scene) {
 		t.Helper()
-		server, _ := startServer(t, args...)
+		server, _ := tracetest.StartServer(t, args...)
 		s.servers = []*redistest.Server{server}
 		s.connect = func(name string) redis.UniversalClient { return redis.NewClient(options(server.Addr(), name)) }
 		s.classic, s.sharded = threeClassic, threeSharded
@@ -116,7 +117,7 @@ func onRing(t *testing.T, s *scene) {
 	t.Helper()
 	addrs := make(map[string]string)
 	for _, shard := range []string{"one", "two"} {
-		server, _ := startServer(t)
+		server, _ := tracetest.StartServer(t)
 		s.servers = append(s.servers, server)
 		addrs[shard] = server.Addr()
 	}
@@ -189,7 +190,7 @@ func (s *scene) assertNoConnections(t *testing.T) {
 	}
 	for _, server := range s.up() {
 		for _, r := range s.rows {
-			s.await(t, r, patience, "no connection is left on "+server.Addr(), func() bool {
+			s.await(t, r, tracetest.Patience, "no connection is left on "+server.Addr(), func() bool {
 				return len(connectionsOf(t, server.Addr(), r.clientName())) == 0
 			})
 		}
@@ -207,7 +208,7 @@ func (s *scene) await(t *testing.T, r *row, limit time.Duration, what string, ho
 		case <-tick.C:
 		case <-late:
 			t.Fatalf("%s: not after %v: %s\nreported: %v\nreceived: %v\npublished: %v", r.name(), limit, what,
-				printed(r.reports.all()), r.heard.lastSeq(), s.publisher.state())
+				tracetest.Texts(r.reports.All()), r.heard.lastSeq(), s.publisher.state())
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 var fullMatrix = flag.Bool("full", false, "run every row of the fault matrix, not a covering selection")
@@ -80,7 +81,7 @@ func TestMatrix(t *testing.T) {
 // than kinds, every kind is among them.
 func rowsOf(i int) []*row {
 	var rows []*row
-	for w, way := range consumptions {
+	for w, way := range tracetest.Consumers {
 		for k, kind := range subscribings {
 			if *fullMatrix || (w+i)%len(subscribings) == k {
 				rows = append(rows, &row{kind: kind, way: way})
@@ -94,16 +95,16 @@ func TestMatrixSelectionCovers(t *testing.T) {
 	for i, f := range matrixFaults {
 		var got []string
 		for _, r := range rowsOf(i) {
-			got = append(got, r.kind.name, r.way.name)
+			got = append(got, r.kind.name, r.way.Name)
 		}
 		for _, kind := range subscribings {
 			if !slices.Contains(got, kind.name) {
 				t.Errorf("%s: no row with %s", f.name, kind.name)
 			}
 		}
-		for _, way := range consumptions {
-			if !slices.Contains(got, way.name) {
-				t.Errorf("%s: no row with %s", f.name, way.name)
+		for _, way := range tracetest.Consumers {
+			if !slices.Contains(got, way.Name) {
+				t.Errorf("%s: no row with %s", f.name, way.Name)
 			}
 		}
 	}
@@ -123,7 +124,7 @@ const (
 // runFault runs one fault on all its rows at once, and then checks each.
 func runFault(t *testing.T, f fault, rows []*row) {
 	s := newScene(t, f, rows)
-	lasting(steady)
+	tracetest.LetTimePass(steady)
 	for _, r := range rows {
 		r.awaitFlow(t, s)
 	}

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // Messages that did not come from Redis, as a user's own tests have them.
@@ -38,19 +39,19 @@ func TestMessageOfOnesOwn(t *testing.T) {
 		reason:     "what a handler reads",
 		message:    &tracedpubsub.Message{Channel: "reports", Payload: "hello"},
 		span:       "process reports",
-		attributes: messaging("process", "reports"),
+		attributes: tracetest.Messaging("process", "reports"),
 	}, {
 		name:       "envelope in a field",
 		reason:     "a Message has been taken apart: its payload is a payload",
-		message:    &tracedpubsub.Message{Channel: "reports", Payload: foreignEnvelope},
+		message:    &tracedpubsub.Message{Channel: "reports", Payload: tracetest.ForeignEnvelope},
 		span:       "process reports",
-		attributes: messaging("process", "reports"),
+		attributes: tracetest.Messaging("process", "reports"),
 	}, {
 		name:       "with an error",
 		reason:     "a handler of malformed messages is to be tested as well",
 		message:    &tracedpubsub.Message{Channel: "reports", Err: tracedpubsub.ErrMalformedEnvelope},
 		span:       "process reports",
-		attributes: messaging("process", "reports", attribute.String("tracedpubsub.envelope", "malformed")),
+		attributes: tracetest.Messaging("process", "reports", attribute.String("tracedpubsub.envelope", "malformed")),
 	}, {
 		name:    "FromRedis of nil",
 		reason:  "a closed channel of go-redis gives nil: that is no panic",
@@ -64,19 +65,19 @@ func TestMessageOfOnesOwn(t *testing.T) {
 	}}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			rec := newRecorder(t)
-			setGlobalTracer(t, rec)
+			rec := tracetest.NewRecorder(t)
+			tracetest.SetGlobalTracer(t, rec)
 			payload := row.message.Payload
-			ctx, ambient := withCaller(t, withBaggage(t, testContext(t), "mine=1"))
+			ctx, ambient := tracetest.WithCaller(t, tracetest.WithBaggage(t, tracetest.Context(t), "mine=1"))
 			inside, span := row.message.Start(ctx)
 			span.End()
-			assertBaggage(t, inside, "mine=1")
-			s := rec.spans(t, 1)[0]
-			assertName(t, s, row.span)
-			assertKind(t, s, trace.SpanKindConsumer)
-			assertRoot(t, s)
-			assertLinks(t, s, ambient)
-			assertAttributes(t, s, row.attributes...)
+			tracetest.AssertBaggage(t, inside, "mine=1")
+			s := rec.Spans(t, 1)[0]
+			tracetest.AssertName(t, s, row.span)
+			tracetest.AssertKind(t, s, trace.SpanKindConsumer)
+			tracetest.AssertRoot(t, s)
+			tracetest.AssertLinks(t, s, ambient)
+			tracetest.AssertAttributes(t, s, row.attributes...)
 			if got := trace.SpanContextFromContext(row.message.Extract(ctx)); !got.Equal(ambient) {
 				t.Errorf("Extract gives %v, want the caller's span: %s", got.SpanID(), row.reason)
 			}
@@ -89,15 +90,15 @@ func TestMessageOfOnesOwn(t *testing.T) {
 
 // An array as payload comes from client-side caching.
 func TestPayloadSlice(t *testing.T) {
-	rec := newRecorder(t)
-	keys := []string{"a", foreignEnvelope}
+	rec := tracetest.NewRecorder(t)
+	keys := []string{"a", tracetest.ForeignEnvelope}
 	m := tracedpubsub.FromRedis(&redis.Message{Channel: "__redis__:invalidate", PayloadSlice: keys}, tracedpubsub.WithTracerProvider(rec))
 	if m.Payload != "" || m.Err != nil || !slices.Equal(m.PayloadSlice, keys) {
 		t.Errorf("got %q, %q, %v, want the slice alone, as it is", m.Payload, m.PayloadSlice, m.Err)
 	}
-	_, span := m.Start(testContext(t))
+	_, span := m.Start(tracetest.Context(t))
 	span.End()
-	assertRoot(t, rec.spans(t, 1)[0])
+	tracetest.AssertRoot(t, rec.Spans(t, 1)[0])
 }
 
 func TestMessageString(t *testing.T) {
@@ -116,7 +117,7 @@ func TestMessageString(t *testing.T) {
 }
 
 func TestFromRedisLeavesTheMessage(t *testing.T) {
-	raw := &redis.Message{Channel: "reports", Pattern: "rep*", Payload: foreignEnvelope}
+	raw := &redis.Message{Channel: "reports", Pattern: "rep*", Payload: tracetest.ForeignEnvelope}
 	before := *raw
 	m := tracedpubsub.FromRedis(raw)
 	if m.Channel != "reports" || m.Pattern != "rep*" || m.Payload != "hello" || m.Err != nil {
@@ -127,24 +128,26 @@ func TestFromRedisLeavesTheMessage(t *testing.T) {
 	}
 }
 
-func TestExtract(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec := testContext(t), newRecorder(t)
-		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec))
-		sub := readySub(t, client.Subscribe(ctx, "reports"))
-		assertSent(t, client.Publish(withBaggage(t, ctx, "tenant=acme"), "reports", "hello"))
-		assertSent(t, rdb.Publish(ctx, "reports", "hello"))
-		producer := rec.spans(t, 1)[0]
-		with, without := nextMessage(t, sub), nextMessage(t, sub)
-		ambientCtx, ambient := withCaller(t, context.WithValue(withBaggage(t, ctx, "mine=1"), contextKey{}, "mine"))
+type valueKey struct{}
 
-		assertExtract(t, with, producer, "tenant=acme")
+func TestExtract(t *testing.T) {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec))
+		sub := tracetest.ReadySub(t, client.Subscribe(ctx, "reports"))
+		tracetest.AssertSent(t, client.Publish(tracetest.WithBaggage(t, ctx, "tenant=acme"), "reports", "hello"))
+		tracetest.AssertSent(t, rdb.Publish(ctx, "reports", "hello"))
+		producer := rec.Spans(t, 1)[0]
+		with, without := tracetest.NextMessage(t, sub), tracetest.NextMessage(t, sub)
+		ambientCtx, ambient := tracetest.WithCaller(t, context.WithValue(tracetest.WithBaggage(t, ctx, "mine=1"), valueKey{}, "mine"))
+
+		tracetest.AssertExtract(t, with, producer, "tenant=acme")
 		extracted := with.Extract(ambientCtx)
 		if got := trace.SpanContextFromContext(extracted); got.SpanID() != producer.SpanContext().SpanID() || !got.IsRemote() {
 			t.Errorf("Extract gives %v, want the producer in the place of the caller's span", got.SpanID())
 		}
-		assertBaggage(t, extracted, "tenant=acme")
-		if extracted.Value(contextKey{}) != "mine" {
+		tracetest.AssertBaggage(t, extracted, "tenant=acme")
+		if extracted.Value(valueKey{}) != "mine" {
 			t.Error("Extract has lost a value of the caller's context")
 		}
 
@@ -155,31 +158,31 @@ func TestExtract(t *testing.T) {
 		if !trace.SpanFromContext(extracted).IsRecording() {
 			t.Error("without a producer the caller's span cannot be written to any more")
 		}
-		assertBaggage(t, extracted, "mine=1")
+		tracetest.AssertBaggage(t, extracted, "mine=1")
 		if sc := trace.SpanContextFromContext(without.Extract(ctx)); sc.IsValid() {
 			t.Errorf("without a producer and a span Extract gives %v", sc)
 		}
-		rec.spans(t, 1) // it starts nothing
+		rec.Spans(t, 1) // it starts nothing
 	})
 }
 
 func TestStartTakesOptions(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec := testContext(t), newRecorder(t)
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec))
-		sub := readySub(t, client.Subscribe(ctx, "reports"))
-		assertSent(t, client.Publish(ctx, "reports", "hello"))
-		producer := rec.spans(t, 1)[0]
-		ambientCtx, ambient := withCaller(t, ctx)
-		other, began := spanOf(t, trace.FlagsSampled, ""), time.Now().Add(-time.Minute)
-		_, span := nextMessage(t, sub).Start(ambientCtx,
+		sub := tracetest.ReadySub(t, client.Subscribe(ctx, "reports"))
+		tracetest.AssertSent(t, client.Publish(ctx, "reports", "hello"))
+		producer := rec.Spans(t, 1)[0]
+		ambientCtx, ambient := tracetest.WithCaller(t, ctx)
+		other, began := tracetest.SpanContext(t, trace.FlagsSampled, ""), time.Now().Add(-time.Minute)
+		_, span := tracetest.NextMessage(t, sub).Start(ambientCtx,
 			trace.WithLinks(trace.Link{SpanContext: other}), trace.WithAttributes(attribute.Int("part", 7)), trace.WithTimestamp(began))
 		span.End()
-		consumer := rec.spans(t, 2)[1]
-		assertName(t, consumer, "process reports")
-		assertParent(t, consumer, producer)
-		assertLinks(t, consumer, ambient, other)
-		assertAttributes(t, consumer, served(rdb, "process", "reports", attribute.Int("part", 7))...)
+		consumer := rec.Spans(t, 2)[1]
+		tracetest.AssertName(t, consumer, "process reports")
+		tracetest.AssertParent(t, consumer, producer)
+		tracetest.AssertLinks(t, consumer, ambient, other)
+		tracetest.AssertAttributes(t, consumer, tracetest.MessagingOn(rdb, "process", "reports", attribute.Int("part", 7))...)
 		if !consumer.StartTime().Equal(began) {
 			t.Errorf("the span began at %v, want %v", consumer.StartTime(), began)
 		}
@@ -188,37 +191,37 @@ func TestStartTakesOptions(t *testing.T) {
 
 // Two parts of an application may each want a span for a message.
 func TestStartTwice(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec := testContext(t), newRecorder(t)
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec))
-		sub := readySub(t, client.Subscribe(ctx, "reports"))
-		assertSent(t, client.Publish(withBaggage(t, ctx, "tenant=acme"), "reports", "hello"))
-		producer := rec.spans(t, 1)[0]
-		m := nextMessage(t, sub)
+		sub := tracetest.ReadySub(t, client.Subscribe(ctx, "reports"))
+		tracetest.AssertSent(t, client.Publish(tracetest.WithBaggage(t, ctx, "tenant=acme"), "reports", "hello"))
+		producer := rec.Spans(t, 1)[0]
+		m := tracetest.NextMessage(t, sub)
 		ctx1, first := m.Start(ctx)
 		ctx2, second := m.Start(ctx)
-		assertBaggage(t, ctx1, "tenant=acme")
-		assertBaggage(t, ctx2, "tenant=acme")
+		tracetest.AssertBaggage(t, ctx1, "tenant=acme")
+		tracetest.AssertBaggage(t, ctx2, "tenant=acme")
 		_, inner := m.Start(ctx1)
 		for _, span := range []trace.Span{first, second, inner} {
 			span.End()
 		}
-		spans := rec.spans(t, 4)[1:]
+		spans := rec.Spans(t, 4)[1:]
 		for i, links := range [][]trace.SpanContext{nil, nil, {first.SpanContext()}} {
-			assertParent(t, spans[i], producer)
-			assertLinks(t, spans[i], links...)
-			assertAttributes(t, spans[i], served(rdb, "process", "reports")...)
+			tracetest.AssertParent(t, spans[i], producer)
+			tracetest.AssertLinks(t, spans[i], links...)
+			tracetest.AssertAttributes(t, spans[i], tracetest.MessagingOn(rdb, "process", "reports")...)
 		}
 	})
 }
 
 // A span begins when the message is handed over, not while it waits.
 func TestSpanDoesNotBeginWhileAMessageWaits(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec := testContext(t), newRecorder(t)
-		sub := readySub(t, tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec)).Subscribe(ctx, "reports"))
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+		sub := tracetest.ReadySub(t, tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec)).Subscribe(ctx, "reports"))
 		for _, payload := range []string{"first", "second"} {
-			assertSent(t, tracedpubsub.Publish(ctx, rdb, "reports", payload))
+			tracetest.AssertSent(t, tracedpubsub.Publish(ctx, rdb, "reports", payload))
 		}
 		channel := sub.Channel()
 		m := <-channel
@@ -228,7 +231,7 @@ func TestSpanDoesNotBeginWhileAMessageWaits(t *testing.T) {
 		for range sub.Messages(ctx) {
 			break
 		}
-		for _, s := range rec.spans(t, 2) {
+		for _, s := range rec.Spans(t, 2) {
 			if s.StartTime().Before(taken) {
 				t.Errorf("a span began %v before the message was handed over", taken.Sub(s.StartTime()))
 			}

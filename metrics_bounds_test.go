@@ -14,29 +14,30 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // Channels may be without number: they are one series for each instrument.
 func TestChannelsAreNoSeries(t *testing.T) {
 	const channels = 10_000
 	rdb := redistest.Start(t).Client()
-	ctx, meters := testContext(t), newMetering(t)
-	client := tracedpubsub.Wrap(rdb, meters.option())
-	sub := readySub(t, client.PSubscribe(ctx, "user.*"))
+	ctx, meters := tracetest.Context(t), tracetest.NewMetrics(t)
+	client := tracedpubsub.Wrap(rdb, meters.Option())
+	sub := tracetest.ReadySub(t, client.PSubscribe(ctx, "user.*"))
 	for i := range channels {
 		channel := "user." + strconv.Itoa(i)
-		assertSent(t, client.Publish(ctx, channel, "hello"))
+		tracetest.AssertSent(t, client.Publish(ctx, channel, "hello"))
 		for range sub.Messages(ctx) {
 			break
 		}
 	}
-	for name, want := range map[string]point{
-		operationDuration: seriesOf(channels, rdb, "publish"),
-		sentMessages:      seriesOf(channels, rdb, "publish"),
-		consumedMessages:  seriesOf(channels, rdb, "process", templated("user.*")),
-		processDuration:   seriesOf(channels, rdb, "process", templated("user.*")),
+	for name, want := range map[string]tracetest.Point{
+		tracetest.OperationDuration: tracetest.MessagePoint(channels, rdb, "publish"),
+		tracetest.SentMessages:      tracetest.MessagePoint(channels, rdb, "publish"),
+		tracetest.ConsumedMessages:  tracetest.MessagePoint(channels, rdb, "process", tracetest.Template("user.*")),
+		tracetest.ProcessDuration:   tracetest.MessagePoint(channels, rdb, "process", tracetest.Template("user.*")),
 	} {
-		meters.assertPoints(t, name, want)
+		meters.AssertPoints(t, name, want)
 	}
 }
 
@@ -44,41 +45,41 @@ func TestChannelsAreNoSeries(t *testing.T) {
 // has said that they are few.
 func TestManyTemplates(t *testing.T) {
 	const templates, rounds = 300, 2
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, meters := testContext(t), newMetering(t)
-		client := tracedpubsub.Wrap(rdb, meters.option(), tracedpubsub.WithDestinationTemplate(func(channel string) string { return channel }))
-		var published, processed []point
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, meters := tracetest.Context(t), tracetest.NewMetrics(t)
+		client := tracedpubsub.Wrap(rdb, meters.Option(), tracedpubsub.WithDestinationTemplate(func(channel string) string { return channel }))
+		var published, processed []tracetest.Point
 		for i := range templates {
 			template := "report." + strconv.Itoa(i)
 			for range rounds {
-				assertSent(t, client.Publish(ctx, template, "hello"))
-				_, span := client.FromRedis(&redis.Message{Channel: template, Payload: foreignEnvelope}).Start(ctx)
+				tracetest.AssertSent(t, client.Publish(ctx, template, "hello"))
+				_, span := client.FromRedis(&redis.Message{Channel: template, Payload: tracetest.ForeignEnvelope}).Start(ctx)
 				span.End()
 			}
-			published = append(published, seriesOf(rounds, rdb, "publish", templated(template)))
-			processed = append(processed, seriesOf(rounds, rdb, "process", templated(template)))
+			published = append(published, tracetest.MessagePoint(rounds, rdb, "publish", tracetest.Template(template)))
+			processed = append(processed, tracetest.MessagePoint(rounds, rdb, "process", tracetest.Template(template)))
 		}
-		meters.assertPoints(t, operationDuration, published...)
-		meters.assertPoints(t, sentMessages, published...)
-		meters.assertPoints(t, consumedMessages, processed...)
+		meters.AssertPoints(t, tracetest.OperationDuration, published...)
+		meters.AssertPoints(t, tracetest.SentMessages, published...)
+		meters.AssertPoints(t, tracetest.ConsumedMessages, processed...)
 	})
 }
 
 // Whoever answers may say anything: beyond a bound, all of it is one series.
 func TestErrorTypesAreBounded(t *testing.T) {
 	const answers, bound = 500, 64
-	ctx, meters := testContext(t), newMetering(t, sdkmetric.WithCardinalityLimit(0))
-	setGlobalMeter(t, meters)
+	ctx, meters := tracetest.Context(t), tracetest.NewMetrics(t, sdkmetric.WithCardinalityLimit(0))
+	tracetest.SetGlobalMeter(t, meters)
 	for i := range answers {
-		tracedpubsub.Publish(ctx, answering{answer(fmt.Sprintf("E%d no", i))}, "reports", "hello")
+		tracedpubsub.Publish(ctx, tracetest.FailingPublisher{Err: tracetest.ServerError(fmt.Sprintf("E%d no", i))}, "reports", "hello")
 	}
-	tracedpubsub.Publish(ctx, answering{answer("MOVED 1 a:1")}, "reports", "hello") // is not crowded out
-	tracedpubsub.Publish(ctx, answering{redis.ErrClosed}, "reports", "hello")
-	for _, name := range []string{operationDuration, sentMessages} {
+	tracedpubsub.Publish(ctx, tracetest.FailingPublisher{Err: tracetest.ServerError("MOVED 1 a:1")}, "reports", "hello") // is not crowded out
+	tracedpubsub.Publish(ctx, tracetest.FailingPublisher{Err: redis.ErrClosed}, "reports", "hello")
+	for _, name := range []string{tracetest.OperationDuration, tracetest.SentMessages} {
 		found := make(map[string]int64)
-		for _, p := range meters.points(t, name) {
-			kind, _ := p.attributes.Value("error.type")
-			found[kind.AsString()] = p.n
+		for _, p := range meters.Points(t, name) {
+			kind, _ := p.Attributes.Value("error.type")
+			found[kind.AsString()] = p.N
 		}
 		if n := len(found); n > bound+1 {
 			t.Errorf("%s has %d values of error.type, want %d and _OTHER at most", name, n, bound)
@@ -86,7 +87,7 @@ func TestErrorTypesAreBounded(t *testing.T) {
 		if found["E0"] != 1 || found["MOVED"] != 1 || found["connection"] != 1 || found["_OTHER"] < answers-bound {
 			t.Errorf("%s has %v", name, found)
 		}
-		if got := meters.total(t, name); got != answers+2 {
+		if got := meters.Total(t, name); got != answers+2 {
 			t.Errorf("%s is %d in all, want %d", name, got, answers+2)
 		}
 	}
@@ -96,9 +97,9 @@ func TestErrorTypesAreBounded(t *testing.T) {
 // new to it.
 func TestMetricsOfConcurrentUse(t *testing.T) {
 	const workers, templates = 8, 300
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, meters := testContext(t), newMetering(t)
-		client := tracedpubsub.Wrap(rdb, meters.option(), tracedpubsub.WithDestinationTemplate(func(channel string) string { return channel }))
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, meters := tracetest.Context(t), tracetest.NewMetrics(t)
+		client := tracedpubsub.Wrap(rdb, meters.Option(), tracedpubsub.WithDestinationTemplate(func(channel string) string { return channel }))
 		var wg sync.WaitGroup
 		for range workers {
 			wg.Go(func() {
@@ -106,7 +107,7 @@ func TestMetricsOfConcurrentUse(t *testing.T) {
 					channel := strconv.Itoa(i)
 					_, span := client.FromRedis(&redis.Message{Channel: channel, Payload: "hello"}).Start(ctx)
 					span.End()
-					client.PublishTo(ctx, answering{answer(fmt.Sprintf("E%d no", i))}, channel, "hello")
+					client.PublishTo(ctx, tracetest.FailingPublisher{Err: tracetest.ServerError(fmt.Sprintf("E%d no", i))}, channel, "hello")
 				}
 			})
 		}
@@ -118,13 +119,13 @@ func TestMetricsOfConcurrentUse(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		want := []point{seriesOf(1, rdb, "process", templated("shared"))}
+		want := []tracetest.Point{tracetest.MessagePoint(1, rdb, "process", tracetest.Template("shared"))}
 		for i := range templates {
-			want = append(want, seriesOf(workers, rdb, "process", templated(strconv.Itoa(i))))
+			want = append(want, tracetest.MessagePoint(workers, rdb, "process", tracetest.Template(strconv.Itoa(i))))
 		}
-		meters.assertPoints(t, consumedMessages, want...)
-		if got := meters.total(t, sentMessages); got != workers*templates {
-			t.Errorf("%s is %d in all, want %d", sentMessages, got, workers*templates)
+		meters.AssertPoints(t, tracetest.ConsumedMessages, want...)
+		if got := meters.Total(t, tracetest.SentMessages); got != workers*templates {
+			t.Errorf("%s is %d in all, want %d", tracetest.SentMessages, got, workers*templates)
 		}
 	})
 }

@@ -12,36 +12,37 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // A message is counted once, in whichever way it is consumed; how long it takes is
 // known where the library runs what the user does with it.
 func TestMetricsOfConsumers(t *testing.T) {
 	timed := map[string]bool{"Messages": true, "Process": true}
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		for _, w := range waysToConsume {
-			t.Run(w.name, func(t *testing.T) {
-				ctx, meters := testContext(t), newMetering(t)
-				client := tracedpubsub.Wrap(rdb, meters.option())
-				s := &receiving{client: client, sub: readySub(t, client.Subscribe(ctx, w.name)), raw: readyRaw(t, rdb.Subscribe(ctx, w.name))}
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		for _, w := range tracetest.WaysToReceive {
+			t.Run(w.Name, func(t *testing.T) {
+				ctx, meters := tracetest.Context(t), tracetest.NewMetrics(t)
+				client := tracedpubsub.Wrap(rdb, meters.Option())
+				s := &tracetest.Source{Client: client, Sub: tracetest.ReadySub(t, client.Subscribe(ctx, w.Name)), Raw: tracetest.ReadyRaw(t, rdb.Subscribe(ctx, w.Name))}
 				const n = 3
 				for i := range n {
-					assertSent(t, rdb.Publish(ctx, w.name, "hello"))
-					w.consume(t, ctx, s, func(ctx context.Context, m *tracedpubsub.Message) {
-						if got := meters.total(t, consumedMessages); got != int64(i+1) {
+					tracetest.AssertSent(t, rdb.Publish(ctx, w.Name, "hello"))
+					w.Receive(t, ctx, s, func(ctx context.Context, m *tracedpubsub.Message) {
+						if got := meters.Total(t, tracetest.ConsumedMessages); got != int64(i+1) {
 							t.Errorf("%d messages are counted in the midst of number %d", got, i+1)
 						}
 						_, span := m.Start(ctx) // a span of its own for a second try
 						span.End()
 					})
 				}
-				want := seriesOf(n, rdb, "process")
-				meters.assertPoints(t, consumedMessages, want)
-				if timed[w.name] {
-					meters.assertOnly(t, consumedMessages, processDuration)
-					meters.assertPoints(t, processDuration, want)
+				want := tracetest.MessagePoint(n, rdb, "process")
+				meters.AssertPoints(t, tracetest.ConsumedMessages, want)
+				if timed[w.Name] {
+					meters.AssertOnly(t, tracetest.ConsumedMessages, tracetest.ProcessDuration)
+					meters.AssertPoints(t, tracetest.ProcessDuration, want)
 				} else {
-					meters.assertOnly(t, consumedMessages)
+					meters.AssertOnly(t, tracetest.ConsumedMessages)
 				}
 			})
 		}
@@ -50,31 +51,31 @@ func TestMetricsOfConsumers(t *testing.T) {
 
 // What is read ahead, and never handed over, was not consumed.
 func TestMessagesThatNobodyTakesAreNotCounted(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, meters := testContext(t), newMetering(t)
-		sub := readySub(t, tracedpubsub.Wrap(rdb, meters.option()).Subscribe(ctx, "reports"))
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, meters := tracetest.Context(t), tracetest.NewMetrics(t)
+		sub := tracetest.ReadySub(t, tracedpubsub.Wrap(rdb, meters.Option()).Subscribe(ctx, "reports"))
 		for range 3 {
-			assertSent(t, rdb.Publish(ctx, "reports", "hello"))
+			tracetest.AssertSent(t, rdb.Publish(ctx, "reports", "hello"))
 		}
-		eventually(t, "three messages are read ahead", func() bool { return len(sub.Channel()) == 3 })
+		tracetest.EventuallyWithin(t, 2*tracetest.Patience, "three messages are read ahead", func() bool { return len(sub.Channel()) == 3 })
 		for range sub.Messages(ctx) {
 			break
 		}
 		_ = sub.Close()
-		meters.assertPoints(t, consumedMessages, seriesOf(1, rdb, "process"))
+		meters.AssertPoints(t, tracetest.ConsumedMessages, tracetest.MessagePoint(1, rdb, "process"))
 	})
 }
 
 func TestMetricsOfChannelsThatAreLeftOut(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		for _, w := range waysToConsume {
-			t.Run(w.name, func(t *testing.T) {
-				ctx, meters := testContext(t), newMetering(t)
-				client := tracedpubsub.Wrap(rdb, meters.option(), tracedpubsub.WithFilter(func(string) bool { return false }))
-				s := &receiving{client: client, sub: readySub(t, client.Subscribe(ctx, w.name)), raw: readyRaw(t, rdb.Subscribe(ctx, w.name))}
-				assertSent(t, client.Publish(ctx, w.name, "hello"))
-				w.consume(t, ctx, s, func(context.Context, *tracedpubsub.Message) {})
-				meters.assertOnly(t)
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		for _, w := range tracetest.WaysToReceive {
+			t.Run(w.Name, func(t *testing.T) {
+				ctx, meters := tracetest.Context(t), tracetest.NewMetrics(t)
+				client := tracedpubsub.Wrap(rdb, meters.Option(), tracedpubsub.WithFilter(func(string) bool { return false }))
+				s := &tracetest.Source{Client: client, Sub: tracetest.ReadySub(t, client.Subscribe(ctx, w.Name)), Raw: tracetest.ReadyRaw(t, rdb.Subscribe(ctx, w.Name))}
+				tracetest.AssertSent(t, client.Publish(ctx, w.Name, "hello"))
+				w.Receive(t, ctx, s, func(context.Context, *tracedpubsub.Message) {})
+				meters.AssertOnly(t)
 			})
 		}
 	})
@@ -82,29 +83,29 @@ func TestMetricsOfChannelsThatAreLeftOut(t *testing.T) {
 
 func TestMetricsOfEndings(t *testing.T) {
 	rdb := redistest.Start(t).Client()
-	for _, e := range loopEndings {
-		t.Run(e.name, func(t *testing.T) {
-			ctx, meters := testContext(t), newMetering(t)
-			sub := readySub(t, tracedpubsub.Wrap(rdb, meters.option()).Subscribe(ctx, e.name))
-			assertSent(t, rdb.Publish(ctx, e.name, "hello"))
-			endingOf(func() { e.loop(ctx, sub) })
-			want := seriesOf(1, rdb, "process")
-			meters.assertPoints(t, consumedMessages, want) // it was delivered, whatever came of it
-			if e.errorType != "" {
-				want = seriesOf(1, rdb, "process", errorType(e.errorType))
+	for _, e := range tracetest.LoopEndings {
+		t.Run(e.Name, func(t *testing.T) {
+			ctx, meters := tracetest.Context(t), tracetest.NewMetrics(t)
+			sub := tracetest.ReadySub(t, tracedpubsub.Wrap(rdb, meters.Option()).Subscribe(ctx, e.Name))
+			tracetest.AssertSent(t, rdb.Publish(ctx, e.Name, "hello"))
+			tracetest.EndingOf(func() { e.Loop(ctx, sub) })
+			want := tracetest.MessagePoint(1, rdb, "process")
+			meters.AssertPoints(t, tracetest.ConsumedMessages, want) // it was delivered, whatever came of it
+			if e.ErrorType != "" {
+				want = tracetest.MessagePoint(1, rdb, "process", tracetest.ErrorType(e.ErrorType))
 			}
-			meters.assertPoints(t, processDuration, want)
+			meters.AssertPoints(t, tracetest.ProcessDuration, want)
 		})
 	}
 }
 
 func TestMetricsOfHandlerErrors(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, meters := testContext(t), newMetering(t)
-		sub := readySub(t, tracedpubsub.Wrap(rdb, meters.option()).Subscribe(ctx, "reports"))
-		results := []error{errHandler, handlerError{}, nil, handlerError{}}
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, meters := tracetest.Context(t), tracetest.NewMetrics(t)
+		sub := tracetest.ReadySub(t, tracedpubsub.Wrap(rdb, meters.Option()).Subscribe(ctx, "reports"))
+		results := []error{tracetest.ErrTest, tracetest.TypedError{}, nil, tracetest.TypedError{}}
 		for range results {
-			assertSent(t, rdb.Publish(ctx, "reports", "hello"))
+			tracetest.AssertSent(t, rdb.Publish(ctx, "reports", "hello"))
 		}
 		ctx, cancel := context.WithCancel(ctx)
 		handled := 0
@@ -114,39 +115,38 @@ func TestMetricsOfHandlerErrors(t *testing.T) {
 			}
 			return results[handled-1]
 		})
-		meters.assertPoints(t, consumedMessages, seriesOf(4, rdb, "process"))
-		meters.assertPoints(t, processDuration, seriesOf(1, rdb, "process"),
-			seriesOf(1, rdb, "process", errorType(plainErrorType)), seriesOf(2, rdb, "process", errorType(handlerErrorType)))
+		meters.AssertPoints(t, tracetest.ConsumedMessages, tracetest.MessagePoint(4, rdb, "process"))
+		meters.AssertPoints(t, tracetest.ProcessDuration, tracetest.MessagePoint(1, rdb, "process"),
+			tracetest.MessagePoint(1, rdb, "process", tracetest.ErrorType(tracetest.PlainErrorType)), tracetest.MessagePoint(2, rdb, "process", tracetest.ErrorType(tracetest.TypedErrorType)))
 	})
 }
 
 // A duration is as long as what it measures, in seconds: longer than what is in
 // it, shorter than what is around it.
 func TestDurations(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, meters := testContext(t), newMetering(t)
-		own := redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
-		t.Cleanup(func() { _ = own.Close() })
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, meters := tracetest.Context(t), tracetest.NewMetrics(t)
+		own := tracetest.OtherClient(t, rdb)
 		var sending time.Duration
 		own.AddHook(timing(&sending))
-		client := tracedpubsub.Wrap(own, meters.option())
-		sub := readySub(t, client.Subscribe(ctx, "reports"))
+		client := tracedpubsub.Wrap(own, meters.Option())
+		sub := tracetest.ReadySub(t, client.Subscribe(ctx, "reports"))
 
 		began := time.Now()
-		assertSent(t, client.Publish(ctx, "reports", "hello"))
-		assertBetween(t, operationDuration, meters, sending, time.Since(began))
+		tracetest.AssertSent(t, client.Publish(ctx, "reports", "hello"))
+		assertBetween(t, tracetest.OperationDuration, meters, sending, time.Since(began))
 
 		began = time.Now()
 		var handling time.Duration
 		for range sub.Messages(ctx) {
 			inside := time.Now()
 			for range 20 {
-				assertSent(t, rdb.Publish(ctx, "elsewhere", "hello"))
+				tracetest.AssertSent(t, rdb.Publish(ctx, "elsewhere", "hello"))
 			}
 			handling = time.Since(inside)
 			break
 		}
-		assertBetween(t, processDuration, meters, handling, time.Since(began))
+		assertBetween(t, tracetest.ProcessDuration, meters, handling, time.Since(began))
 	})
 }
 
@@ -170,13 +170,13 @@ func (h timingHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 	return next
 }
 
-func assertBetween(t *testing.T, name string, meters *metering, least, most time.Duration) {
+func assertBetween(t *testing.T, name string, meters *tracetest.Metrics, least, most time.Duration) {
 	t.Helper()
-	points := meters.points(t, name)
-	if len(points) != 1 || points[0].n != 1 {
+	points := meters.Points(t, name)
+	if len(points) != 1 || points[0].N != 1 {
 		t.Fatalf("%s has %v, want one duration", name, points)
 	}
-	if s := points[0].seconds; s < least.Seconds() || s > most.Seconds() {
+	if s := points[0].Seconds; s < least.Seconds() || s > most.Seconds() {
 		t.Errorf("%s is %v s, want between %v and %v", name, s, least, most)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
@@ -19,15 +18,8 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
-
-// setGlobalMeter sets the global meter provider until the test ends, and leaves a
-// no-op provider behind, as setGlobalTracer does.
-func setGlobalMeter(t *testing.T, mp metric.MeterProvider) {
-	t.Helper()
-	t.Cleanup(func() { otel.SetMeterProvider(metricnoop.NewMeterProvider()) })
-	otel.SetMeterProvider(mp)
-}
 
 // The tables of the conventions, and our own two.
 func TestInstruments(t *testing.T) {
@@ -36,23 +28,23 @@ func TestInstruments(t *testing.T) {
 		name, unit, description string
 		boundaries              []float64 // nil: a counter
 	}{
-		{operationDuration, "s", "Duration of messaging operation initiated by a producer or consumer client.", advised},
-		{sentMessages, "{message}", "Number of messages producer attempted to send to the broker.", nil},
-		{consumedMessages, "{message}", "Number of messages that were delivered to the application.", nil},
-		{processDuration, "s", "Duration of processing operation.", advised},
-		{reconnects, "{reconnect}", "Number of times that a subscription replaced a lost connection.", nil},
-		{subscribeErrors, "{error}", "Number of times that a subscription lost its connection, failed to connect, or had a channel or pattern refused or removed by the server.", nil},
+		{tracetest.OperationDuration, "s", "Duration of messaging operation initiated by a producer or consumer client.", advised},
+		{tracetest.SentMessages, "{message}", "Number of messages producer attempted to send to the broker.", nil},
+		{tracetest.ConsumedMessages, "{message}", "Number of messages that were delivered to the application.", nil},
+		{tracetest.ProcessDuration, "s", "Duration of processing operation.", advised},
+		{tracetest.Reconnects, "{reconnect}", "Number of times that a subscription replaced a lost connection.", nil},
+		{tracetest.SubscriptionErrors, "{error}", "Number of times that a subscription lost its connection, failed to connect, or had a channel or pattern refused or removed by the server.", nil},
 	}
-	meters, rdb := newMetering(t), redistest.Start(t).Client()
-	recordToAll(t, rdb, tracedpubsub.Wrap(rdb, meters.option(), tracedpubsub.WithErrorHandler(func(error) {})), meters)
-	scopes := meters.scopes(t)
+	meters, rdb := tracetest.NewMetrics(t), redistest.Start(t).Client()
+	recordToAll(t, rdb, tracedpubsub.Wrap(rdb, meters.Option(), tracedpubsub.WithErrorHandler(func(error) {})), meters)
+	scopes := meters.Scopes(t)
 	if len(scopes) != 1 {
 		t.Fatalf("%d scopes, want one", len(scopes))
 	}
 	if s := scopes[0].Scope; s.Name != tracedpubsub.ScopeName || s.Version != tracedpubsub.Version || s.SchemaURL != semconv.SchemaURL {
 		t.Errorf("scope is %+v", s)
 	}
-	found := meters.metrics(t)
+	found := meters.ByName(t)
 	if len(found) != len(rows) {
 		t.Errorf("%d instruments, want %d", len(found), len(rows))
 	}
@@ -77,82 +69,82 @@ func TestInstruments(t *testing.T) {
 }
 
 // recordToAll does what lets each instrument record.
-func recordToAll(t *testing.T, rdb *redis.Client, client *tracedpubsub.Client, meters *metering) {
+func recordToAll(t *testing.T, rdb *redis.Client, client *tracedpubsub.Client, meters *tracetest.Metrics) {
 	t.Helper()
-	ctx := testContext(t)
-	sub := readySub(t, client.Subscribe(ctx, "reports"))
-	assertSent(t, client.Publish(ctx, "reports", "hello"))
+	ctx := tracetest.Context(t)
+	sub := tracetest.ReadySub(t, client.Subscribe(ctx, "reports"))
+	tracetest.AssertSent(t, client.Publish(ctx, "reports", "hello"))
 	for range sub.Messages(ctx) {
 		break
 	}
-	killSubscribers(t, rdb)
-	eventually(t, "the subscription reconnects", func() bool { return meters.total(t, reconnects) == 1 })
+	tracetest.KillSubscriptions(t, rdb)
+	tracetest.EventuallyWithin(t, 2*tracetest.Patience, "the subscription reconnects", func() bool { return meters.Total(t, tracetest.Reconnects) == 1 })
 }
 
 func TestSeveralMeterProvidersOverOnePool(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx := testContext(t)
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx := tracetest.Context(t)
 		for i := range 3 {
-			meters := newMetering(t)
-			client := tracedpubsub.Wrap(rdb, meters.option(), tracedpubsub.WithMeterProvider(nil))
-			sub := readySub(t, client.Subscribe(ctx, "reports"))
+			meters := tracetest.NewMetrics(t)
+			client := tracedpubsub.Wrap(rdb, meters.Option(), tracedpubsub.WithMeterProvider(nil))
+			sub := tracetest.ReadySub(t, client.Subscribe(ctx, "reports"))
 			for range i + 1 {
-				assertSent(t, client.Publish(ctx, "reports", "hello"))
+				tracetest.AssertSent(t, client.Publish(ctx, "reports", "hello"))
 				for range sub.Messages(ctx) {
 					break
 				}
 			}
 			_ = sub.Close()
-			meters.assertPoints(t, sentMessages, seriesOf(int64(i+1), rdb, "publish"))
-			meters.assertPoints(t, consumedMessages, seriesOf(int64(i+1), rdb, "process"))
+			meters.AssertPoints(t, tracetest.SentMessages, tracetest.MessagePoint(int64(i+1), rdb, "publish"))
+			meters.AssertPoints(t, tracetest.ConsumedMessages, tracetest.MessagePoint(int64(i+1), rdb, "process"))
 		}
 	})
 }
 
 func TestGlobalMeterProviderSetLaterCounts(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, client := testContext(t), tracedpubsub.Wrap(rdb)
-		sub := readySub(t, client.Subscribe(ctx, "reports"))
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, client := tracetest.Context(t), tracedpubsub.Wrap(rdb)
+		sub := tracetest.ReadySub(t, client.Subscribe(ctx, "reports"))
 		use := func() {
-			assertSent(t, client.Publish(ctx, "reports", "hello"))
+			tracetest.AssertSent(t, client.Publish(ctx, "reports", "hello"))
 			for range sub.Messages(ctx) {
 				break
 			}
 		}
 		use() // and what is kept from now on must not outlive the provider
 		for range 2 {
-			meters := newMetering(t)
-			setGlobalMeter(t, meters)
+			meters := tracetest.NewMetrics(t)
+			tracetest.SetGlobalMeter(t, meters)
 			use()
-			meters.assertOnly(t, operationDuration, sentMessages, consumedMessages, processDuration)
-			meters.assertPoints(t, operationDuration, seriesOf(1, rdb, "publish"))
-			meters.assertPoints(t, consumedMessages, seriesOf(1, rdb, "process"))
+			meters.AssertOnly(t, tracetest.OperationDuration, tracetest.SentMessages, tracetest.ConsumedMessages, tracetest.ProcessDuration)
+			meters.AssertPoints(t, tracetest.OperationDuration, tracetest.MessagePoint(1, rdb, "publish"))
+			meters.AssertPoints(t, tracetest.ConsumedMessages, tracetest.MessagePoint(1, rdb, "process"))
 		}
 	})
 }
 
 // The span that was measured is the exemplar: from a slow bucket to the trace.
 func TestExemplars(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, meters, spans := testContext(t), newMetering(t), newRecorder(t)
-		client := tracedpubsub.Wrap(rdb, meters.option(), tracedpubsub.WithTracerProvider(spans))
-		sub := readySub(t, client.Subscribe(ctx, "reports"))
-		publishing, _ := withCaller(t, ctx)
-		assertSent(t, client.Publish(publishing, "reports", "hello"))
-		consuming, _ := withCaller(t, ctx)
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, meters, spans := tracetest.Context(t), tracetest.NewMetrics(t), tracetest.NewRecorder(t)
+		client := tracedpubsub.Wrap(rdb, meters.Option(), tracedpubsub.WithTracerProvider(spans))
+		sub := tracetest.ReadySub(t, client.Subscribe(ctx, "reports"))
+		publishing, _ := tracetest.WithCaller(t, ctx)
+		tracetest.AssertSent(t, client.Publish(publishing, "reports", "hello"))
+		consuming, _ := tracetest.WithCaller(t, ctx)
 		for range sub.Messages(consuming) {
 			break
 		}
-		measured := spans.spans(t, 2)
+		measured := spans.Spans(t, 2)
 		for name, span := range map[string]sdktrace.ReadOnlySpan{
-			operationDuration: measured[0], sentMessages: measured[0], consumedMessages: measured[1], processDuration: measured[1],
+			tracetest.OperationDuration: measured[0], tracetest.SentMessages: measured[0], tracetest.ConsumedMessages: measured[1], tracetest.ProcessDuration: measured[1],
 		} {
-			points := meters.points(t, name)
-			if len(points) != 1 || len(points[0].traces) != 1 {
+			points := meters.Points(t, name)
+			if len(points) != 1 || len(points[0].Exemplars) != 1 {
 				t.Errorf("%s has %+v, want one exemplar", name, points)
 				continue
 			}
-			e, want := points[0].traces[0], span.SpanContext()
+			e, want := points[0].Exemplars[0], span.SpanContext()
 			if traceID, spanID := want.TraceID(), want.SpanID(); !slices.Equal(e.TraceID, traceID[:]) || !slices.Equal(e.SpanID, spanID[:]) {
 				t.Errorf("the exemplar of %s is span %x of trace %x, want %v of %v", name, e.SpanID, e.TraceID, spanID, traceID)
 			}
@@ -162,14 +154,14 @@ func TestExemplars(t *testing.T) {
 
 // An instrument that a view drops is not there; the others are.
 func TestDroppedInstruments(t *testing.T) {
-	all := []string{operationDuration, sentMessages, consumedMessages, processDuration, reconnects, subscribeErrors}
+	all := []string{tracetest.OperationDuration, tracetest.SentMessages, tracetest.ConsumedMessages, tracetest.ProcessDuration, tracetest.Reconnects, tracetest.SubscriptionErrors}
 	rdb := redistest.Start(t).Client()
-	for _, name := range []string{operationDuration, sentMessages, consumedMessages, processDuration, subscribeErrors} {
+	for _, name := range []string{tracetest.OperationDuration, tracetest.SentMessages, tracetest.ConsumedMessages, tracetest.ProcessDuration, tracetest.SubscriptionErrors} {
 		t.Run(name, func(t *testing.T) {
-			meters := newMetering(t, sdkmetric.WithView(sdkmetric.NewView(
+			meters := tracetest.NewMetrics(t, sdkmetric.WithView(sdkmetric.NewView(
 				sdkmetric.Instrument{Name: name}, sdkmetric.Stream{Aggregation: sdkmetric.AggregationDrop{}})))
-			recordToAll(t, rdb, tracedpubsub.Wrap(rdb, meters.option(), tracedpubsub.WithErrorHandler(func(error) {})), meters)
-			meters.assertOnly(t, slices.DeleteFunc(slices.Clone(all), func(n string) bool { return n == name })...)
+			recordToAll(t, rdb, tracedpubsub.Wrap(rdb, meters.Option(), tracedpubsub.WithErrorHandler(func(error) {})), meters)
+			meters.AssertOnly(t, slices.DeleteFunc(slices.Clone(all), func(n string) bool { return n == name })...)
 		})
 	}
 }
@@ -188,20 +180,20 @@ func (brokenMeter) Float64Histogram(string, ...metric.Float64HistogramOption) (m
 }
 
 func TestInstrumentsThatCannotBeMade(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx := testContext(t)
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx := tracetest.Context(t)
 		told := make(chan error, 10)
 		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithMeterProvider(brokenMeters{}),
 			tracedpubsub.WithErrorHandler(func(err error) { told <- err }))
-		sub := readySub(t, client.Subscribe(ctx, "reports"))
+		sub := tracetest.ReadySub(t, client.Subscribe(ctx, "reports"))
 		for range 3 {
-			assertSent(t, client.Publish(ctx, "reports", "hello"))
+			tracetest.AssertSent(t, client.Publish(ctx, "reports", "hello"))
 			for range sub.Messages(ctx) {
 				break
 			}
 		}
 		if err := <-told; !errors.Is(err, errMeter) {
-			t.Errorf("the error handler was told %v, want %v", err, errMeter)
+			t.Errorf("the error handler got %v, want %v", err, errMeter)
 		}
 		if n := len(told); n != 0 {
 			t.Errorf("and %d times more", n)

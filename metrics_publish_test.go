@@ -12,6 +12,7 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // measuredPublish is something that is done with a client, and what the metrics
@@ -79,14 +80,14 @@ var measuredPublishes = []measuredPublish{{
 	name:   "refused payload",
 	reason: "go-redis was asked to send it, and has failed",
 	publish: func(ctx context.Context, c *tracedpubsub.Client, _ *redis.Client) {
-		c.Publish(ctx, "reports", report{7})
+		c.Publish(ctx, "reports", tracetest.Unsupported{ID: 7})
 	},
-	operation: "publish", errorType: plainErrorType, n: 1,
+	operation: "publish", errorType: tracetest.PlainErrorType, n: 1,
 }, {
 	name:   "panicking payload",
 	reason: "the duration is that of the span, which says the same",
 	publish: func(ctx context.Context, c *tracedpubsub.Client, _ *redis.Client) {
-		endingOf(func() { c.Publish(ctx, "reports", &failing{panic: errHandler}) })
+		tracetest.EndingOf(func() { c.Publish(ctx, "reports", &tracetest.FailingPayload{Panic: tracetest.ErrTest}) })
 	},
 	operation: "publish", errorType: "panic", n: 1,
 }, {
@@ -119,7 +120,7 @@ var measuredPublishes = []measuredPublish{{
 	reason: "likewise",
 	publish: func(ctx context.Context, c *tracedpubsub.Client, rdb *redis.Client) {
 		pipe := rdb.Pipeline()
-		c.PublishTo(ctx, pipe, "reports", report{7})
+		c.PublishTo(ctx, pipe, "reports", tracetest.Unsupported{ID: 7})
 		pipe.Discard()
 	},
 }, {
@@ -157,20 +158,20 @@ func TestMetricsOfPublish(t *testing.T) {
 	rdb := redistest.Start(t).Client()
 	for _, row := range measuredPublishes {
 		t.Run(row.name, func(t *testing.T) {
-			meters, spans := newMetering(t), newRecorder(t)
-			options := append([]tracedpubsub.Option{meters.option(), tracedpubsub.WithTracerProvider(spans)}, row.options...)
-			row.publish(testContext(t), tracedpubsub.Wrap(rdb, options...), rdb)
+			meters, spans := tracetest.NewMetrics(t), tracetest.NewRecorder(t)
+			options := append([]tracedpubsub.Option{meters.Option(), tracedpubsub.WithTracerProvider(spans)}, row.options...)
+			row.publish(tracetest.Context(t), tracedpubsub.Wrap(rdb, options...), rdb)
 			if row.operation == "" {
-				meters.assertOnly(t)
+				meters.AssertOnly(t)
 				return
 			}
-			want := seriesOf(row.n, rdb, row.operation)
+			want := tracetest.MessagePoint(row.n, rdb, row.operation)
 			if row.errorType != "" {
-				want = seriesOf(row.n, rdb, row.operation, errorType(row.errorType))
+				want = tracetest.MessagePoint(row.n, rdb, row.operation, tracetest.ErrorType(row.errorType))
 			}
-			meters.assertOnly(t, operationDuration, sentMessages)
-			meters.assertPoints(t, operationDuration, want)
-			meters.assertPoints(t, sentMessages, want)
+			meters.AssertOnly(t, tracetest.OperationDuration, tracetest.SentMessages)
+			meters.AssertPoints(t, tracetest.OperationDuration, want)
+			meters.AssertPoints(t, tracetest.SentMessages, want)
 			if t.Failed() {
 				t.Log(row.reason)
 			}
@@ -181,40 +182,40 @@ func TestMetricsOfPublish(t *testing.T) {
 // What the metrics say of a server is what the spans say: nothing, where there
 // are several, or one that is not told.
 func TestMetricsWithoutServer(t *testing.T) {
-	meters := newMetering(t)
-	setGlobalMeter(t, meters)
-	tracedpubsub.Publish(testContext(t), answering{answer("MOVED 1 a:1")}, "reports", "hello")
-	want := point{n: 1, attributes: attribute.NewSet(
+	meters := tracetest.NewMetrics(t)
+	tracetest.SetGlobalMeter(t, meters)
+	tracedpubsub.Publish(tracetest.Context(t), tracetest.FailingPublisher{Err: tracetest.ServerError("MOVED 1 a:1")}, "reports", "hello")
+	want := tracetest.Point{N: 1, Attributes: attribute.NewSet(
 		attribute.String("messaging.system", "redis"), attribute.String("messaging.operation.name", "publish"),
-		attribute.String("messaging.operation.type", "send"), errorType("MOVED"))}
-	meters.assertPoints(t, operationDuration, want)
-	meters.assertPoints(t, sentMessages, want)
+		attribute.String("messaging.operation.type", "send"), tracetest.ErrorType("MOVED"))}
+	meters.AssertPoints(t, tracetest.OperationDuration, want)
+	meters.AssertPoints(t, tracetest.SentMessages, want)
 }
 
 func TestMetricsHaveTheTemplate(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, meters := testContext(t), newMetering(t)
-		client := tracedpubsub.Wrap(rdb, meters.option(), tracedpubsub.WithDestinationTemplate(func(channel string) string {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, meters := tracetest.Context(t), tracetest.NewMetrics(t)
+		client := tracedpubsub.Wrap(rdb, meters.Option(), tracedpubsub.WithDestinationTemplate(func(channel string) string {
 			if channel == "none" {
 				return ""
 			}
 			return channel[:1] + ".{id}"
 		}))
-		sub := readySub(t, client.PSubscribe(ctx, "*"))
+		sub := tracetest.ReadySub(t, client.PSubscribe(ctx, "*"))
 		for _, channel := range []string{"a.1", "a.2", "b.1", "none"} {
-			assertSent(t, client.Publish(ctx, channel, "hello"))
+			tracetest.AssertSent(t, client.Publish(ctx, channel, "hello"))
 			for range sub.Messages(ctx) {
 				break
 			}
 		}
 		for name, operation := range map[string]string{
-			operationDuration: "publish", sentMessages: "publish", consumedMessages: "process", processDuration: "process",
+			tracetest.OperationDuration: "publish", tracetest.SentMessages: "publish", tracetest.ConsumedMessages: "process", tracetest.ProcessDuration: "process",
 		} {
-			rest := seriesOf(1, rdb, operation)
+			rest := tracetest.MessagePoint(1, rdb, operation)
 			if operation == "process" {
-				rest = seriesOf(1, rdb, operation, templated("*")) // the pattern stands in
+				rest = tracetest.MessagePoint(1, rdb, operation, tracetest.Template("*")) // the pattern stands in
 			}
-			meters.assertPoints(t, name, seriesOf(2, rdb, operation, templated("a.{id}")), seriesOf(1, rdb, operation, templated("b.{id}")), rest)
+			meters.AssertPoints(t, name, tracetest.MessagePoint(2, rdb, operation, tracetest.Template("a.{id}")), tracetest.MessagePoint(1, rdb, operation, tracetest.Template("b.{id}")), rest)
 		}
 	})
 }

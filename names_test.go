@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // namesOfAKind is how one kind of names is added, removed, counted by the
@@ -27,7 +28,7 @@ var kindsOfNames = []namesOfAKind{
 	{
 		"channels", "what most subscribe to",
 		(*tracedpubsub.Client).Subscribe, (*tracedpubsub.PubSub).Subscribe, (*tracedpubsub.PubSub).Unsubscribe,
-		listeners, (*redis.Client).Publish,
+		tracetest.Subscribers, (*redis.Client).Publish,
 	},
 	{
 		"patterns", "the server counts them, and does not tell for which names",
@@ -55,12 +56,12 @@ var kindsOfNames = []namesOfAKind{
 	},
 }
 
-func onEachKind(t *testing.T, test func(t *testing.T, kind namesOfAKind, s *subject, rdb *redis.Client)) {
+func onEachKind(t *testing.T, test func(t *testing.T, kind namesOfAKind, s *tracetest.Subject, rdb *redis.Client)) {
 	t.Helper()
 	for _, kind := range kindsOfNames {
 		t.Run(kind.name, func(t *testing.T) {
-			server, rdb := startServer(t)
-			test(t, kind, newSubject(t, server.Addr()), rdb)
+			server, rdb := tracetest.StartServer(t)
+			test(t, kind, tracetest.NewSubject(t, server.Addr()), rdb)
 		})
 	}
 }
@@ -75,18 +76,18 @@ func (kind namesOfAKind) send(t *testing.T, rdb *redis.Client, channel, payload 
 }
 
 func TestDuplicateNames(t *testing.T) {
-	onEachKind(t, func(t *testing.T, kind namesOfAKind, s *subject, rdb *redis.Client) {
-		ctx := testContext(t)
+	onEachKind(t, func(t *testing.T, kind namesOfAKind, s *tracetest.Subject, rdb *redis.Client) {
+		ctx := tracetest.Context(t)
 		sub := kind.start(s.Client, ctx, "a", "b", "a", "a")
 		defer sub.Close()
-		mustBeReady(t, sub)
+		tracetest.WaitReady(t, sub)
 		if err := kind.add(sub, ctx, "b", "a", "a"); err != nil {
 			t.Errorf("adding what is there: %v", err)
 		}
-		mustBeReady(t, sub)
+		tracetest.WaitReady(t, sub)
 		kind.send(t, rdb, "a", "once", 1)
 		kind.send(t, rdb, "b", "twice", 1)
-		assertReceives(t, sub, "once", "twice")
+		tracetest.AssertReceives(t, sub, "once", "twice")
 		if got, want := sub.String(), "PubSub(a, b)"; got != want {
 			t.Errorf("String() = %q, want %q", got, want)
 		}
@@ -94,22 +95,22 @@ func TestDuplicateNames(t *testing.T) {
 }
 
 func TestAddAndRemoveNames(t *testing.T) {
-	onEachKind(t, func(t *testing.T, kind namesOfAKind, s *subject, rdb *redis.Client) {
-		ctx := testContext(t)
+	onEachKind(t, func(t *testing.T, kind namesOfAKind, s *tracetest.Subject, rdb *redis.Client) {
+		ctx := tracetest.Context(t)
 		sub := kind.start(s.Client, ctx, "a")
 		defer sub.Close()
 		if err := kind.add(sub, ctx, "b"); err != nil { // before anybody reads
 			t.Fatalf("add: %v", err)
 		}
-		mustBeReady(t, sub)
+		tracetest.WaitReady(t, sub)
 		if err := kind.add(sub, ctx, "c", "d"); err != nil {
 			t.Fatalf("add: %v", err)
 		}
-		mustBeReady(t, sub)
+		tracetest.WaitReady(t, sub)
 		for _, channel := range []string{"a", "b", "c", "d"} {
 			kind.send(t, rdb, channel, "on "+channel, 1) // Ready has said so: no waiting
 		}
-		assertReceives(t, sub, "on a", "on b", "on c", "on d")
+		tracetest.AssertReceives(t, sub, "on a", "on b", "on c", "on d")
 
 		if err := kind.remove(sub, ctx, "b", "b", "not there"); err != nil {
 			t.Fatalf("remove: %v", err)
@@ -117,7 +118,7 @@ func TestAddAndRemoveNames(t *testing.T) {
 		if err := kind.remove(sub, ctx, "c"); err != nil {
 			t.Fatalf("remove: %v", err)
 		}
-		eventuallyHolds(t, "the server has heard of it", func() bool {
+		tracetest.Eventually(t, "the server has heard of it", func() bool {
 			return kind.publish(rdb, t.Context(), "c", "late").Val() == 0
 		})
 		kind.send(t, rdb, "b", "not for us", 0)
@@ -134,30 +135,28 @@ func TestAddAndRemoveNames(t *testing.T) {
 		if err := kind.remove(sub, ctx); err != nil {
 			t.Fatalf("remove all: %v", err)
 		}
-		eventuallyHolds(t, "the server has heard of it", func() bool { return kind.listeners(t, rdb, "d") == 0 })
+		tracetest.Eventually(t, "the server has heard of it", func() bool { return kind.listeners(t, rdb, "d") == 0 })
 		if got, want := sub.String(), "PubSub()"; got != want {
 			t.Errorf("String() = %q, want %q", got, want)
 		}
-		mustBeReady(t, sub) // there is nothing to wait for
+		tracetest.WaitReady(t, sub) // there is nothing to wait for
 
 		if err := kind.add(sub, ctx, "a"); err != nil {
 			t.Fatalf("add again: %v", err)
 		}
-		mustBeReady(t, sub)
+		tracetest.WaitReady(t, sub)
 		kind.send(t, rdb, "a", "again", 1)
-		assertReceives(t, sub, "again")
-		if reports := s.reports.all(); len(reports) > 0 {
-			t.Errorf("nothing went wrong, but reported was %v", printed(reports))
-		}
+		tracetest.AssertReceives(t, sub, "again")
+		s.Reports.AssertNone(t)
 	})
 }
 
 func TestNoNamesAtFirst(t *testing.T) {
-	onEachKind(t, func(t *testing.T, kind namesOfAKind, s *subject, rdb *redis.Client) {
-		ctx := testContext(t)
+	onEachKind(t, func(t *testing.T, kind namesOfAKind, s *tracetest.Subject, rdb *redis.Client) {
+		ctx := tracetest.Context(t)
 		sub := kind.start(s.Client, ctx)
 		defer sub.Close()
-		mustBeReady(t, sub)
+		tracetest.WaitReady(t, sub)
 		if err := kind.remove(sub, ctx); err != nil {
 			t.Errorf("removing all of none: %v", err)
 		}
@@ -168,17 +167,17 @@ func TestNoNamesAtFirst(t *testing.T) {
 		if err := kind.add(sub, ctx, "a"); err != nil {
 			t.Fatalf("add: %v", err)
 		}
-		mustBeReady(t, sub)
+		tracetest.WaitReady(t, sub)
 		kind.send(t, rdb, "a", "hello", 1)
-		assertReceives(t, sub, "hello")
+		tracetest.AssertReceives(t, sub, "hello")
 	})
 }
 
 // A name taken out and asked for again while the answers are still under way is
 // subscribed to.
 func TestRemoveAndAddAtOnce(t *testing.T) {
-	onEachKind(t, func(t *testing.T, kind namesOfAKind, s *subject, rdb *redis.Client) {
-		ctx := testContext(t)
+	onEachKind(t, func(t *testing.T, kind namesOfAKind, s *tracetest.Subject, rdb *redis.Client) {
+		ctx := tracetest.Context(t)
 		sub := kind.start(s.Client, ctx, "a")
 		defer sub.Close()
 		for range 50 {
@@ -186,46 +185,46 @@ func TestRemoveAndAddAtOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		mustBeReady(t, sub)
+		tracetest.WaitReady(t, sub)
 		kind.send(t, rdb, "a", "hello", 1)
-		eventuallyHolds(t, "nobody listens on b", func() bool {
+		tracetest.Eventually(t, "nobody listens on b", func() bool {
 			return kind.publish(rdb, t.Context(), "b", "late").Val() == 0
 		})
-		assertReceives(t, sub, "hello")
+		tracetest.AssertReceives(t, sub, "hello")
 	})
 }
 
 func TestAllKindsOnOneSubscription(t *testing.T) {
-	server, rdb := startServer(t)
-	ctx := testContext(t)
-	sub := newSubject(t, server.Addr()).subscribe(t, "b", "a")
+	server, rdb := tracetest.StartServer(t)
+	ctx := tracetest.Context(t)
+	sub := tracetest.NewSubject(t, server.Addr()).Subscription(t, "b", "a")
 	if err := errors.Join(sub.PSubscribe(ctx, "p*"), sub.SSubscribe(ctx, "s")); err != nil {
 		t.Fatal(err)
 	}
-	mustBeReady(t, sub)
+	tracetest.WaitReady(t, sub)
 	if got, want := sub.String(), "PubSub(a, b, p*, s)"; got != want {
 		t.Errorf("String() = %q, want %q", got, want)
 	}
-	publishRaw(t, rdb, "a", "1")
-	publishRaw(t, rdb, "pattern", "2")
+	tracetest.PublishRaw(t, rdb, "a", "1")
+	tracetest.PublishRaw(t, rdb, "pattern", "2")
 	if err := rdb.SPublish(ctx, "s", "3").Err(); err != nil {
 		t.Fatal(err)
 	}
-	assertReceives(t, sub, "1", "2", "3")
+	tracetest.AssertReceives(t, sub, "1", "2", "3")
 	if err := sub.Unsubscribe(ctx); err != nil {
 		t.Fatal(err)
 	}
-	waitForListeners(t, rdb, "a", 0)
-	publishRaw(t, rdb, "pattern", "all channels are not all names")
-	assertReceives(t, sub, "all channels are not all names")
+	tracetest.WaitForSubscribers(t, rdb, "a", 0)
+	tracetest.PublishRaw(t, rdb, "pattern", "all channels are not all names")
+	tracetest.AssertReceives(t, sub, "all channels are not all names")
 }
 
 // String is the one of redis.PubSub, where that has an order at all.
 func TestStringIsThatOfGoRedis(t *testing.T) {
-	server, rdb := startServer(t)
+	server, rdb := tracetest.StartServer(t)
 	theirs := rdb.Subscribe(t.Context(), "a")
 	defer theirs.Close()
-	ours := newSubject(t, server.Addr()).subscribe(t, "a")
+	ours := tracetest.NewSubject(t, server.Addr()).Subscription(t, "a")
 	if got, want := ours.String(), theirs.String(); got != want {
 		t.Errorf("String() = %q, want %q", got, want)
 	}
@@ -233,17 +232,17 @@ func TestStringIsThatOfGoRedis(t *testing.T) {
 
 // Who asks first, waits for all: several may wait.
 func TestReadyForSeveral(t *testing.T) {
-	server, rdb := startServer(t)
-	sub := newSubject(t, server.Addr()).subscribe(t, "a")
+	server, rdb := tracetest.StartServer(t)
+	sub := tracetest.NewSubject(t, server.Addr()).Subscription(t, "a")
 	ready := make(chan error)
 	for range 4 {
-		go func() { ready <- sub.Ready(testContext(t)) }()
+		go func() { ready <- sub.Ready(tracetest.Context(t)) }()
 	}
 	for range 4 {
 		if err := <-ready; err != nil {
 			t.Errorf("Ready: %v", err)
 		}
 	}
-	publishRaw(t, rdb, "a", "1")
-	assertReceives(t, sub, "1")
+	tracetest.PublishRaw(t, rdb, "a", "1")
+	tracetest.AssertReceives(t, sub, "1")
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // oddReplies are what no Redis sends between messages.
@@ -59,39 +61,39 @@ func TestOddReplies(t *testing.T) {
 			}
 			t.Run(when.name+"/"+tt.name, func(t *testing.T) {
 				var subscribed atomic.Bool
-				fake := startFakeRedis(t, func(c *fakeConn, command []string) {
+				fake := tracetest.StartFakeRedis(t, func(c *tracetest.FakeConn, command []string) {
 					switch {
 					case command[0] != "subscribe":
-						c.answer(command)
+						c.Answer(command)
 						return
 					case subscribed.Swap(true):
-						c.answer(command)
-						c.message("a", "in order")
+						c.Answer(command)
+						c.Message("a", "in order")
 						return
 					case when.confirm:
-						c.answer(command)
+						c.Answer(command)
 					}
-					c.send(tt.reply)
+					c.Send(tt.reply)
 					switch {
 					case tt.name == "half a reply":
 						_ = c.Close()
 					case tt.resp3:
-						c.message("a", "in order") // what is ignored does no harm
+						c.Message("a", "in order") // what is ignored does no harm
 					}
 				})
 				protocol := 2
 				if tt.resp3 {
 					protocol = 3
 				}
-				s := subjectOf(t, &redis.Options{Addr: fake.addr(), Protocol: protocol})
-				sub := s.subscribe(t, "a")
-				assertReceives(t, sub, "in order")
-				if tt.resp3 && fake.connections() == 1 {
+				s := tracetest.NewSubjectWithOptions(t, &redis.Options{Addr: fake.Addr(), Protocol: protocol})
+				sub := s.Subscription(t, "a")
+				tracetest.AssertReceives(t, sub, "in order")
+				if tt.resp3 && fake.Connections() == 1 {
 					return
 				}
-				got := s.reports.wait(t, tt.name+": "+tt.reason+"; "+when.reason, func(got []trouble) bool { return len(got) > 0 })
+				got := s.Reports.WaitUntil(t, tt.name+": "+tt.reason+"; "+when.reason, func(got []tracetest.Report) bool { return len(got) > 0 })
 				if !slices.Equal(got[0].Channels, []string{"a"}) || got[0].Err == nil {
-					t.Errorf("reported was %v, want a cause and the name", printed(got))
+					t.Errorf("reported was %v, want a cause and the name", tracetest.Texts(got))
 				}
 			})
 		}

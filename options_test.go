@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 func TestDestinationTemplate(t *testing.T) {
@@ -30,10 +31,10 @@ func TestDestinationTemplate(t *testing.T) {
 		{"given, with a pattern", "what the user says is better", "user.{id}", true, "user.{id}", "user.{id}"},
 		{"empty, with a pattern", "the pattern stands in", "", true, "pattern", ""},
 	}
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, row := range rows {
 			t.Run(row.name, func(t *testing.T) {
-				ctx, rec := testContext(t), newRecorder(t)
+				ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 				channel, pattern := row.name+".7", row.name+".?"
 				client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithDestinationTemplate(func(got string) string {
 					if got != channel {
@@ -43,11 +44,11 @@ func TestDestinationTemplate(t *testing.T) {
 				}))
 				var sub *tracedpubsub.PubSub
 				if row.pattern {
-					sub = readySub(t, client.PSubscribe(ctx, pattern))
+					sub = tracetest.ReadySub(t, client.PSubscribe(ctx, pattern))
 				} else {
-					sub = readySub(t, client.Subscribe(ctx, channel))
+					sub = tracetest.ReadySub(t, client.Subscribe(ctx, channel))
 				}
-				assertSent(t, client.Publish(ctx, channel, "hello"))
+				tracetest.AssertSent(t, client.Publish(ctx, channel, "hello"))
 				for range sub.Messages(ctx) {
 					break
 				}
@@ -58,22 +59,22 @@ func TestDestinationTemplate(t *testing.T) {
 				if row.want == "pattern" {
 					row.want = pattern
 				}
-				spans := rec.spans(t, 3)
+				spans := rec.Spans(t, 3)
 				for i, s := range []struct {
 					operation, template string
 					extra               []attribute.KeyValue
 				}{
-					{"publish", row.published, []attribute.KeyValue{heardBy(1)}},
+					{"publish", row.published, []attribute.KeyValue{tracetest.Receivers(1)}},
 					{"process", row.want, nil},
 					{"create", row.published, nil},
 				} {
 					if s.template == "" {
-						assertName(t, spans[i], s.operation+" "+channel)
+						tracetest.AssertName(t, spans[i], s.operation+" "+channel)
 					} else {
-						assertName(t, spans[i], s.operation+" "+s.template)
-						s.extra = append(s.extra, templated(s.template))
+						tracetest.AssertName(t, spans[i], s.operation+" "+s.template)
+						s.extra = append(s.extra, tracetest.Template(s.template))
 					}
-					assertAttributes(t, spans[i], served(rdb, s.operation, channel, s.extra...)...)
+					tracetest.AssertAttributes(t, spans[i], tracetest.MessagingOn(rdb, s.operation, channel, s.extra...)...)
 				}
 			})
 		}
@@ -81,8 +82,8 @@ func TestDestinationTemplate(t *testing.T) {
 }
 
 func TestAttributes(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec := testContext(t), newRecorder(t)
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 		room := make([]attribute.KeyValue, 1, 20)
 		room[0] = attribute.String("team", "reports")
 		first := tracedpubsub.WithAttributes(room...)
@@ -95,17 +96,17 @@ func TestAttributes(t *testing.T) {
 				attribute.String("messaging.operation.name", "mine"), attribute.String("messaging.operation.type", "mine"),
 				attribute.String("server.address", "mine"), attribute.Int("tracedpubsub.receivers", 77)))
 		room[0] = attribute.String("team", "yet another")
-		sub := readySub(t, client.Subscribe(ctx, "reports"))
+		sub := tracetest.ReadySub(t, client.Subscribe(ctx, "reports"))
 		mine := []attribute.KeyValue{attribute.String("team", "reports"), attribute.Int("shard", 7)}
 		for i := range 3 {
-			assertSent(t, client.Publish(ctx, "reports", "hello"))
+			tracetest.AssertSent(t, client.Publish(ctx, "reports", "hello"))
 			for range sub.Messages(ctx) {
 				break
 			}
-			spans := rec.spans(t, 2*(i+1))
-			assertAttributes(t, spans[2*i], served(rdb, "publish", "reports", append(mine, heardBy(1))...)...)
+			spans := rec.Spans(t, 2*(i+1))
+			tracetest.AssertAttributes(t, spans[2*i], tracetest.MessagingOn(rdb, "publish", "reports", append(mine, tracetest.Receivers(1))...)...)
 			// What this package does not set on a consumer span is the user's.
-			assertAttributes(t, spans[2*i+1], served(rdb, "process", "reports", append(mine, heardBy(77))...)...)
+			tracetest.AssertAttributes(t, spans[2*i+1], tracetest.MessagingOn(rdb, "process", "reports", append(mine, tracetest.Receivers(77))...)...)
 		}
 		for i, kv := range room[:cap(room)][1:] {
 			if kv.Valid() {
@@ -117,43 +118,43 @@ func TestAttributes(t *testing.T) {
 
 // Clients with the same first options do not share what comes after.
 func TestOptionsAreNotShared(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec := testContext(t), newRecorder(t)
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 		common := tracedpubsub.WithAttributes(attribute.String("team", "reports"))
 		var clients []*tracedpubsub.Client
 		for i := range 3 {
 			clients = append(clients, tracedpubsub.Wrap(rdb, common, tracedpubsub.WithAttributes(attribute.Int("client", i)), tracedpubsub.WithTracerProvider(rec)))
 		}
 		for i, c := range clients {
-			assertSent(t, c.Publish(ctx, "reports", "hello"))
-			assertAttributes(t, rec.spans(t, i+1)[i], served(rdb, "publish", "reports", heardBy(0), attribute.String("team", "reports"), attribute.Int("client", i))...)
+			tracetest.AssertSent(t, c.Publish(ctx, "reports", "hello"))
+			tracetest.AssertAttributes(t, rec.Spans(t, i+1)[i], tracetest.MessagingOn(rdb, "publish", "reports", tracetest.Receivers(0), attribute.String("team", "reports"), attribute.Int("client", i))...)
 		}
 	})
 }
 
 func TestNilOptions(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec := testContext(t), newRecorder(t)
-		var told errorLog
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+		var errs tracetest.ErrorLog
 		client := tracedpubsub.Wrap(rdb,
 			tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithTracerProvider(nil),
-			tracedpubsub.WithPropagators(slashes{}), tracedpubsub.WithPropagators(nil),
+			tracedpubsub.WithPropagators(tracetest.CustomPropagator{}), tracedpubsub.WithPropagators(nil),
 			tracedpubsub.WithDestinationTemplate(func(string) string { return "user.{id}" }), tracedpubsub.WithDestinationTemplate(nil),
 			tracedpubsub.WithFilter(func(channel string) bool { return channel != "plain" }), tracedpubsub.WithFilter(nil),
 			tracedpubsub.WithEnvelopeFilter(func(channel string) bool { return channel != "bare" }), tracedpubsub.WithEnvelopeFilter(nil),
-			told.option(), tracedpubsub.WithErrorHandler(nil),
+			errs.Option(), tracedpubsub.WithErrorHandler(nil),
 			tracedpubsub.WithAttributes(), tracedpubsub.WithChannelSize(-1), nil)
-		raw := readyRaw(t, rdb.PSubscribe(ctx, "*"))
+		raw := tracetest.ReadyRaw(t, rdb.PSubscribe(ctx, "*"))
 		for channel, want := range map[string]string{"plain": "hello", "bare": "hello", "user.7": `{"tracedpubsub":1,"x-trace":"`} {
-			assertSent(t, client.Publish(ctx, channel, "hello"))
-			if got := nextRaw(t, raw).Payload; !strings.HasPrefix(got, want) {
+			tracetest.AssertSent(t, client.Publish(ctx, channel, "hello"))
+			if got := tracetest.NextRaw(t, raw).Payload; !strings.HasPrefix(got, want) {
 				t.Errorf("on %s is %s, want %s…", channel, got, want)
 			}
 		}
-		for _, s := range rec.spans(t, 2) {
-			assertName(t, s, "publish user.{id}")
+		for _, s := range rec.Spans(t, 2) {
+			tracetest.AssertName(t, s, "publish user.{id}")
 		}
-		told.assertNone(t)
+		errs.AssertNone(t)
 
 		m := tracedpubsub.FromRedis(nextOf(t, ctx, rdb, raw), nil, nil)
 		if m.Payload != "hello" {
@@ -165,16 +166,16 @@ func TestNilOptions(t *testing.T) {
 // nextOf publishes a message without options and returns it as it comes.
 func nextOf(t *testing.T, ctx context.Context, rdb *redis.Client, raw *redis.PubSub) *redis.Message {
 	t.Helper()
-	assertSent(t, tracedpubsub.Publish(ctx, rdb, "reports", "hello"))
-	return nextRaw(t, raw)
+	tracetest.AssertSent(t, tracedpubsub.Publish(ctx, rdb, "reports", "hello"))
+	return tracetest.NextRaw(t, raw)
 }
 
 // One Client serves many goroutines: what it uses again for the next span is not
 // in the hands of another.
 func TestClientIsSafeForConcurrentUse(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		const workers, each = 8, 25
-		ctx, rec := testContext(t), newRecorder(t)
+		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 		mine := attribute.String("team", "reports")
 		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithAttributes(mine),
 			tracedpubsub.WithDestinationTemplate(func(channel string) string {
@@ -187,7 +188,7 @@ func TestClientIsSafeForConcurrentUse(t *testing.T) {
 			wg.Go(func() {
 				for j := range each {
 					channel := strconv.Itoa(i*each + j)
-					m := client.FromRedis(&redis.Message{Channel: channel, Payload: foreignEnvelope})
+					m := client.FromRedis(&redis.Message{Channel: channel, Payload: tracetest.ForeignEnvelope})
 					ctx, span := m.Start(ctx)
 					failed <- client.Publish(ctx, channel, "hello").Err()
 					span.End()
@@ -199,18 +200,18 @@ func TestClientIsSafeForConcurrentUse(t *testing.T) {
 		if err := errors.Join(collect(failed)...); err != nil {
 			t.Error(err)
 		}
-		for _, s := range rec.spans(t, 2*workers*each) {
-			channel, _ := attributeOf(s, "messaging.destination.name")
-			operation, _ := attributeOf(s, "messaging.operation.name")
+		for _, s := range rec.Spans(t, 2*workers*each) {
+			channel, _ := tracetest.AttributeOf(s, "messaging.destination.name")
+			operation, _ := tracetest.AttributeOf(s, "messaging.operation.name")
 			extra := []attribute.KeyValue{mine}
 			n, _ := strconv.Atoi(channel.AsString())
 			if n%3 > 0 {
-				extra = append(extra, templated(strings.Repeat("t", n%3)))
+				extra = append(extra, tracetest.Template(strings.Repeat("t", n%3)))
 			}
 			if operation.AsString() == "publish" {
-				extra = append(extra, heardBy(0))
+				extra = append(extra, tracetest.Receivers(0))
 			}
-			assertAttributes(t, s, served(rdb, operation.AsString(), channel.AsString(), extra...)...)
+			tracetest.AssertAttributes(t, s, tracetest.MessagingOn(rdb, operation.AsString(), channel.AsString(), extra...)...)
 		}
 	})
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // TestPayloadBytesAreThoseOfRedis compares what is in an envelope with what
@@ -73,7 +74,7 @@ func payloadsOfEveryType() []any {
 		nil, "", "text", `{"a":1}`, "\xff\x00", []byte(nil), []byte{}, []byte("bytes"),
 		moment, moment.UTC(), time.Time{}, &moment, (*time.Time)(nil),
 		net.IP(nil), net.IPv4(127, 0, 0, 1), net.IPv4(127, 0, 0, 1).To4(), net.ParseIP("::1"),
-		netip.MustParseAddr("10.0.0.1"), &url.URL{Scheme: "redis", Host: "localhost"}, marshaled("binary \xff"), marshaled(""),
+		netip.MustParseAddr("10.0.0.1"), &url.URL{Scheme: "redis", Host: "localhost"}, tracetest.Marshaled("binary \xff"), tracetest.Marshaled(""),
 		float32(0.1), float32(math.MaxFloat32), 0.1, 1e21, 1e-7, math.MaxFloat64, math.SmallestNonzeroFloat64,
 		math.Inf(1), math.Inf(-1), math.NaN(), math.Copysign(0, -1),
 	}
@@ -104,7 +105,3 @@ func pointers[T any](values ...T) []any {
 	}
 	return all
 }
-
-type marshaled string
-
-func (m marshaled) MarshalBinary() ([]byte, error) { return []byte(m), nil }

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 func TestPing(t *testing.T) {
@@ -24,20 +26,20 @@ func TestPing(t *testing.T) {
 			{"before anybody reads", "the connection is there already", nil, false},
 		} {
 			t.Run(fmt.Sprintf("RESP%d/%s", protocol, tt.name), func(t *testing.T) {
-				server, rdb := startServer(t)
-				s := subjectOf(t, &redis.Options{Addr: server.Addr(), Protocol: protocol})
-				sub := s.subscribe(t, "a")
+				server, rdb := tracetest.StartServer(t)
+				s := tracetest.NewSubjectWithOptions(t, &redis.Options{Addr: server.Addr(), Protocol: protocol})
+				sub := s.Subscription(t, "a")
 				if tt.read {
-					mustBeReady(t, sub)
+					tracetest.WaitReady(t, sub)
 				}
 				if err := sub.Ping(t.Context(), tt.payload...); err != nil {
 					t.Fatalf("%s: %v", tt.reason, err)
 				}
-				eventuallyHolds(t, "the server got it", func() bool {
+				tracetest.Eventually(t, "the server got it", func() bool {
 					return strings.Contains(rdb.ClientList(t.Context()).Val(), "cmd=ping")
 				})
-				publishRaw(t, rdb, "a", "after it")
-				assertReceives(t, sub, "after it")
+				tracetest.PublishRaw(t, rdb, "a", "after it")
+				tracetest.AssertReceives(t, sub, "after it")
 				if err := sub.Unsubscribe(t.Context()); err != nil {
 					t.Fatal(err)
 				}
@@ -47,19 +49,17 @@ func TestPing(t *testing.T) {
 				if err := sub.Subscribe(t.Context(), "a"); err != nil {
 					t.Fatal(err)
 				}
-				mustBeReady(t, sub)
-				if reports := s.reports.all(); len(reports) > 0 {
-					t.Errorf("nothing went wrong, but reported was %v", printed(reports))
-				}
+				tracetest.WaitReady(t, sub)
+				s.Reports.AssertNone(t)
 			})
 		}
 	}
 }
 
 func TestPingWithoutAConnection(t *testing.T) {
-	server, _ := startServer(t)
+	server, _ := tracetest.StartServer(t)
 	server.Kill()
-	sub := newSubject(t, server.Addr()).subscribe(t, "a")
+	sub := tracetest.NewSubject(t, server.Addr()).Subscription(t, "a")
 	if err := sub.Ping(t.Context()); err == nil {
 		t.Error("Ping of a server that is gone: no error")
 	} else if errors.Is(err, redis.ErrClosed) {

@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // policy is one combination of options, each of them given or not. Its methods say what
@@ -36,11 +37,15 @@ func allPolicies() (all []policy) {
 	return all
 }
 
-func (p policy) traced() bool    { return !p.filtered }
+func (p policy) traced() bool { return !p.filtered }
+
 func (p policy) enveloped() bool { return p.traced() && !p.bare }
-func (p policy) child() bool     { return p.enveloped() && !p.link && !p.public }
-func (p policy) linked() bool    { return p.enveloped() && (p.link || p.public) }
-func (p policy) baggage() bool   { return p.enveloped() && !p.public }
+
+func (p policy) child() bool { return p.enveloped() && !p.link && !p.public }
+
+func (p policy) linked() bool { return p.enveloped() && (p.link || p.public) }
+
+func (p policy) baggage() bool { return p.enveloped() && !p.public }
 
 func (p policy) destination(channel string) string {
 	if p.templated {
@@ -107,14 +112,14 @@ type exchange struct {
 
 	sub                  *tracedpubsub.PubSub
 	raw                  *redis.PubSub
-	producing, consuming *recorder
+	producing, consuming *tracetest.Recorder
 }
 
 // over is an exchange through rdb on a channel. Nothing is subscribed to yet.
 func (way *publishing) over(t *testing.T, rdb *redis.Client, p policy, channel string) *exchange {
 	t.Helper()
 	x := &exchange{policy: p, rdb: rdb, piped: way.piped, spans: way.spans(p), channel: channel,
-		producing: newRecorder(t), consuming: newRecorder(t)}
+		producing: tracetest.NewRecorder(t), consuming: tracetest.NewRecorder(t)}
 	opts := append(p.options(), tracedpubsub.WithTracerProvider(x.producing))
 	if way.hooked {
 		if err := tracedpubsub.Instrument(rdb, func(c string) bool { return c == channel }, opts...); err != nil {
@@ -131,16 +136,16 @@ func (way *publishing) over(t *testing.T, rdb *redis.Client, p policy, channel s
 func (x *exchange) listen(t *testing.T, ctx context.Context) {
 	t.Helper()
 	to := tracedpubsub.Wrap(x.rdb, append(x.options(), tracedpubsub.WithTracerProvider(x.consuming))...)
-	x.sub, x.raw = readySub(t, to.Subscribe(ctx, x.channel)), readyRaw(t, x.rdb.Subscribe(ctx, x.channel))
+	x.sub, x.raw = tracetest.ReadySub(t, to.Subscribe(ctx, x.channel)), tracetest.ReadyRaw(t, x.rdb.Subscribe(ctx, x.channel))
 }
 
 // assert publishes a message and asserts what becomes of it.
 func (x *exchange) assert(t *testing.T, ctx context.Context, payload string) {
 	t.Helper()
-	produced, consumed := len(x.producing.sofar()), len(x.consuming.sofar())
-	publishing, caller := withCaller(t, withBaggage(t, ctx, "from=producer"))
+	produced, consumed := len(x.producing.Ended()), len(x.consuming.Ended())
+	publishing, caller := tracetest.WithCaller(t, tracetest.WithBaggage(t, ctx, "from=producer"))
 	x.publish(t, publishing, payload)
-	wire := nextRaw(t, x.raw)
+	wire := tracetest.NextRaw(t, x.raw)
 	var inside context.Context
 	for loop, m := range x.sub.Messages(ctx) {
 		inside = loop
@@ -153,24 +158,24 @@ func (x *exchange) assert(t *testing.T, ctx context.Context, payload string) {
 		t.Errorf("the baggage has come: %t, want %t", got, x.baggage())
 	}
 	if !x.traced() {
-		x.producing.spans(t, produced)
-		x.consuming.spans(t, consumed)
+		x.producing.Spans(t, produced)
+		x.consuming.Spans(t, consumed)
 		if wire.Payload != payload || trace.SpanContextFromContext(inside).IsValid() {
 			t.Errorf("a channel that is not traced has %q on the wire, and %v in the loop", wire.Payload, trace.SpanContextFromContext(inside))
 		}
 		return
 	}
-	producers := x.producing.spans(t, produced+len(x.spans))[produced:]
+	producers := x.producing.Spans(t, produced+len(x.spans))[produced:]
 	for i, s := range producers {
 		x.assertDescribed(t, s, x.spans[i])
-		assertChildOf(t, s, caller)
+		tracetest.AssertChildOf(t, s, caller)
 	}
 	if x.enveloped() {
-		assertCarries(t, wire, payload, producers[0])
+		tracetest.AssertCarries(t, wire, payload, producers[0])
 	} else if wire.Payload != payload {
 		t.Errorf("on the wire is %q, want %q", wire.Payload, payload)
 	}
-	consumer := x.consuming.spans(t, consumed+1)[consumed]
+	consumer := x.consuming.Spans(t, consumed+1)[consumed]
 	x.assertDescribed(t, consumer, "process")
 	x.assertRelated(t, consumer, producers)
 }
@@ -179,24 +184,24 @@ func (x *exchange) assert(t *testing.T, ctx context.Context, payload string) {
 func (x *exchange) assertRelated(t *testing.T, consumer sdktrace.ReadOnlySpan, producers []sdktrace.ReadOnlySpan) {
 	t.Helper()
 	if x.child() {
-		assertParent(t, consumer, producers[0])
-		assertLinks(t, consumer)
+		tracetest.AssertParent(t, consumer, producers[0])
+		tracetest.AssertLinks(t, consumer)
 		return
 	}
-	assertRoot(t, consumer)
+	tracetest.AssertRoot(t, consumer)
 	if id := consumer.SpanContext().TraceID(); id == producers[0].SpanContext().TraceID() {
 		t.Errorf("the trace of %q is the producer's, want another", consumer.Name())
 	}
 	if x.linked() {
-		assertLinks(t, consumer, producers[0].SpanContext())
+		tracetest.AssertLinks(t, consumer, producers[0].SpanContext())
 	} else {
-		assertLinks(t, consumer)
+		tracetest.AssertLinks(t, consumer)
 	}
 }
 
 func (x *exchange) publish(t *testing.T, ctx context.Context, payload string) {
 	t.Helper()
-	var rdb publisher = x.rdb
+	var rdb tracetest.Publisher = x.rdb
 	pipe := x.rdb.Pipeline()
 	if x.piped {
 		rdb = pipe
@@ -210,21 +215,21 @@ func (x *exchange) publish(t *testing.T, ctx context.Context, payload string) {
 	if _, err := pipe.Exec(ctx); err != nil { // with nothing in it, it does nothing
 		t.Fatal(err)
 	}
-	assertSent(t, cmd)
+	tracetest.AssertSent(t, cmd)
 }
 
 // assertDescribed asserts the name of a span, and what it says of its destination.
 func (x *exchange) assertDescribed(t *testing.T, s sdktrace.ReadOnlySpan, operation string) {
 	t.Helper()
-	assertName(t, s, operation+" "+x.destination(x.channel))
-	if got, _ := attributeOf(s, "messaging.destination.name"); got.AsString() != x.channel {
+	tracetest.AssertName(t, s, operation+" "+x.destination(x.channel))
+	if got, _ := tracetest.AttributeOf(s, "messaging.destination.name"); got.AsString() != x.channel {
 		t.Errorf("the channel of %q is %q, want %q", s.Name(), got.AsString(), x.channel)
 	}
 	want := ""
 	if x.templated {
 		want = x.destination(x.channel)
 	}
-	if got, _ := attributeOf(s, "messaging.destination.template"); got.AsString() != want {
+	if got, _ := tracetest.AttributeOf(s, "messaging.destination.template"); got.AsString() != want {
 		t.Errorf("the template of %q is %q, want %q", s.Name(), got.AsString(), want)
 	}
 }
@@ -236,7 +241,7 @@ func TestPoliciesInAllCombinations(t *testing.T) {
 	for _, p := range allPolicies() {
 		for _, way := range policed {
 			t.Run(way.name+"/"+p.String(), func(t *testing.T) {
-				ctx, rdb := testContext(t), redis.NewClient(&redis.Options{Addr: server.Addr()})
+				ctx, rdb := tracetest.Context(t), redis.NewClient(&redis.Options{Addr: server.Addr()})
 				t.Cleanup(func() { _ = rdb.Close() })
 				x := way.over(t, rdb, p, "policy")
 				x.listen(t, ctx)
@@ -253,7 +258,7 @@ func TestPoliciesInAllCombinations(t *testing.T) {
 // All policies over one pool, each on a channel of its own, with Clients and with hooks,
 // and all at once: none minds the others.
 func TestPoliciesOverOnePool(t *testing.T) {
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr(), PoolSize: 4})
 	t.Cleanup(func() { _ = rdb.Close() })
 	var exchanges []*exchange

@@ -5,7 +5,6 @@ package tracedpubsub_test
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"testing"
 
@@ -15,234 +14,100 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// wayToSubscribe is a kind of subscription, by this package and by go-redis, and
-// how to publish to it.
-type wayToSubscribe struct {
-	name, reason string
-	names        func(channel string) string // what is subscribed to, to hear channel
-	subscribe    func(c *tracedpubsub.Client, ctx context.Context, names ...string) *tracedpubsub.PubSub
-	raw          func(rdb *redis.Client, ctx context.Context, names ...string) *redis.PubSub
-	publish      func(c *tracedpubsub.Client, ctx context.Context, channel string, payload any) *redis.IntCmd
-	operation    string // of the producer span
-	patterns     bool
-	noMiniredis  string // what miniredis answers, where it does not support this
-}
-
-var waysToSubscribe = []wayToSubscribe{{
-	name:      "Subscribe",
-	reason:    "the usual subscription, to one channel",
-	names:     func(channel string) string { return channel },
-	subscribe: (*tracedpubsub.Client).Subscribe,
-	raw:       (*redis.Client).Subscribe,
-	publish:   (*tracedpubsub.Client).Publish,
-	operation: "publish",
-}, {
-	name:      "PSubscribe",
-	reason:    "a pattern stands in the message, and in the place of a template",
-	names:     func(channel string) string { return channel[:len(channel)-2] + "*" },
-	subscribe: (*tracedpubsub.Client).PSubscribe,
-	raw:       (*redis.Client).PSubscribe,
-	publish:   (*tracedpubsub.Client).Publish,
-	operation: "publish",
-	patterns:  true,
-}, {
-	name:        "SSubscribe",
-	reason:      "sharded channels have commands of their own; miniredis does not know them, so this is for the real server only",
-	names:       func(channel string) string { return channel },
-	subscribe:   (*tracedpubsub.Client).SSubscribe,
-	raw:         (*redis.Client).SSubscribe,
-	publish:     (*tracedpubsub.Client).SPublish,
-	operation:   "spublish",
-	noMiniredis: "ERR unknown command",
-}}
-
-// wayToConsume takes one message, of a subscription of this package or, for
-// FromRedis, of one of go-redis, and handles it in its consumer span.
-type wayToConsume struct {
-	name, reason string
-	fromRaw      bool
-	consume      func(t *testing.T, ctx context.Context, s *receiving, handle handler)
-}
-
-type handler func(ctx context.Context, m *tracedpubsub.Message)
-
-type receiving struct {
-	client *tracedpubsub.Client
-	sub    *tracedpubsub.PubSub
-	raw    *redis.PubSub
-}
-
-var waysToConsume = []wayToConsume{{
-	name:   "Messages",
-	reason: "the loop starts and ends the span",
-	consume: func(_ *testing.T, ctx context.Context, s *receiving, handle handler) {
-		for ctx, m := range s.sub.Messages(ctx) {
-			handle(ctx, m)
-			break
-		}
-	},
-}, {
-	name:   "Process",
-	reason: "the same with a function in the place of a body",
-	consume: func(t *testing.T, ctx context.Context, s *receiving, handle handler) {
-		ctx, cancel := context.WithCancel(ctx)
-		err := s.sub.Process(ctx, func(ctx context.Context, m *tracedpubsub.Message) error {
-			handle(ctx, m)
-			cancel()
-			return nil
-		})
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("Process returned %v, want %v", err, context.Canceled)
-		}
-	},
-}, {
-	name:   "Channel",
-	reason: "the caller starts the span, in a select loop",
-	consume: func(t *testing.T, ctx context.Context, s *receiving, handle handler) {
-		select {
-		case m := <-s.sub.Channel():
-			within(ctx, m, handle)
-		case <-ctx.Done():
-			t.Error(ctx.Err())
-		}
-	},
-}, {
-	name:   "ReceiveMessage",
-	reason: "the caller starts the span, message by message",
-	consume: func(t *testing.T, ctx context.Context, s *receiving, handle handler) {
-		m, err := s.sub.ReceiveMessage(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		within(ctx, m, handle)
-	},
-}, {
-	name:    "FromRedis",
-	reason:  "a loop of go-redis' own, into which this package does not reach",
-	fromRaw: true,
-	consume: func(t *testing.T, ctx context.Context, s *receiving, handle handler) {
-		select {
-		case m := <-s.raw.Channel():
-			within(ctx, s.client.FromRedis(m), handle)
-		case <-ctx.Done():
-			t.Error(ctx.Err())
-		}
-	},
-}}
-
-func within(ctx context.Context, m *tracedpubsub.Message, handle handler) {
-	ctx, span := m.Start(ctx)
-	defer span.End()
-	handle(ctx, m)
-}
-
 func TestRoundTrip(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		for _, s := range waysToSubscribe {
-			if s.noMiniredis != "" && onMiniredis(t) {
-				t.Run(s.name, func(t *testing.T) { assertUnsupported(t, rdb, s) })
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		for _, s := range tracetest.WaysToSubscribe {
+			if s.NoMiniredis != "" && tracetest.OnMiniredis(t) {
+				t.Run(s.Name, func(t *testing.T) { assertUnsupported(t, rdb, s) })
 				continue
 			}
-			for _, c := range waysToConsume {
-				t.Run(s.name+"/"+c.name, func(t *testing.T) {
-					roundTrip(t, rdb, s, c, "reports."+s.name+"."+c.name+".7")
+			for _, c := range tracetest.WaysToReceive {
+				t.Run(s.Name+"/"+c.Name, func(t *testing.T) {
+					roundTrip(t, rdb, s, c, "reports."+s.Name+"."+c.Name+".7")
 				})
 			}
 		}
 	})
 }
 
-// onMiniredis says which of its servers onEachServer has given the test.
-func onMiniredis(t *testing.T) bool { return strings.HasSuffix(t.Name(), "/miniredis") }
-
 // assertUnsupported asserts that the server refuses both ends. Should it begin to
 // know them, the row has to say so.
-func assertUnsupported(t *testing.T, rdb *redis.Client, s wayToSubscribe) {
-	ctx, client := testContext(t), tracedpubsub.Wrap(rdb)
-	sub := s.subscribe(client, ctx, "reports")
+func assertUnsupported(t *testing.T, rdb *redis.Client, s tracetest.WayToSubscribe) {
+	ctx, client := tracetest.Context(t), tracedpubsub.Wrap(rdb)
+	sub := s.Subscribe(client, ctx, "reports")
 	t.Cleanup(func() { _ = sub.Close() })
-	if err := sub.Ready(ctx); err == nil || !strings.Contains(err.Error(), s.noMiniredis) {
-		t.Errorf("Ready of %s = %v, want %q (%s)", s.name, err, s.noMiniredis, s.reason)
+	if err := sub.Ready(ctx); err == nil || !strings.Contains(err.Error(), s.NoMiniredis) {
+		t.Errorf("Ready of %s = %v, want %q (%s)", s.Name, err, s.NoMiniredis, s.Reason)
 	}
-	if err := s.publish(client, ctx, "reports", "hello").Err(); err == nil || !strings.Contains(err.Error(), s.noMiniredis) {
-		t.Errorf("%s = %v, want %q (%s)", s.operation, err, s.noMiniredis, s.reason)
+	if err := s.Publish(client, ctx, "reports", "hello").Err(); err == nil || !strings.Contains(err.Error(), s.NoMiniredis) {
+		t.Errorf("%s = %v, want %q (%s)", s.Operation, err, s.NoMiniredis, s.Reason)
 	}
 }
 
-func roundTrip(t *testing.T, rdb *redis.Client, s wayToSubscribe, c wayToConsume, channel string) {
-	ctx := testContext(t)
-	producers, consumers := newRecorder(t), newRecorder(t)
-	var told errorLog
-	from := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(producers), told.option())
-	to := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(consumers), told.option())
-	subscription := &receiving{client: to}
-	if c.fromRaw {
-		subscription.raw = readyRaw(t, s.raw(rdb, ctx, s.names(channel)))
+func roundTrip(t *testing.T, rdb *redis.Client, s tracetest.WayToSubscribe, c tracetest.WayToReceive, channel string) {
+	ctx := tracetest.Context(t)
+	producers, consumers := tracetest.NewRecorder(t), tracetest.NewRecorder(t)
+	var errs tracetest.ErrorLog
+	from := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(producers), errs.Option())
+	to := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(consumers), errs.Option())
+	subscription := &tracetest.Source{Client: to}
+	if c.FromRaw {
+		subscription.Raw = tracetest.ReadyRaw(t, s.Raw(rdb, ctx, s.Topic(channel)))
 	} else {
-		subscription.sub = readySub(t, s.subscribe(to, ctx, s.names(channel)))
+		subscription.Sub = tracetest.ReadySub(t, s.Subscribe(to, ctx, s.Topic(channel)))
 	}
 
-	publishing, callerSpan := withCaller(t, ctx)
-	cmd := s.publish(from, publishing, channel, "hello")
-	assertSent(t, cmd)
-	if cmd.Name() != s.operation {
-		t.Errorf("the command is %q, want %q", cmd.Name(), s.operation)
+	publishing, callerSpan := tracetest.WithCaller(t, ctx)
+	cmd := s.Publish(from, publishing, channel, "hello")
+	tracetest.AssertSent(t, cmd)
+	if cmd.Name() != s.Operation {
+		t.Errorf("the command is %q, want %q", cmd.Name(), s.Operation)
 	}
-	producer := producers.spans(t, 1)[0]
-	assertName(t, producer, s.operation+" "+channel)
-	assertKind(t, producer, trace.SpanKindProducer)
-	assertChildOf(t, producer, callerSpan)
-	assertLinks(t, producer)
-	assertAttributes(t, producer, served(rdb, s.operation, channel, heardBy(1))...)
-	assertSucceeded(t, producer)
+	producer := producers.Spans(t, 1)[0]
+	tracetest.AssertName(t, producer, s.Operation+" "+channel)
+	tracetest.AssertKind(t, producer, trace.SpanKindProducer)
+	tracetest.AssertChildOf(t, producer, callerSpan)
+	tracetest.AssertLinks(t, producer)
+	tracetest.AssertAttributes(t, producer, tracetest.MessagingOn(rdb, s.Operation, channel, tracetest.Receivers(1))...)
+	tracetest.AssertSucceeded(t, producer)
 	assertScope(t, producer)
 
 	handled := 0
 	var inside trace.SpanContext
-	c.consume(t, ctx, subscription, func(ctx context.Context, m *tracedpubsub.Message) {
+	c.Receive(t, ctx, subscription, func(ctx context.Context, m *tracedpubsub.Message) {
 		handled++
 		inside = trace.SpanContextFromContext(ctx)
-		assertMessage(t, m, s, channel)
-		if n := len(consumers.sofar()); n != 0 {
+		tracetest.AssertMessage(t, m, s, channel)
+		if n := len(consumers.Ended()); n != 0 {
 			t.Errorf("%d consumer spans have ended while the message was handled", n)
 		}
 	})
 	if handled != 1 {
 		t.Fatalf("%d messages were handled, want 1", handled)
 	}
-	consumer := consumers.spans(t, 1)[0]
+	consumer := consumers.Spans(t, 1)[0]
 	destination, extra := channel, []attribute.KeyValue(nil)
-	if s.patterns {
-		destination = s.names(channel)
-		extra = append(extra, templated(destination))
+	if s.Patterns {
+		destination = s.Topic(channel)
+		extra = append(extra, tracetest.Template(destination))
 	}
-	assertName(t, consumer, "process "+destination)
-	assertKind(t, consumer, trace.SpanKindConsumer)
-	assertParent(t, consumer, producer)
+	tracetest.AssertName(t, consumer, "process "+destination)
+	tracetest.AssertKind(t, consumer, trace.SpanKindConsumer)
+	tracetest.AssertParent(t, consumer, producer)
 	if !consumer.Parent().IsRemote() {
 		t.Error("the parent of the consumer span is not remote")
 	}
-	assertLinks(t, consumer)
-	assertAttributes(t, consumer, served(rdb, "process", channel, extra...)...)
-	assertSucceeded(t, consumer)
+	tracetest.AssertLinks(t, consumer)
+	tracetest.AssertAttributes(t, consumer, tracetest.MessagingOn(rdb, "process", channel, extra...)...)
+	tracetest.AssertSucceeded(t, consumer)
 	assertScope(t, consumer)
 	if !inside.Equal(consumer.SpanContext()) {
 		t.Errorf("the context of the handler holds the span %v, want %v", inside.SpanID(), consumer.SpanContext().SpanID())
 	}
-	told.assertNone(t)
-}
-
-func assertMessage(t *testing.T, m *tracedpubsub.Message, s wayToSubscribe, channel string) {
-	t.Helper()
-	pattern := ""
-	if s.patterns {
-		pattern = s.names(channel)
-	}
-	if m.Channel != channel || m.Pattern != pattern || m.Payload != "hello" || m.PayloadSlice != nil || m.Err != nil {
-		t.Errorf("got %+v, want channel %q, pattern %q, payload hello, no error", m, channel, pattern)
-	}
+	errs.AssertNone(t)
 }
 
 func assertScope(t *testing.T, s sdktrace.ReadOnlySpan) {

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 const (
@@ -74,15 +75,15 @@ var relations = []struct {
 }}
 
 func TestRelations(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, row := range relations {
 			for _, ambient := range []string{"alone", "with an ambient span"} {
 				t.Run(row.name+"/"+ambient, func(t *testing.T) {
-					ctx := testContext(t)
+					ctx := tracetest.Context(t)
 					var links []trace.SpanContext
 					if ambient != "alone" {
 						var sc trace.SpanContext
-						ctx, sc = withCaller(t, ctx)
+						ctx, sc = tracetest.WithCaller(t, ctx)
 						links = append(links, sc)
 					}
 					consumeRelated(t, ctx, rdb, row.name+ambient, row.want, links, row.options...)
@@ -94,40 +95,29 @@ func TestRelations(t *testing.T) {
 
 func consumeRelated(t *testing.T, ctx context.Context, rdb *redis.Client, channel string, want related, links []trace.SpanContext, options ...tracedpubsub.Option) {
 	t.Helper()
-	producers, consumers := newRecorder(t), newRecorder(t)
+	producers, consumers := tracetest.NewRecorder(t), tracetest.NewRecorder(t)
 	from := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(producers))
 	to := tracedpubsub.Wrap(rdb, append(slices.Clip(options), tracedpubsub.WithTracerProvider(consumers))...)
-	sub := readySub(t, to.Subscribe(ctx, channel))
-	assertSent(t, from.Publish(withBaggage(t, testContext(t), "from=producer"), channel, "hello"))
-	producer := producers.spans(t, 1)[0]
+	sub := tracetest.ReadySub(t, to.Subscribe(ctx, channel))
+	tracetest.AssertSent(t, from.Publish(tracetest.WithBaggage(t, tracetest.Context(t), "from=producer"), channel, "hello"))
+	producer := producers.Spans(t, 1)[0]
 
 	for inside, m := range sub.Messages(ctx) {
-		assertBaggage(t, inside, want.baggage)
-		assertExtract(t, m, producer, want.baggage)
+		tracetest.AssertBaggage(t, inside, want.baggage)
+		tracetest.AssertExtract(t, m, producer, want.baggage)
 		break
 	}
-	consumer := consumers.spans(t, 1)[0]
+	consumer := consumers.Spans(t, 1)[0]
 	if want.child {
-		assertParent(t, consumer, producer)
+		tracetest.AssertParent(t, consumer, producer)
 	} else {
-		assertRoot(t, consumer)
+		tracetest.AssertRoot(t, consumer)
 		assertOwnTrace(t, consumer, append(links, producer.SpanContext())...)
 	}
 	if want.linksProducer {
 		links = append(links, producer.SpanContext())
 	}
-	assertLinks(t, consumer, links...)
-}
-
-// assertExtract asserts that Extract gives the producer, remote, and the baggage.
-func assertExtract(t *testing.T, m *tracedpubsub.Message, producer sdktrace.ReadOnlySpan, baggage string) {
-	t.Helper()
-	ctx := m.Extract(t.Context())
-	got, want := trace.SpanContextFromContext(ctx), producer.SpanContext()
-	if got.TraceID() != want.TraceID() || got.SpanID() != want.SpanID() || !got.IsRemote() {
-		t.Errorf("Extract gives %v, remote %v, want the producer %v", got.SpanID(), got.IsRemote(), want.SpanID())
-	}
-	assertBaggage(t, ctx, baggage)
+	tracetest.AssertLinks(t, consumer, links...)
 }
 
 // assertOwnTrace asserts that s is in none of the traces of others.
@@ -155,15 +145,15 @@ var withoutProducer = []struct {
 // Without a producer there is nothing to be a child of; an ambient span is a
 // link even so, and not the parent: a loop lives long.
 func TestMessageWithoutProducer(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, relation := range relations {
 			for _, row := range withoutProducer {
 				t.Run(relation.name+"/"+row.name, func(t *testing.T) {
-					ctx, consumers, channel := testContext(t), newRecorder(t), relation.name+"/"+row.name
+					ctx, consumers, channel := tracetest.Context(t), tracetest.NewRecorder(t), relation.name+"/"+row.name
 					to := tracedpubsub.Wrap(rdb, append(slices.Clip(relation.options), tracedpubsub.WithTracerProvider(consumers))...)
-					sub := readySub(t, to.Subscribe(ctx, channel))
+					sub := tracetest.ReadySub(t, to.Subscribe(ctx, channel))
 					for range 2 {
-						assertSent(t, rdb.Publish(ctx, channel, row.message))
+						tracetest.AssertSent(t, rdb.Publish(ctx, channel, row.message))
 					}
 					want := "mine=1"
 					if row.baggage != "" && relation.want.baggage != "" { // which says whether the publisher is trusted
@@ -172,23 +162,23 @@ func TestMessageWithoutProducer(t *testing.T) {
 					for range sub.Messages(ctx) {
 						break
 					}
-					ambientCtx, ambient := withCaller(t, withBaggage(t, ctx, "mine=1"))
+					ambientCtx, ambient := tracetest.WithCaller(t, tracetest.WithBaggage(t, ctx, "mine=1"))
 					for ctx, m := range sub.Messages(ambientCtx) {
-						assertBaggage(t, ctx, want)
+						tracetest.AssertBaggage(t, ctx, want)
 						extracted := m.Extract(ambientCtx)
-						assertBaggage(t, extracted, want)
+						tracetest.AssertBaggage(t, extracted, want)
 						if got := trace.SpanContextFromContext(extracted); !got.Equal(ambient) {
 							t.Errorf("Extract gives %v, want the caller's span %v: %s", got.SpanID(), ambient.SpanID(), row.reason)
 						}
 						break
 					}
-					spans := consumers.spans(t, 2)
+					spans := consumers.Spans(t, 2)
 					for _, s := range spans {
-						assertRoot(t, s)
+						tracetest.AssertRoot(t, s)
 						assertOwnTrace(t, s, ambient)
 					}
-					assertLinks(t, spans[0])
-					assertLinks(t, spans[1], ambient)
+					tracetest.AssertLinks(t, spans[0])
+					tracetest.AssertLinks(t, spans[1], ambient)
 				})
 			}
 		}
@@ -197,24 +187,24 @@ func TestMessageWithoutProducer(t *testing.T) {
 
 // An application may have put the producer's context into ctx itself.
 func TestAmbientSpanIsTheProducer(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, row := range relations {
 			t.Run(row.name, func(t *testing.T) {
-				ctx, producers, consumers := testContext(t), newRecorder(t), newRecorder(t)
+				ctx, producers, consumers := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewRecorder(t)
 				to := tracedpubsub.Wrap(rdb, append(slices.Clip(row.options), tracedpubsub.WithTracerProvider(consumers))...)
-				sub := readySub(t, to.Subscribe(ctx, row.name))
-				assertSent(t, tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(producers)).Publish(ctx, row.name, "hello"))
-				producer := producers.spans(t, 1)[0]
-				m := nextMessage(t, sub)
+				sub := tracetest.ReadySub(t, to.Subscribe(ctx, row.name))
+				tracetest.AssertSent(t, tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(producers)).Publish(ctx, row.name, "hello"))
+				producer := producers.Spans(t, 1)[0]
+				m := tracetest.NextMessage(t, sub)
 				_, span := m.Start(m.Extract(ctx))
 				span.End()
-				consumer := consumers.spans(t, 1)[0]
+				consumer := consumers.Spans(t, 1)[0]
 				if row.want.child {
-					assertParent(t, consumer, producer)
-					assertLinks(t, consumer)
+					tracetest.AssertParent(t, consumer, producer)
+					tracetest.AssertLinks(t, consumer)
 				} else {
-					assertRoot(t, consumer)
-					assertLinks(t, consumer, producer.SpanContext())
+					tracetest.AssertRoot(t, consumer)
+					tracetest.AssertLinks(t, consumer, producer.SpanContext())
 				}
 			})
 		}
@@ -237,18 +227,18 @@ func TestSamplingDecision(t *testing.T) {
 		{"public, publisher says no", "a stranger cannot hide", []tracedpubsub.Option{tracedpubsub.WithPublicEndpoint()}, sdktrace.AlwaysSample(), 0, true},
 		{"public, publisher says yes", "a stranger cannot make costs", []tracedpubsub.Option{tracedpubsub.WithPublicEndpoint()}, sdktrace.NeverSample(), trace.FlagsSampled, false},
 	}
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, row := range rows {
 			t.Run(row.name, func(t *testing.T) {
-				ctx := testContext(t)
-				consumers := newRecorder(t, sdktrace.WithSampler(sdktrace.ParentBased(row.root)))
-				sub := readySub(t, tracedpubsub.Wrap(rdb, append(slices.Clip(row.options), tracedpubsub.WithTracerProvider(consumers))...).Subscribe(ctx, row.name))
-				sent := trace.ContextWithRemoteSpanContext(ctx, spanOf(t, row.flags, ""))
+				ctx := tracetest.Context(t)
+				consumers := tracetest.NewRecorder(t, sdktrace.WithSampler(sdktrace.ParentBased(row.root)))
+				sub := tracetest.ReadySub(t, tracedpubsub.Wrap(rdb, append(slices.Clip(row.options), tracedpubsub.WithTracerProvider(consumers))...).Subscribe(ctx, row.name))
+				sent := trace.ContextWithRemoteSpanContext(ctx, tracetest.SpanContext(t, row.flags, ""))
 				message, err := tracedpubsub.Encode(sent, "hello")
 				if err != nil {
 					t.Fatal(err)
 				}
-				assertSent(t, rdb.Publish(ctx, row.name, message))
+				tracetest.AssertSent(t, rdb.Publish(ctx, row.name, message))
 				for ctx := range sub.Messages(ctx) {
 					if got := trace.SpanContextFromContext(ctx).IsSampled(); got != row.sampled {
 						t.Errorf("sampled is %v, want %v: %s", got, row.sampled, row.reason)
@@ -256,9 +246,9 @@ func TestSamplingDecision(t *testing.T) {
 					break
 				}
 				if row.sampled {
-					consumers.spans(t, 1)
+					consumers.Spans(t, 1)
 				} else {
-					consumers.spans(t, 0)
+					consumers.Spans(t, 0)
 				}
 			})
 		}
@@ -267,14 +257,14 @@ func TestSamplingDecision(t *testing.T) {
 
 // The consumer's own baggage is its own, whoever publishes.
 func TestPublicEndpointKeepsOwnBaggage(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx := testContext(t)
-		sub := readySub(t, tracedpubsub.Wrap(rdb, tracedpubsub.WithPublicEndpoint()).Subscribe(ctx, "reports"))
-		assertSent(t, tracedpubsub.Publish(withBaggage(t, ctx, "role=admin"), rdb, "reports", "hello"))
-		mine := withBaggage(t, ctx, "role=guest")
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx := tracetest.Context(t)
+		sub := tracetest.ReadySub(t, tracedpubsub.Wrap(rdb, tracedpubsub.WithPublicEndpoint()).Subscribe(ctx, "reports"))
+		tracetest.AssertSent(t, tracedpubsub.Publish(tracetest.WithBaggage(t, ctx, "role=admin"), rdb, "reports", "hello"))
+		mine := tracetest.WithBaggage(t, ctx, "role=guest")
 		for ctx, m := range sub.Messages(mine) {
-			assertBaggage(t, ctx, "role=guest")
-			assertBaggage(t, m.Extract(mine), "role=guest")
+			tracetest.AssertBaggage(t, ctx, "role=guest")
+			tracetest.AssertBaggage(t, m.Extract(mine), "role=guest")
 			if got := baggage.FromContext(m.Extract(t.Context())).Len(); got != 0 {
 				t.Errorf("%d members of a stranger's baggage are left", got)
 			}

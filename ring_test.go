@@ -15,12 +15,13 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 func TestRingRoutes(t *testing.T) {
 	t.Parallel()
 	s := newRingSubject(t)
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	channels := make([]string, 50)
 	for i := range channels {
 		channels[i] = fmt.Sprintf("channel-%d", i)
@@ -47,7 +48,7 @@ func TestRingRoutes(t *testing.T) {
 				t.Errorf("Ping: %v", err)
 			}
 			_ = sub.Close()
-			eventuallyHolds(t, "no connection is left", func() bool { return s.connections(t) == "0: 0, 1: 0, 2: 0" })
+			tracetest.Eventually(t, "no connection is left", func() bool { return s.connections(t) == "0: 0, 1: 0, 2: 0" })
 		})
 	}
 	t.Run("patterns", func(t *testing.T) {
@@ -62,18 +63,16 @@ func TestRingRoutes(t *testing.T) {
 		if err := sub.PUnsubscribe(ctx); err != nil {
 			t.Fatal(err)
 		}
-		eventuallyHolds(t, "no connection is left", func() bool { return s.connections(t) == "0: 0, 1: 0, 2: 0" })
+		tracetest.Eventually(t, "no connection is left", func() bool { return s.connections(t) == "0: 0, 1: 0, 2: 0" })
 	})
-	if got := s.reports.all(); len(got) > 0 {
-		t.Errorf("nothing went wrong, but reported was %v", printed(got))
-	}
+	s.reports.AssertNone(t)
 }
 
 // The Ring gives the names of a server that is down to the others, and back.
 func TestRingServerDownAndUp(t *testing.T) {
 	t.Parallel()
 	s := newRingSubject(t)
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	channels := make([]string, 20)
 	for i := range channels {
 		channels[i] = fmt.Sprintf("channel-%d", i)
@@ -83,7 +82,7 @@ func TestRingServerDownAndUp(t *testing.T) {
 	if err := sub.PSubscribe(ctx, "pattern*"); err != nil {
 		t.Fatal(err)
 	}
-	mustBeReady(t, sub)
+	tracetest.WaitReady(t, sub)
 	patterns := []string{"pattern-0", "pattern-1", "pattern-2", "pattern-3", "pattern-4", "pattern-5"}
 	s.assertHears(t, sub, s.Publish, append(patterns, channels...)...)
 
@@ -91,8 +90,8 @@ func TestRingServerDownAndUp(t *testing.T) {
 	s.waitForShards(t, 2)
 	s.waitForOwners(t, channels...)
 	s.assertHears(t, sub, s.Publish, append(patterns, channels...)...)
-	s.reports.await(t, "receive", channels[0])
-	eventuallyHolds(t, "nothing is asked for on the server that is down", func() bool {
+	s.reports.WaitFor(t, "receive", channels[0])
+	tracetest.Eventually(t, "nothing is asked for on the server that is down", func() bool {
 		ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 		defer cancel()
 		return sub.Ready(ctx) == nil
@@ -101,12 +100,12 @@ func TestRingServerDownAndUp(t *testing.T) {
 	s.servers[down].Restart()
 	s.waitForShards(t, 3)
 	s.waitForOwners(t, channels...)
-	eventuallyHolds(t, "the pattern is subscribed to again", func() bool {
+	tracetest.Eventually(t, "the pattern is subscribed to again", func() bool {
 		return s.admins[down].PubSubNumPat(ctx).Val() == 1
 	})
-	mustBeReady(t, sub)
+	tracetest.WaitReady(t, sub)
 	s.assertHears(t, sub, s.Publish, append(patterns, channels...)...)
-	s.reports.await(t, "unsubscribe", channels[0])
+	s.reports.WaitFor(t, "unsubscribe", channels[0])
 	if got, want := s.connections(t), "0: 1, 1: 1, 2: 1"; got != want {
 		t.Errorf("connections are %s, want %s", got, want)
 	}
@@ -133,15 +132,15 @@ func TestRingAllDown(t *testing.T) {
 				if noticed {
 					s.waitForShards(t, 0)
 				}
-				sub := tt.subscribe(s, testContext(t))
+				sub := tt.subscribe(s, tracetest.Context(t))
 				t.Cleanup(func() { _ = sub.Close() })
 				var err error
-				returnsPromptly(t, "Ready of a Ring that is down", func() { err = sub.Ready(testContext(t)) })
+				tracetest.ReturnsPromptly(t, "Ready of a Ring that is down", func() { err = sub.Ready(tracetest.Context(t)) })
 				e, ok := errors.AsType[*tracedpubsub.SubscriptionError](err)
 				if !ok || len(e.Channels) == 0 {
 					t.Fatalf("%s: Ready: %v, want a SubscriptionError about the names", tt.reason, err)
 				}
-				s.reports.wait(t, "that nobody is there", func(got []trouble) bool { return len(got) > 0 })
+				s.reports.WaitUntil(t, "that nobody is there", func(got []tracetest.Report) bool { return len(got) > 0 })
 				for _, server := range s.servers {
 					server.Restart()
 				}
@@ -150,7 +149,7 @@ func TestRingAllDown(t *testing.T) {
 				if tt.name == "sharded channels" {
 					publish = s.SPublish
 				}
-				mustBeReadyAgain(t, sub)
+				tracetest.EventuallyReady(t, sub)
 				s.waitForConnections(t, sub)
 				s.assertHears(t, sub, publish, "a", "b", "c")
 			})
@@ -168,7 +167,7 @@ func TestRingWithoutAName(t *testing.T) {
 		{"channels", s.Subscribe}, {"patterns", s.PSubscribe}, {"sharded channels", s.SSubscribe},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			ctx := testContext(t)
+			ctx := tracetest.Context(t)
 			sub := tt.subscribe(ctx)
 			defer sub.Close()
 			if e, ok := errors.AsType[*tracedpubsub.SubscriptionError](sub.Ready(ctx)); !ok || !strings.HasSuffix(e.Op, "subscribe") {
@@ -177,12 +176,12 @@ func TestRingWithoutAName(t *testing.T) {
 			if err := sub.Subscribe(ctx, "a", "b"); err != nil {
 				t.Fatal(err)
 			}
-			mustBeReady(t, sub)
+			tracetest.WaitReady(t, sub)
 			s.assertHears(t, sub, s.Publish, "a", "b")
 		})
 	}
 	t.Run("a name comes later", func(t *testing.T) {
-		ctx := testContext(t)
+		ctx := tracetest.Context(t)
 		sub := s.Subscribe(ctx)
 		if err := sub.Subscribe(ctx, "a"); err != nil {
 			t.Fatal(err)
@@ -191,11 +190,11 @@ func TestRingWithoutAName(t *testing.T) {
 		s.assertHears(t, sub, s.Publish, "a")
 	})
 	t.Run("nobody asks", func(t *testing.T) {
-		sub := s.Subscribe(testContext(t))
+		sub := s.Subscribe(tracetest.Context(t))
 		defer sub.Close()
 		_ = sub.Channel()
-		s.reports.wait(t, "that there is no name", func(got []trouble) bool {
-			return slices.ContainsFunc(got, func(e trouble) bool { return e.Op == "subscribe" && len(e.Channels) == 0 })
+		s.reports.WaitUntil(t, "that there is no name", func(got []tracetest.Report) bool {
+			return slices.ContainsFunc(got, func(e tracetest.Report) bool { return e.Op == "subscribe" && len(e.Channels) == 0 })
 		})
 	})
 }

@@ -12,12 +12,14 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 func TestRingSetAddrs(t *testing.T) {
 	t.Parallel()
 	s := newRingSubject(t)
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	channels := make([]string, 20)
 	for i := range channels {
 		channels[i] = fmt.Sprintf("channel-%d", i)
@@ -26,22 +28,22 @@ func TestRingSetAddrs(t *testing.T) {
 	if err := sub.PSubscribe(ctx, "pattern*"); err != nil {
 		t.Fatal(err)
 	}
-	mustBeReady(t, sub)
+	tracetest.WaitReady(t, sub)
 	s.addServer(t, "3")
 	s.ring.SetAddrs(s.addrs())
 	s.waitForOwners(t, channels...)
-	eventuallyHolds(t, "the pattern is subscribed to on the new server", func() bool { return s.admins["3"].PubSubNumPat(ctx).Val() == 1 })
+	tracetest.Eventually(t, "the pattern is subscribed to on the new server", func() bool { return s.admins["3"].PubSubNumPat(ctx).Val() == 1 })
 	all := append([]string{"pattern-0", "pattern-1", "pattern-2", "pattern-3", "pattern-4", "pattern-5"}, channels...)
-	mustBeReady(t, sub)
+	tracetest.WaitReady(t, sub)
 	s.assertHears(t, sub, s.Publish, all...)
 
 	delete(s.servers, "0") // it runs on
 	s.ring.SetAddrs(s.addrs())
 	s.waitForOwners(t, channels...)
-	eventuallyHolds(t, "the server that was removed is left", func() bool {
+	tracetest.Eventually(t, "the server that was removed is left", func() bool {
 		return strings.HasPrefix(s.connections(t), "0: 0")
 	})
-	eventuallyHolds(t, "nothing is asked for on it any more", func() bool {
+	tracetest.Eventually(t, "nothing is asked for on it any more", func() bool {
 		ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 		defer cancel()
 		return sub.Ready(ctx) == nil
@@ -57,7 +59,7 @@ func TestRingSetAddrs(t *testing.T) {
 func TestRingNamesChangeWithItsServers(t *testing.T) {
 	t.Parallel()
 	s := newRingSubject(t)
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	all, less := s.addrs(), s.addrs()
 	delete(less, "1")
 	sub := s.ready(t, s.Subscribe(ctx, "kept"))
@@ -84,9 +86,9 @@ func TestRingNamesChangeWithItsServers(t *testing.T) {
 	if got, want := sub.String(), "PubSub(kept, stays*)"; got != want {
 		t.Errorf("String() = %q, want %q", got, want)
 	}
-	mustBeReadyAgain(t, sub)
+	tracetest.EventuallyReady(t, sub)
 	s.waitForOwners(t, "kept")
-	eventuallyHolds(t, "one pattern is left, and no channel but one", func() bool {
+	tracetest.Eventually(t, "one pattern is left, and no channel but one", func() bool {
 		for _, admin := range s.admins {
 			heard := admin.PubSubNumSub(ctx, goes...).Val()
 			if slices.ContainsFunc(goes, func(name string) bool { return heard[name] > 0 }) || admin.PubSubNumPat(ctx).Val() != 1 {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // ringSubject is a subject on a Ring of three servers that looks for them often.
@@ -25,13 +26,13 @@ type ringSubject struct {
 	ring    *redis.Ring
 	servers map[string]*redistest.Server // by the names that the Ring has for them
 	admins  map[string]*redis.Client
-	reports *troubleLog
+	reports *tracetest.ReportLog
 }
 
 func newRingSubject(t *testing.T) *ringSubject {
 	t.Helper()
 	s := &ringSubject{
-		servers: make(map[string]*redistest.Server), admins: make(map[string]*redis.Client), reports: newTroubleLog(),
+		servers: make(map[string]*redistest.Server), admins: make(map[string]*redis.Client), reports: tracetest.NewReportLog(),
 	}
 	for i := range 3 {
 		s.addServer(t, strconv.Itoa(i))
@@ -52,7 +53,7 @@ func (s *ringSubject) wrapRing(t *testing.T) {
 	t.Helper()
 	s.ring = redis.NewRing(&redis.RingOptions{Addrs: s.addrs(), HeartbeatFrequency: 50 * time.Millisecond, DialerRetries: 1})
 	t.Cleanup(func() { _ = s.ring.Close() })
-	s.Client = tracedpubsub.Wrap(s.ring, tracedpubsub.WithErrorHandler(s.reports.handle))
+	s.Client = tracedpubsub.Wrap(s.ring, tracedpubsub.WithErrorHandler(s.reports.Handle))
 }
 
 func (s *ringSubject) addrs() map[string]string {
@@ -95,7 +96,7 @@ func (s *ringSubject) connections(t *testing.T) string {
 // waitForShards waits until the Ring has so many servers that are up.
 func (s *ringSubject) waitForShards(t *testing.T, n int) {
 	t.Helper()
-	eventuallyHolds(t, fmt.Sprintf("%d servers are up", n), func() bool { return s.ring.Len() == n })
+	tracetest.Eventually(t, fmt.Sprintf("%d servers are up", n), func() bool { return s.ring.Len() == n })
 }
 
 // waitForOwners waits until each channel is listened to at its owner and nowhere
@@ -103,7 +104,7 @@ func (s *ringSubject) waitForShards(t *testing.T, n int) {
 func (s *ringSubject) waitForOwners(t *testing.T, channels ...string) {
 	t.Helper()
 	for _, channel := range channels {
-		eventuallyHolds(t, channel+" is listened to at its owner alone", func() bool {
+		tracetest.Eventually(t, channel+" is listened to at its owner alone", func() bool {
 			owner := s.owner(t, channel)
 			for name, admin := range s.admins {
 				n, err := admin.PubSubNumSub(t.Context(), channel).Result()
@@ -119,7 +120,7 @@ func (s *ringSubject) waitForOwners(t *testing.T, channels ...string) {
 func (s *ringSubject) ready(t *testing.T, sub *tracedpubsub.PubSub) *tracedpubsub.PubSub {
 	t.Helper()
 	t.Cleanup(func() { _ = sub.Close() })
-	mustBeReady(t, sub)
+	tracetest.WaitReady(t, sub)
 	return sub
 }
 
@@ -137,7 +138,7 @@ func (s *ringSubject) assertHears(t *testing.T, sub *tracedpubsub.PubSub, publis
 // waitForConnections waits until what sub wants is asked for where it belongs.
 func (s *ringSubject) waitForConnections(t *testing.T, sub *tracedpubsub.PubSub) {
 	t.Helper()
-	eventuallyHolds(t, "each name is heard", func() bool {
+	tracetest.Eventually(t, "each name is heard", func() bool {
 		patterns, heard := 0, make(map[string]bool)
 		for name, admin := range s.admins {
 			patterns += int(admin.PubSubNumPat(t.Context()).Val())

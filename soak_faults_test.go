@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // soakWorld is what the faults of the soak strike.
@@ -28,7 +29,7 @@ func newSoakWorld(t *testing.T, random *rand.Rand) *soakWorld {
 	t.Helper()
 	// The subscribers are a user of their own, whose rights may change.
 	user := []string{"--user", soakUser, "on", ">" + soakUser, "+@all", "~*", "&*"}
-	server, _ := startServer(t, slices.Concat(unlimited, user)...)
+	server, _ := tracetest.StartServer(t, slices.Concat(tracetest.Unlimited, user)...)
 	w := &soakWorld{server: server, proxy: redistest.NewProxy(t, server.Addr()), random: random}
 	w.publisher = newSoakPublisher(t, server)
 	w.publisher.soakers = newSoakers(t, w.proxy, w.publisher.sent)
@@ -36,7 +37,7 @@ func newSoakWorld(t *testing.T, random *rand.Rand) *soakWorld {
 }
 
 // wait waits for up to a second.
-func (w *soakWorld) wait() { lasting(time.Duration(w.random.Int64N(int64(time.Second)))) }
+func (w *soakWorld) wait() { tracetest.LetTimePass(time.Duration(w.random.Int64N(int64(time.Second)))) }
 
 // command runs a command on the server.
 func (w *soakWorld) command(t *testing.T, args ...any) {
@@ -81,7 +82,7 @@ var soakFaults = []soakFault{
 	}},
 	{"split", func(_ *testing.T, w *soakWorld) {
 		w.proxy.SplitBytes(true)
-		lasting(50 * time.Millisecond)
+		tracetest.LetTimePass(50 * time.Millisecond)
 		w.proxy.SplitBytes(false)
 	}},
 	{"black hole", func(_ *testing.T, w *soakWorld) {
@@ -114,7 +115,7 @@ func overwhelmSoakers(t *testing.T, w *soakWorld) {
 	w.publisher.padding.Store(&large)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(3 * patience); len(connected) > 0; <-tick.C {
+	for deadline := time.Now().Add(3 * tracetest.Patience); len(connected) > 0; <-tick.C {
 		for s, ids := range connected {
 			if !slices.Equal(connectionsOf(t, w.server.Addr(), s.name), ids) {
 				delete(connected, s)

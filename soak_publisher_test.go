@@ -18,6 +18,7 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // Every message has a number. Of five, one goes to a channel that is always
@@ -54,7 +55,8 @@ type soakTimes struct{ began, ended [1 << 16]atomic.Int64 }
 func (s *soakTimes) at(n int64) int { return int(n / soakBatch % int64(len(s.began))) }
 
 func (s *soakTimes) begin(n int64) { s.began[s.at(n)].Store(time.Now().UnixNano()) }
-func (s *soakTimes) end(n int64)   { s.ended[s.at(n)].Store(time.Now().UnixNano()) }
+
+func (s *soakTimes) end(n int64) { s.ended[s.at(n)].Store(time.Now().UnixNano()) }
 
 func (s *soakTimes) of(n int64) (began, ended time.Time) {
 	i := s.at(n)
@@ -90,7 +92,7 @@ func (p *soakPublisher) run(done <-chan struct{}) {
 		p.publish()
 		late := time.Now().Add(soakPatience)
 		for p.leads() && time.Now().Before(late) {
-			lasting(time.Millisecond)
+			tracetest.LetTimePass(time.Millisecond)
 		}
 	}
 }
@@ -104,7 +106,7 @@ func (p *soakPublisher) publish() {
 		p.next.Add(soakBatch)
 		return
 	}
-	lasting(time.Millisecond)
+	tracetest.LetTimePass(time.Millisecond)
 }
 
 func (p *soakPublisher) leads() bool {
@@ -133,7 +135,7 @@ func (p *soakPublisher) awaitLast(t *testing.T) {
 
 func (p *soakPublisher) await(t *testing.T, what string, holds func(*soaker) bool) {
 	t.Helper()
-	late := time.After(halfOpen + 2*patience)
+	late := time.After(halfOpen + 2*tracetest.Patience)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for _, s := range p.soakers {
@@ -141,7 +143,7 @@ func (p *soakPublisher) await(t *testing.T, what string, holds func(*soaker) boo
 			select {
 			case <-tick.C:
 			case <-late:
-				t.Fatalf("%s: %s does not: it is at %d of %d; reported: %v", what, s.name, s.last.Load(), p.next.Load(), printed(s.reports.all()))
+				t.Fatalf("%s: %s does not: it is at %d of %d; reported: %v", what, s.name, s.last.Load(), p.next.Load(), tracetest.Texts(s.reports.All()))
 			}
 		}
 	}

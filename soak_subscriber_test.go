@@ -19,6 +19,7 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // soaker is a subscription of the soak. It keeps sums, and nothing of a message.
@@ -29,7 +30,7 @@ type soaker struct {
 
 	rdb     *redis.Client
 	sub     *tracedpubsub.PubSub
-	reports *troubleLog
+	reports *tracetest.ReportLog
 	spans   spanCount
 	loop    sync.WaitGroup
 	gate    atomic.Pointer[chan struct{}] // set: the consumer waits until it is closed
@@ -51,8 +52,10 @@ type soakGap struct {
 }
 
 func soakSteadily(n int64) bool { return n%soakPattern == soakSteady }
-func soakSharded(n int64) bool  { return n%soakPattern == soakShard }
-func soakAll(n int64) bool      { return !soakSharded(n) }
+
+func soakSharded(n int64) bool { return n%soakPattern == soakShard }
+
+func soakAll(n int64) bool { return !soakSharded(n) }
 
 // newSoakers subscribes in each way that there is.
 func newSoakers(t *testing.T, proxy *redistest.Proxy, sent *soakTimes) []*soaker {
@@ -64,28 +67,28 @@ func newSoakers(t *testing.T, proxy *redistest.Proxy, sent *soakTimes) []*soaker
 		{name: "Subscribe-again", reported: "soak:steady", hears: soakSteadily},
 	}
 	for i, s := range soakers {
-		s.sent, s.reports = sent, newTroubleLog()
+		s.sent, s.reports = sent, tracetest.NewReportLog()
 		o := options(proxy.Addr(), s.name)
 		o.Username, o.Password = soakUser, soakUser
 		s.rdb = redis.NewClient(o)
 		provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(&s.spans))
-		client := tracedpubsub.Wrap(s.rdb, tracedpubsub.WithTracerProvider(provider), tracedpubsub.WithErrorHandler(s.reports.handle))
+		client := tracedpubsub.Wrap(s.rdb, tracedpubsub.WithTracerProvider(provider), tracedpubsub.WithErrorHandler(s.reports.Handle))
 		switch {
 		case strings.HasPrefix(s.name, "P"):
-			s.sub = client.PSubscribe(testContext(t), s.reported)
+			s.sub = client.PSubscribe(tracetest.Context(t), s.reported)
 		case strings.HasPrefix(s.name, "SS"):
-			s.sub = client.SSubscribe(testContext(t), s.reported)
+			s.sub = client.SSubscribe(tracetest.Context(t), s.reported)
 		default:
-			s.sub = client.Subscribe(testContext(t), s.reported)
+			s.sub = client.Subscribe(tracetest.Context(t), s.reported)
 		}
 		t.Cleanup(func() {
 			_ = s.sub.Close()
 			_ = s.rdb.Close()
 			_ = provider.Shutdown(context.Background())
 		})
-		mustBeReady(t, s.sub)
+		tracetest.WaitReady(t, s.sub)
 		s.last.Store(-1)
-		s.loop.Go(func() { consumptions[i].consume(context.Background(), s.sub, s.take) })
+		s.loop.Go(func() { tracetest.Consumers[i].Consume(context.Background(), s.sub, s.take) })
 	}
 	return soakers
 }
@@ -141,19 +144,19 @@ func (s *soaker) account(t *testing.T, before time.Time) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	reports := s.reports.all()
+	reports := s.reports.All()
 	s.gaps = slices.DeleteFunc(s.gaps, func(gap soakGap) bool {
 		due := gap.to.Before(before)
 		if due && !excused(reports, s.reported, gap.to, gap.from) {
-			about := slices.DeleteFunc(slices.Clone(reports), func(e trouble) bool {
-				return e.at.Before(gap.from) || e.at.After(gap.to.Add(soakMemory))
+			about := slices.DeleteFunc(slices.Clone(reports), func(e tracetest.Report) bool {
+				return e.At.Before(gap.from) || e.At.After(gap.to.Add(soakMemory))
 			})
 			t.Errorf("%s: %d to %d, published from %v until %v, were lost, and no report covers that time: %v",
-				s.name, gap.first, gap.last, clock(gap.from), clock(gap.to), printed(about))
+				s.name, gap.first, gap.last, clock(gap.from), clock(gap.to), tracetest.Texts(about))
 		}
 		return due
 	})
-	s.reports.forget(before.Add(-soakMemory))
+	s.reports.DropBefore(before.Add(-soakMemory))
 }
 
 // comeAndGo subscribes to channels and leaves them, again and again.
@@ -177,20 +180,20 @@ func (s *soaker) comeAndGo(done <-chan struct{}) {
 
 func (s *soaker) close(t *testing.T) {
 	t.Helper()
-	returnsPromptly(t, "Close", func() { _ = s.sub.Close() })
-	returnsPromptly(t, "the loop", s.loop.Wait)
+	tracetest.ReturnsPromptly(t, "Close", func() { _ = s.sub.Close() })
+	tracetest.ReturnsPromptly(t, "the loop", s.loop.Wait)
 }
 
 // check checks the sums.
 func (s *soaker) check(t *testing.T) {
 	t.Helper()
 	s.account(t, time.Now().Add(soakMemory))
-	t.Logf("%s: %d received, %d lost in %d gaps, %d reports", s.name, s.received.Load(), s.lost, s.gapsSoFar, s.reports.count)
+	t.Logf("%s: %d received, %d lost in %d gaps, %d reports", s.name, s.received.Load(), s.lost, s.gapsSoFar, s.reports.Total())
 	if len(s.wrong) > 0 {
 		t.Errorf("%s: came twice, out of order, or unasked: %v", s.name, s.wrong)
 	}
-	if len(s.reports.other) > 0 {
-		t.Errorf("%s: the error handler was told of what is no SubscriptionError: %v", s.name, s.reports.other)
+	if len(s.reports.Others()) > 0 {
+		t.Errorf("%s: the error handler got errors that are no SubscriptionError: %v", s.name, s.reports.Others())
 	}
 	if started, ended := s.spans.started.Load(), s.spans.ended.Load(); started != ended || ended != s.received.Load() {
 		t.Errorf("%s: %d spans started, %d ended, of %d messages", s.name, started, ended, s.received.Load())

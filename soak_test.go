@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 var (
@@ -72,7 +74,7 @@ func TestSoak(t *testing.T) {
 			s.account(t, time.Now().Add(-soakMemory))
 		}
 		heap = append(heap, heapInUse())
-		lasting(time.Duration(random.Int64N(int64(500 * time.Millisecond))))
+		tracetest.LetTimePass(time.Duration(random.Int64N(int64(500 * time.Millisecond))))
 	}
 	close(done)
 	work.Wait()
@@ -101,7 +103,7 @@ func heapInUse() uint64 {
 		runtime.GC()
 		runtime.ReadMemStats(&m)
 		least = min(least, m.HeapAlloc)
-		lasting(5 * time.Millisecond)
+		tracetest.LetTimePass(5 * time.Millisecond)
 	}
 	return least
 }

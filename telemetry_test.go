@@ -18,22 +18,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
-
-// answer is an error with which a server answers.
-type answer string
-
-func (a answer) Error() string { return string(a) }
-func (answer) RedisError()     {}
-
-// answering is a Publisher whose commands have an error at once.
-type answering struct{ err error }
-
-func (a answering) Publish(ctx context.Context, channel string, message any) *redis.IntCmd {
-	cmd := redis.NewIntCmd(ctx, "publish", channel, message)
-	cmd.SetErr(a.err)
-	return cmd
-}
 
 // dialError is an error as package net makes them.
 func dialError(err error) error { return &net.OpError{Op: "dial", Net: "tcp", Err: err} }
@@ -44,27 +30,27 @@ func TestErrorTypes(t *testing.T) {
 		err          error
 		want         string
 	}{
-		{"ERR", "the usual word", answer("ERR unknown command"), "ERR"},
-		{"MOVED", "with arguments", answer("MOVED 3999 127.0.0.1:6381"), "MOVED"},
-		{"ASK", "with arguments", answer("ASK 3999 127.0.0.1:6381"), "ASK"},
-		{"READONLY", "a replica", answer("READONLY You can't write against a read only replica."), "READONLY"},
-		{"LOADING", "a server that starts", answer("LOADING Redis is loading the dataset in memory"), "LOADING"},
-		{"CLUSTERDOWN", "a longer word", answer("CLUSTERDOWN Hash slot not served"), "CLUSTERDOWN"},
+		{"ERR", "the usual word", tracetest.ServerError("ERR unknown command"), "ERR"},
+		{"MOVED", "with arguments", tracetest.ServerError("MOVED 3999 127.0.0.1:6381"), "MOVED"},
+		{"ASK", "with arguments", tracetest.ServerError("ASK 3999 127.0.0.1:6381"), "ASK"},
+		{"READONLY", "a replica", tracetest.ServerError("READONLY You can't write against a read only replica."), "READONLY"},
+		{"LOADING", "a server that starts", tracetest.ServerError("LOADING Redis is loading the dataset in memory"), "LOADING"},
+		{"CLUSTERDOWN", "a longer word", tracetest.ServerError("CLUSTERDOWN Hash slot not served"), "CLUSTERDOWN"},
 		{"CROSSSLOT", "an error that go-redis exports", redis.ErrCrossSlot, "CROSSSLOT"},
-		{"word alone", "nothing behind it", answer("NOREPLICAS"), "NOREPLICAS"},
-		{"digits", "a prefix may have them, but for its first letter", answer("E2BIG too big"), "E2BIG"},
-		{"digit first", "is no prefix", answer("2BIG too big"), "_OTHER"},
-		{"one letter", "is a prefix", answer("X marks the spot"), "X"},
-		{"32 characters", "the longest prefix", answer(strings.Repeat("A", 32) + " x"), strings.Repeat("A", 32)},
-		{"33 characters", "is no prefix: a script may say anything", answer(strings.Repeat("A", 33) + " x"), "_OTHER"},
-		{"lower case", "a sentence, not a prefix", answer("user_script:1: no such report"), "_OTHER"},
-		{"mixed case", "a sentence, not a prefix", answer("Err no"), "_OTHER"},
-		{"punctuation", "is no prefix", answer("ERR: no"), "_OTHER"},
-		{"line break", "is no prefix", answer("ERR\nno"), "_OTHER"},
-		{"empty answer", "is no prefix", answer(""), "_OTHER"},
+		{"word alone", "nothing behind it", tracetest.ServerError("NOREPLICAS"), "NOREPLICAS"},
+		{"digits", "a prefix may have them, but for its first letter", tracetest.ServerError("E2BIG too big"), "E2BIG"},
+		{"digit first", "is no prefix", tracetest.ServerError("2BIG too big"), "_OTHER"},
+		{"one letter", "is a prefix", tracetest.ServerError("X marks the spot"), "X"},
+		{"32 characters", "the longest prefix", tracetest.ServerError(strings.Repeat("A", 32) + " x"), strings.Repeat("A", 32)},
+		{"33 characters", "is no prefix: a script may say anything", tracetest.ServerError(strings.Repeat("A", 33) + " x"), "_OTHER"},
+		{"lower case", "a sentence, not a prefix", tracetest.ServerError("user_script:1: no such report"), "_OTHER"},
+		{"mixed case", "a sentence, not a prefix", tracetest.ServerError("Err no"), "_OTHER"},
+		{"punctuation", "is no prefix", tracetest.ServerError("ERR: no"), "_OTHER"},
+		{"line break", "is no prefix", tracetest.ServerError("ERR\nno"), "_OTHER"},
+		{"empty answer", "is no prefix", tracetest.ServerError(""), "_OTHER"},
 		{"redis.Nil", "the server has answered, with nothing", redis.Nil, "_OTHER"},
-		{"wrapped answer", "a hook may have wrapped it", fmt.Errorf("my hook: %w", answer("NOPERM no")), "NOPERM"},
-		{"answer beside a timeout", "the server has answered, all the same", errors.Join(answer("NOPERM no"), context.DeadlineExceeded), "NOPERM"},
+		{"wrapped answer", "a hook may have wrapped it", fmt.Errorf("my hook: %w", tracetest.ServerError("NOPERM no")), "NOPERM"},
+		{"answer beside a timeout", "the server has answered, all the same", errors.Join(tracetest.ServerError("NOPERM no"), context.DeadlineExceeded), "NOPERM"},
 
 		{"deadline", "of the context", context.DeadlineExceeded, "timeout"},
 		{"wrapped deadline", "a hook may have wrapped it", fmt.Errorf("my hook: %w", context.DeadlineExceeded), "timeout"},
@@ -83,21 +69,21 @@ func TestErrorTypes(t *testing.T) {
 		{"closed client", "of go-redis", redis.ErrClosed, "connection"},
 		{"wrapped EOF", "a hook may have wrapped it", fmt.Errorf("my hook: %w", io.EOF), "connection"},
 
-		{"plain", "none of these: the Go type", errHandler, "*errors.errorString"},
-		{"typed", "none of these: the Go type, with its package", handlerError{}, handlerErrorType},
-		{"wrapped", "the type of fmt.Errorf says nothing", fmt.Errorf("my hook: %w", handlerError{}), handlerErrorType},
+		{"plain", "none of these: the Go type", tracetest.ErrTest, "*errors.errorString"},
+		{"typed", "none of these: the Go type, with its package", tracetest.TypedError{}, tracetest.TypedErrorType},
+		{"wrapped", "the type of fmt.Errorf says nothing", fmt.Errorf("my hook: %w", tracetest.TypedError{}), tracetest.TypedErrorType},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			rec := newRecorder(t)
-			setGlobalTracer(t, rec)
-			cmd := tracedpubsub.Publish(testContext(t), answering{row.err}, "reports", "hello")
+			rec := tracetest.NewRecorder(t)
+			tracetest.SetGlobalTracer(t, rec)
+			cmd := tracedpubsub.Publish(tracetest.Context(t), tracetest.FailingPublisher{Err: row.err}, "reports", "hello")
 			if !errors.Is(cmd.Err(), row.err) {
 				t.Errorf("the command has %v, want %v", cmd.Err(), row.err)
 			}
-			span := rec.spans(t, 1)[0]
-			assertFailed(t, span, row.want)
-			assertAttributes(t, span, messaging("publish", "reports", attribute.String("error.type", row.want))...)
+			span := rec.Spans(t, 1)[0]
+			tracetest.AssertFailed(t, span, row.want)
+			tracetest.AssertAttributes(t, span, tracetest.Messaging("publish", "reports", attribute.String("error.type", row.want))...)
 			if got := span.Status().Description; got != row.err.Error() {
 				t.Errorf("the status says %q, want %q: %s", got, row.err, row.reason)
 			}

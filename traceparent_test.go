@@ -26,9 +26,11 @@ type reversed []propagation.TextMapPropagator
 func (r reversed) Inject(_ context.Context, carrier propagation.TextMapCarrier) {
 	carrier.Set("traceparent", "reversed")
 }
+
 func (r reversed) Extract(ctx context.Context, _ propagation.TextMapCarrier) context.Context {
 	return ctx
 }
+
 func (r reversed) Fields() []string { return []string{"traceparent"} }
 
 var composite = propagation.NewCompositeTextMapPropagator
@@ -149,8 +151,10 @@ type keeping struct{ found *[]string }
 func (k keeping) Inject(_ context.Context, carrier propagation.TextMapCarrier) {
 	*k.found = append(*k.found, carrier.Get("traceparent"))
 }
+
 func (keeping) Extract(ctx context.Context, _ propagation.TextMapCarrier) context.Context { return ctx }
-func (keeping) Fields() []string                                                          { return []string{"kept"} }
+
+func (keeping) Fields() []string { return []string{"kept"} }
 
 // What a propagator reads from the carrier stays what it was when the next message is
 // written.

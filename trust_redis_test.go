@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 var setUser = regexp.MustCompile(`(?m)^ACL SETUSER (\w+) .*$`)
@@ -25,41 +27,45 @@ var setUser = regexp.MustCompile(`(?m)^ACL SETUSER (\w+) .*$`)
 // returns a client for each.
 func usersOfTheDocumentation(t *testing.T, server *redistest.Server) map[string]*redis.Client {
 	t.Helper()
+	security, err := os.ReadFile("docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	users := make(map[string]*redis.Client)
-	for _, command := range setUser.FindAllStringSubmatch(readFile(t, "docs/security.md"), -1) {
+	for _, command := range setUser.FindAllStringSubmatch(string(security), -1) {
 		var args []any
 		for _, word := range strings.Fields(command[0]) {
 			args = append(args, word)
 		}
-		if err := server.Client().Do(testContext(t), args...).Err(); err != nil {
+		if err := server.Client().Do(tracetest.Context(t), args...).Err(); err != nil {
 			t.Fatalf("%s: %v", command[0], err)
 		}
-		users[command[1]] = patientless(t, &redis.Options{Addr: server.Addr(), Username: command[1], Password: "change-me"})
+		users[command[1]] = tracetest.NoRetryClient(t, &redis.Options{Addr: server.Addr(), Username: command[1], Password: "change-me"})
 	}
 	return users
 }
 
 func TestAccessLists(t *testing.T) {
 	server := redistest.Start(t)
-	users, ctx := usersOfTheDocumentation(t, server), testContext(t)
+	users, ctx := usersOfTheDocumentation(t, server), tracetest.Context(t)
 	api, worker := users["api"], users["worker"]
 	if api == nil || worker == nil {
 		t.Fatal("docs/security.md shows no users api and worker")
 	}
 
-	sub := readySub(t, tracedpubsub.Subscribe(ctx, worker, "reports.daily"))
-	readySub(t, tracedpubsub.PSubscribe(ctx, worker, "reports.*"))
-	readySub(t, tracedpubsub.SSubscribe(ctx, worker, "reports.daily"))
-	assertSent(t, tracedpubsub.Publish(ctx, api, "reports.daily", "hello"))
-	assertSent(t, tracedpubsub.SPublish(ctx, api, "reports.daily", "hello"))
-	if m := nextMessage(t, sub); m.Payload != "hello" || m.Err != nil {
+	sub := tracetest.ReadySub(t, tracedpubsub.Subscribe(ctx, worker, "reports.daily"))
+	tracetest.ReadySub(t, tracedpubsub.PSubscribe(ctx, worker, "reports.*"))
+	tracetest.ReadySub(t, tracedpubsub.SSubscribe(ctx, worker, "reports.daily"))
+	tracetest.AssertSent(t, tracedpubsub.Publish(ctx, api, "reports.daily", "hello"))
+	tracetest.AssertSent(t, tracedpubsub.SPublish(ctx, api, "reports.daily", "hello"))
+	if m := tracetest.NextMessage(t, sub); m.Payload != "hello" || m.Err != nil {
 		t.Errorf("got %q, %v, want hello", m.Payload, m.Err)
 	}
 
 	if err := server.Client().ACLSetUser(ctx, "fresh", "on", ">change-me", "+@all").Err(); err != nil {
 		t.Fatal(err)
 	}
-	fresh := patientless(t, &redis.Options{Addr: server.Addr(), Username: "fresh", Password: "change-me"})
+	fresh := tracetest.NoRetryClient(t, &redis.Options{Addr: server.Addr(), Username: "fresh", Password: "change-me"})
 
 	silent := tracedpubsub.WithErrorHandler(func(error) {})
 	for _, refused := range []struct {
@@ -84,15 +90,15 @@ func TestAccessLists(t *testing.T) {
 func refusal(t *testing.T, sub *tracedpubsub.PubSub) error {
 	t.Helper()
 	defer func() { _ = sub.Close() }()
-	return sub.Ready(testContext(t))
+	return sub.Ready(tracetest.Context(t))
 }
 
 // The propagation fields are at the beginning of what SLOWLOG keeps.
 func TestSlowlogHasTheFields(t *testing.T) {
 	rdb := redistest.Start(t, "--slowlog-log-slower-than", "0").Client()
-	ctx, spans := testContext(t), newRecorder(t)
+	ctx, spans := tracetest.Context(t), tracetest.NewRecorder(t)
 	client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(spans))
-	assertSent(t, client.Publish(withBaggage(t, ctx, "card=4111"), "reports", strings.Repeat("x", 1000)))
+	tracetest.AssertSent(t, client.Publish(tracetest.WithBaggage(t, ctx, "card=4111"), "reports", strings.Repeat("x", 1000)))
 	log, err := rdb.SlowLogGet(ctx, -1).Result()
 	if err != nil {
 		t.Fatal(err)
@@ -109,11 +115,11 @@ func TestSlowlogHasTheFields(t *testing.T) {
 
 // Whoever may subscribe reads the baggage, with whatever client.
 func TestBaggageIsInClearText(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx := testContext(t)
-		raw := readyRaw(t, rdb.PSubscribe(ctx, "*"))
-		assertSent(t, tracedpubsub.Publish(withBaggage(t, ctx, "card=4111"), rdb, "reports", "hello"))
-		if got, want := nextRaw(t, raw).Payload, `{"tracedpubsub":1,"baggage":"card=4111","payload":"hello"}`; got != want {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx := tracetest.Context(t)
+		raw := tracetest.ReadyRaw(t, rdb.PSubscribe(ctx, "*"))
+		tracetest.AssertSent(t, tracedpubsub.Publish(tracetest.WithBaggage(t, ctx, "card=4111"), rdb, "reports", "hello"))
+		if got, want := tracetest.NextRaw(t, raw).Payload, `{"tracedpubsub":1,"baggage":"card=4111","payload":"hello"}`; got != want {
 			t.Errorf("on the wire is %s, want %s", got, want)
 		}
 	})
@@ -122,7 +128,7 @@ func TestBaggageIsInClearText(t *testing.T) {
 // So does whoever may run MONITOR.
 func TestMonitorHasTheEnvelope(t *testing.T) {
 	server := redistest.Start(t)
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	conn, err := net.Dial("tcp", server.Addr())
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +143,7 @@ func TestMonitorHasTheEnvelope(t *testing.T) {
 	if !lines.Scan() || lines.Text() != "+OK" {
 		t.Fatalf("MONITOR: %q, %v", lines.Text(), lines.Err())
 	}
-	assertSent(t, tracedpubsub.Publish(withBaggage(t, ctx, "card=4111"), server.Client(), "reports", "hello"))
+	tracetest.AssertSent(t, tracedpubsub.Publish(tracetest.WithBaggage(t, ctx, "card=4111"), server.Client(), "reports", "hello"))
 	for lines.Scan() {
 		if strings.Contains(lines.Text(), `"publish"`) {
 			break
@@ -151,7 +157,7 @@ func TestMonitorHasTheEnvelope(t *testing.T) {
 // The size of a message is what the server bounds.
 func TestLargestMessageOfTheServer(t *testing.T) {
 	rdb := redistest.Start(t).Client()
-	ctx := testContext(t)
+	ctx := tracetest.Context(t)
 	limit, err := rdb.ConfigGet(ctx, "proto-max-bulk-len").Result()
 	if err != nil || limit["proto-max-bulk-len"] != "536870912" {
 		t.Errorf("proto-max-bulk-len is %v, %v, want 512 MB", limit, err)
@@ -166,20 +172,20 @@ func TestLargestMessageOfTheServer(t *testing.T) {
 
 // This library puts neither payloads nor baggage into telemetry.
 func TestTelemetryHasNothingOfTheMessage(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, message := range []string{
 			forged(`"baggage":"card=kryptonite"`),
 			`{"tracedpubsub":1,"traceparent":"` + forgedParent + `","baggage":"card=kryptonite","payload":"kryptonite`,
 			`{"tracedpubsub":2,"traceparent":"` + forgedParent + `","baggage":"card=kryptonite","payload":"kryptonite"}`,
 			forged(`"baggage":"card=` + strings.Repeat("kryptonite", 5000) + `"`),
 		} {
-			ctx, spans, meters := withBaggage(t, testContext(t), "card=kryptonite"), newRecorder(t), newMetering(t)
-			var told errorLog
-			client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(spans), meters.option(), told.option())
-			sub := readySub(t, client.Subscribe(ctx, "reports"))
-			assertSent(t, client.Publish(ctx, "reports", "kryptonite"))
+			ctx, spans, meters := tracetest.WithBaggage(t, tracetest.Context(t), "card=kryptonite"), tracetest.NewRecorder(t), tracetest.NewMetrics(t)
+			var errs tracetest.ErrorLog
+			client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(spans), meters.Option(), errs.Option())
+			sub := tracetest.ReadySub(t, client.Subscribe(ctx, "reports"))
+			tracetest.AssertSent(t, client.Publish(ctx, "reports", "kryptonite"))
 			_ = client.Publish(ctx, "reports", map[string]string{"card": "kryptonite"})
-			assertSent(t, rdb.Publish(ctx, "reports", message))
+			tracetest.AssertSent(t, rdb.Publish(ctx, "reports", message))
 			handled := 0
 			var err error
 			for _, m := range sub.Messages(ctx) {
@@ -189,10 +195,10 @@ func TestTelemetryHasNothingOfTheMessage(t *testing.T) {
 				}
 			}
 			var telemetry strings.Builder
-			for _, s := range spans.spans(t, 4) {
+			for _, s := range spans.Spans(t, 4) {
 				fmt.Fprintln(&telemetry, s.Name(), s.Attributes(), s.Status(), s.Events(), s.Links())
 			}
-			fmt.Fprintln(&telemetry, meters.metrics(t), told.all(), err)
+			fmt.Fprintln(&telemetry, meters.ByName(t), errs.All(), err)
 			if strings.Contains(telemetry.String(), "kryptonite") {
 				t.Errorf("the message %.100q has left something of it:\n%s", message, &telemetry)
 			}

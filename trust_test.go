@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 // What a stranger can do who may publish: docs/security.md says it in words.
@@ -42,15 +43,15 @@ type suffered struct {
 // on lets a consumer that has baggage of its own receive the message.
 func (a *attack) on(t *testing.T, rdb *redis.Client, options ...tracedpubsub.Option) (s suffered) {
 	t.Helper()
-	ctx, spans := testContext(t), newRecorder(t)
-	sub := readySub(t, tracedpubsub.Wrap(rdb, append(options, tracedpubsub.WithTracerProvider(spans))...).Subscribe(ctx, "reports"))
+	ctx, spans := tracetest.Context(t), tracetest.NewRecorder(t)
+	sub := tracetest.ReadySub(t, tracedpubsub.Wrap(rdb, append(options, tracedpubsub.WithTracerProvider(spans))...).Subscribe(ctx, "reports"))
 	defer func() { _ = sub.Close() }()
-	assertSent(t, rdb.Publish(ctx, "reports", a.message))
-	for inside, m := range sub.Messages(withBaggage(t, ctx, "mine=1")) {
+	tracetest.AssertSent(t, rdb.Publish(ctx, "reports", a.message))
+	for inside, m := range sub.Messages(tracetest.WithBaggage(t, ctx, "mine=1")) {
 		s.inside, s.message = inside, m
 		break
 	}
-	s.consumer = spans.spans(t, 1)[0]
+	s.consumer = spans.Spans(t, 1)[0]
 
 	payload := a.payload
 	if payload == "" {
@@ -67,21 +68,21 @@ func (a *attack) on(t *testing.T, rdb *redis.Client, options ...tracedpubsub.Opt
 }
 
 func TestAttacks(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, a := range attacks() {
 			t.Run(a.name+"/trusting", func(t *testing.T) {
 				s := a.on(t, rdb)
 				if a.forged {
-					assertChildOf(t, s.consumer, forgedSpanContext(t))
+					tracetest.AssertChildOf(t, s.consumer, forgedSpanContext(t))
 				} else {
-					assertRoot(t, s.consumer)
+					tracetest.AssertRoot(t, s.consumer)
 				}
-				assertLinks(t, s.consumer)
+				tracetest.AssertLinks(t, s.consumer)
 				if got := len(s.consumer.SpanContext().TraceState().String()); got != a.state {
 					t.Errorf("%d bytes of tracestate, want %d: %s", got, a.state, a.reason)
 				}
 				if a.members == 0 {
-					assertBaggage(t, s.inside, "mine=1")
+					tracetest.AssertBaggage(t, s.inside, "mine=1")
 				} else if got := baggage.FromContext(s.inside).Len(); got != a.members {
 					t.Errorf("%d members of baggage, want %d: %s", got, a.members, a.reason)
 				}
@@ -90,10 +91,10 @@ func TestAttacks(t *testing.T) {
 				s := a.on(t, rdb, tracedpubsub.WithPublicEndpoint())
 				assertCutOff(t, s)
 				if !a.forged {
-					assertLinks(t, s.consumer)
+					tracetest.AssertLinks(t, s.consumer)
 					return
 				}
-				assertLinks(t, s.consumer, forgedSpanContext(t))
+				tracetest.AssertLinks(t, s.consumer, forgedSpanContext(t))
 				if got := len(s.consumer.Links()[0].SpanContext.TraceState().String()); got != a.state {
 					t.Errorf("%d bytes of tracestate on the link, want %d: %s", got, a.state, a.reason)
 				}
@@ -107,12 +108,12 @@ func TestAttacks(t *testing.T) {
 // asked for.
 func assertCutOff(t *testing.T, s suffered) {
 	t.Helper()
-	assertRoot(t, s.consumer)
+	tracetest.AssertRoot(t, s.consumer)
 	inside := trace.SpanContextFromContext(s.inside)
 	if inside.SpanID() != s.consumer.SpanContext().SpanID() || inside.TraceID().String() == forgedTrace || inside.TraceState().Len() != 0 {
 		t.Errorf("the span of the handler is %v of trace %v with tracestate %q", inside.SpanID(), inside.TraceID(), inside.TraceState())
 	}
-	assertBaggage(t, s.inside, "mine=1")
+	tracetest.AssertBaggage(t, s.inside, "mine=1")
 	if got := baggage.FromContext(s.message.Extract(context.Background())); got.Len() != 0 {
 		t.Errorf("Extract gives baggage %.100q", got)
 	}
@@ -144,16 +145,16 @@ func TestForgedSampledFlag(t *testing.T) {
 		{"hides, public endpoint", "the consumer decides", "00", []tracedpubsub.Option{tracedpubsub.WithPublicEndpoint()}, sdktrace.AlwaysSample(), 1},
 		{"costs, link", "the consumer decides", "01", []tracedpubsub.Option{tracedpubsub.WithRelation(link)}, sdktrace.NeverSample(), 0},
 	}
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, row := range rows {
 			t.Run(row.name, func(t *testing.T) {
-				ctx, spans := testContext(t), newRecorder(t, sdktrace.WithSampler(sdktrace.ParentBased(row.root)))
-				sub := readySub(t, tracedpubsub.Wrap(rdb, append(row.options, tracedpubsub.WithTracerProvider(spans))...).Subscribe(ctx, row.name))
-				assertSent(t, rdb.Publish(ctx, row.name, `{"traceparent":"00-`+forgedTrace+`-`+forgedSpan+`-`+row.flags+`"}`))
+				ctx, spans := tracetest.Context(t), tracetest.NewRecorder(t, sdktrace.WithSampler(sdktrace.ParentBased(row.root)))
+				sub := tracetest.ReadySub(t, tracedpubsub.Wrap(rdb, append(row.options, tracedpubsub.WithTracerProvider(spans))...).Subscribe(ctx, row.name))
+				tracetest.AssertSent(t, rdb.Publish(ctx, row.name, `{"traceparent":"00-`+forgedTrace+`-`+forgedSpan+`-`+row.flags+`"}`))
 				for range sub.Messages(ctx) {
 					break
 				}
-				if got := len(spans.sofar()); got != row.recorded {
+				if got := len(spans.Ended()); got != row.recorded {
 					t.Errorf("%d spans were recorded, want %d: %s", got, row.recorded, row.reason)
 				}
 			})
@@ -164,21 +165,21 @@ func TestForgedSampledFlag(t *testing.T) {
 // A consumer that starts spans of its own on what Extract returns has chosen to
 // believe the stranger, WithPublicEndpoint or not.
 func TestExtractAtPublicEndpoint(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		a := attack{message: `{"traceparent":"` + forgedParent + `","baggage":"role=admin"}`}
 		s := a.on(t, rdb, tracedpubsub.WithPublicEndpoint())
 		got := trace.SpanContextFromContext(s.message.Extract(s.inside))
 		if want := forgedSpanContext(t); !got.Equal(want) {
 			t.Errorf("Extract gives %v, want the forged %v", got, want)
 		}
-		assertBaggage(t, s.message.Extract(s.inside), "mine=1")
+		tracetest.AssertBaggage(t, s.message.Extract(s.inside), "mine=1")
 	})
 }
 
 // What a stranger sends as baggage takes the place of the consumer's own, and its
 // values are decoded: they may hold line breaks.
 func TestForgedBaggage(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		a := attack{message: `{"traceparent":"` + forgedParent + `","baggage":"role=admin,note=a%0D%0Ab"}`}
 		s := a.on(t, rdb)
 		got := baggage.FromContext(s.inside)
@@ -190,17 +191,17 @@ func TestForgedBaggage(t *testing.T) {
 
 // Without the propagator of baggage, baggage is neither sent nor believed.
 func TestWithoutBaggage(t *testing.T) {
-	onEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx := testContext(t)
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx := tracetest.Context(t)
 		noBaggage := tracedpubsub.WithPropagators(traceContextOnly)
-		raw := readyRaw(t, rdb.Subscribe(ctx, "reports"))
-		assertSent(t, tracedpubsub.Wrap(rdb, noBaggage).Publish(withBaggage(t, ctx, "card=4111"), "reports", "hello"))
-		if got, want := nextRaw(t, raw).Payload, `{"tracedpubsub":1,"payload":"hello"}`; got != want {
+		raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "reports"))
+		tracetest.AssertSent(t, tracedpubsub.Wrap(rdb, noBaggage).Publish(tracetest.WithBaggage(t, ctx, "card=4111"), "reports", "hello"))
+		if got, want := tracetest.NextRaw(t, raw).Payload, `{"tracedpubsub":1,"payload":"hello"}`; got != want {
 			t.Errorf("on the wire is %s, want %s", got, want)
 		}
 		a := attack{message: `{"traceparent":"` + forgedParent + `","baggage":"role=admin"}`}
 		s := a.on(t, rdb, noBaggage)
-		assertBaggage(t, s.inside, "mine=1")
-		assertChildOf(t, s.consumer, forgedSpanContext(t))
+		tracetest.AssertBaggage(t, s.inside, "mine=1")
+		tracetest.AssertChildOf(t, s.consumer, forgedSpanContext(t))
 	})
 }

@@ -17,30 +17,31 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 func TestADeadAddress(t *testing.T) {
 	for _, tt := range []struct {
 		name, reason string
-		heard        func(t *testing.T, s *subject, sub *tracedpubsub.PubSub) error
+		heard        func(t *testing.T, s *tracetest.Subject, sub *tracedpubsub.PubSub) error
 	}{
-		{"Ready", "who asks gets the answer", func(t *testing.T, _ *subject, sub *tracedpubsub.PubSub) error {
-			return sub.Ready(testContext(t))
+		{"Ready", "who asks gets the answer", func(t *testing.T, _ *tracetest.Subject, sub *tracedpubsub.PubSub) error {
+			return sub.Ready(tracetest.Context(t))
 		}},
-		{"Ready while others read", "no matter who made it begin", func(t *testing.T, _ *subject, sub *tracedpubsub.PubSub) error {
+		{"Ready while others read", "no matter who made it begin", func(t *testing.T, _ *tracetest.Subject, sub *tracedpubsub.PubSub) error {
 			_ = sub.Channel()
-			return sub.Ready(testContext(t))
+			return sub.Ready(tracetest.Context(t))
 		}},
-		{"error handler", "nobody has asked", func(t *testing.T, s *subject, sub *tracedpubsub.PubSub) error {
+		{"error handler", "nobody has asked", func(t *testing.T, s *tracetest.Subject, sub *tracedpubsub.PubSub) error {
 			_ = sub.Channel()
-			return s.reports.first(t, "connect", "a").SubscriptionError
+			return s.Reports.WaitFor(t, "connect", "a").SubscriptionError
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			server, rdb := startServer(t)
+			server, rdb := tracetest.StartServer(t)
 			server.Kill()
-			s := newSubject(t, server.Addr())
-			sub := s.subscribe(t, "a")
+			s := tracetest.NewSubject(t, server.Addr())
+			sub := s.Subscription(t, "a")
 			err := tt.heard(t, s, sub)
 			e, ok := errors.AsType[*tracedpubsub.SubscriptionError](err)
 			if !ok || e.Op != "connect" || !slices.Equal(e.Channels, []string{"a"}) || e.Count != 1 {
@@ -50,28 +51,28 @@ func TestADeadAddress(t *testing.T) {
 				t.Errorf("%v: the cause is out of reach", err)
 			}
 			server.Restart()
-			waitForListeners(t, rdb, "a", 1)
-			publishRaw(t, rdb, "a", "at last")
-			assertReceives(t, sub, "at last")
+			tracetest.WaitForSubscribers(t, rdb, "a", 1)
+			tracetest.PublishRaw(t, rdb, "a", "at last")
+			tracetest.AssertReceives(t, sub, "at last")
 		})
 	}
 }
 
 // Repeats are counted, and reported at most once a second.
 func TestRepeatsAreCounted(t *testing.T) {
-	server, _ := startServer(t)
-	s := newSubject(t, server.Addr())
-	s.subscribed(t, "a")
+	server, _ := tracetest.StartServer(t)
+	s := tracetest.NewSubject(t, server.Addr())
+	s.ReadySubscription(t, "a")
 	server.Kill()
-	got := s.reports.wait(t, "the third report of connecting in vain", func(got []trouble) bool { return len(got) >= 3 })
+	got := s.Reports.WaitUntil(t, "the third report of connecting in vain", func(got []tracetest.Report) bool { return len(got) >= 3 })
 	total := 0
 	for i, e := range got[:3] {
 		total += e.Count
 		if e.Op != "connect" || !errors.Is(e, syscall.ECONNREFUSED) {
 			t.Errorf("report %d is %v, want a connection refused", i, e.Error())
 		}
-		if i > 0 && e.at.Sub(got[i-1].at) < 900*time.Millisecond {
-			t.Errorf("report %d came %v after the one before", i, e.at.Sub(got[i-1].at))
+		if i > 0 && e.At.Sub(got[i-1].At) < 900*time.Millisecond {
+			t.Errorf("report %d came %v after the one before", i, e.At.Sub(got[i-1].At))
 		}
 		if i > 0 && e.Downtime <= got[i-1].Downtime {
 			t.Errorf("report %d says deaf for %v, the one before said %v", i, e.Downtime, got[i-1].Downtime)
@@ -90,16 +91,16 @@ func TestRepeatsAreCounted(t *testing.T) {
 // client, to whoever asks, and again and again.
 func TestAServerThatNeverAnswers(t *testing.T) {
 	var awake atomic.Bool
-	fake := startFakeRedis(t, func(c *fakeConn, command []string) {
+	fake := tracetest.StartFakeRedis(t, func(c *tracetest.FakeConn, command []string) {
 		if awake.Load() {
-			c.answerIf(command, true)
+			answerIf(c, command, true)
 		}
 	})
 	const timeout = 200 * time.Millisecond
-	s := subjectOf(t, &redis.Options{Addr: fake.addr(), DialTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout})
-	sub := s.subscribe(t, "a")
+	s := tracetest.NewSubjectWithOptions(t, &redis.Options{Addr: fake.Addr(), DialTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout})
+	sub := s.Subscription(t, "a")
 	for _, when := range []string{"the attempt of Subscribe", "the next one"} {
-		err := sub.Ready(testContext(t))
+		err := sub.Ready(tracetest.Context(t))
 		if e, ok := errors.AsType[net.Error](err); !ok || !e.Timeout() {
 			t.Errorf("Ready, %s: %v, want a timeout", when, err)
 		}
@@ -107,22 +108,22 @@ func TestAServerThatNeverAnswers(t *testing.T) {
 			t.Errorf("Ready, %s: %v, want a SubscriptionError about connecting", when, err)
 		}
 	}
-	got := s.reports.first(t, "connect", "a")
+	got := s.Reports.WaitFor(t, "connect", "a")
 	if e, ok := errors.AsType[net.Error](got); !ok || !e.Timeout() {
 		t.Errorf("reported was %v, want a timeout", got.Error())
 	}
 	awake.Store(true)
-	assertReceives(t, sub, "healthy")
+	tracetest.AssertReceives(t, sub, "healthy")
 
 	// Each failure is heard of once, from Ready or the error handler, and so is the end of it all.
 	_ = sub.Close()
-	eventuallyHolds(t, "no goroutine is left", func() bool { return len(libraryGoroutines()) == 0 })
+	tracetest.WaitForNoGoroutines(t)
 	total := 0
-	for _, e := range s.reports.all() {
+	for _, e := range s.Reports.All() {
 		total += e.Count
 	}
-	if failures := fake.connections() - 1; total != failures-2+1 {
-		t.Errorf("%d reports, want %d less the two that Ready returned, and one that it is over: %v", total, failures, printed(s.reports.all()))
+	if failures := fake.Connections() - 1; total != failures-2+1 {
+		t.Errorf("%d reports, want %d less the two that Ready returned, and one that it is over: %v", total, failures, tracetest.Texts(s.Reports.All()))
 	}
 }
 
@@ -130,15 +131,15 @@ func TestAServerThatNeverAnswers(t *testing.T) {
 // failure.
 func TestRepeatedTimeoutsAreOneFailure(t *testing.T) {
 	const timeout, attempts = 20 * time.Millisecond, 8
-	fake := startFakeRedis(t, func(*fakeConn, []string) {})
-	s := subjectOf(t, &redis.Options{Addr: fake.addr(), DialTimeout: time.Second, ReadTimeout: timeout, WriteTimeout: timeout})
+	fake := tracetest.StartFakeRedis(t, func(*tracetest.FakeConn, []string) {})
+	s := tracetest.NewSubjectWithOptions(t, &redis.Options{Addr: fake.Addr(), DialTimeout: time.Second, ReadTimeout: timeout, WriteTimeout: timeout})
 	began := time.Now()
-	sub := s.subscribe(t, "a")
+	sub := s.Subscription(t, "a")
 	_ = sub.Channel()
-	eventuallyHolds(t, "there were several attempts", func() bool { return fake.connections() > attempts })
+	tracetest.Eventually(t, "there were several attempts", func() bool { return fake.Connections() > attempts })
 	_ = sub.Close()
-	eventuallyHolds(t, "no goroutine is left", func() bool { return len(libraryGoroutines()) == 0 })
-	got, took := s.reports.all(), time.Since(began)
+	tracetest.WaitForNoGoroutines(t)
+	got, took := s.Reports.All(), time.Since(began)
 	total := 0
 	for _, e := range got {
 		if cause, ok := errors.AsType[net.Error](e.Err); !ok || !cause.Timeout() {
@@ -147,11 +148,11 @@ func TestRepeatedTimeoutsAreOneFailure(t *testing.T) {
 		total += e.Count
 	}
 	if total < attempts {
-		t.Errorf("%d failures were reported, want at least %d: %v", total, attempts, printed(got))
+		t.Errorf("%d failures were reported, want at least %d: %v", total, attempts, tracetest.Texts(got))
 	}
 	// At once, at the end of each second, and what is left at the end.
 	if most := int(took/time.Second) + 2; len(got) > most {
-		t.Errorf("%d reports in %v, want at most %d: %v", len(got), took, most, printed(got))
+		t.Errorf("%d reports in %v, want at most %d: %v", len(got), took, most, tracetest.Texts(got))
 	}
 }
 
@@ -159,7 +160,7 @@ func TestRepeatedTimeoutsAreOneFailure(t *testing.T) {
 func TestRepeatedLookupsAreOneFailure(t *testing.T) {
 	const attempts = 8
 	var lookups atomic.Int32
-	s := subjectOf(t, &redis.Options{Addr: "redis:6379", MaxRetries: -1, DialerRetries: 1,
+	s := tracetest.NewSubjectWithOptions(t, &redis.Options{Addr: "redis:6379", MaxRetries: -1, DialerRetries: 1,
 		Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			if err := ctx.Err(); err != nil {
 				return nil, err
@@ -171,15 +172,15 @@ func TestRepeatedLookupsAreOneFailure(t *testing.T) {
 			}}
 		}})
 	began := time.Now()
-	sub := s.subscribe(t, "a")
+	sub := s.Subscription(t, "a")
 	_ = sub.Channel()
-	eventuallyHolds(t, "there were several attempts", func() bool { return lookups.Load() >= attempts })
+	tracetest.Eventually(t, "there were several attempts", func() bool { return lookups.Load() >= attempts })
 	_ = sub.Close()
-	eventuallyHolds(t, "no goroutine is left", func() bool { return len(libraryGoroutines()) == 0 })
-	got, took := s.reports.all(), time.Since(began)
+	tracetest.WaitForNoGoroutines(t)
+	got, took := s.Reports.All(), time.Since(began)
 	// At once, at the end of each second, and what is left at the end.
 	if most := int(took/time.Second) + 2; len(got) > most {
-		t.Errorf("%d reports in %v, want at most %d: %v", len(got), took, most, printed(got))
+		t.Errorf("%d reports in %v, want at most %d: %v", len(got), took, most, tracetest.Texts(got))
 	}
 	if _, ok := errors.AsType[*net.DNSError](got[0]); !ok {
 		t.Errorf("reported was %v, want the error of the lookup", got[0])

@@ -230,8 +230,10 @@ var everyField = fieldsPropagator{
 // fieldsPropagator has fields and nothing else.
 type fieldsPropagator []string
 
-func (p fieldsPropagator) Fields() []string                                   { return p }
+func (p fieldsPropagator) Fields() []string { return p }
+
 func (p fieldsPropagator) Inject(context.Context, propagation.TextMapCarrier) {}
+
 func (p fieldsPropagator) Extract(ctx context.Context, _ propagation.TextMapCarrier) context.Context {
 	return ctx
 }

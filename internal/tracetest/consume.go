@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package tracetest
 
 import (
 	"context"
@@ -9,15 +9,16 @@ import (
 	"github.com/tracedpubsub/tracedpubsub"
 )
 
-// consumption is a way to consume: it calls each for every message until that
-// returns false, or ctx ends, or the subscription is closed.
-type consumption struct {
-	name, reason string
-	consume      func(ctx context.Context, sub *tracedpubsub.PubSub, each func(*tracedpubsub.Message) bool)
+// Consumer is a way to consume a subscription. Consume calls each for every message,
+// until each returns false, ctx is canceled or the subscription is closed.
+type Consumer struct {
+	Name, Reason string
+	Consume      func(ctx context.Context, sub *tracedpubsub.PubSub, each func(*tracedpubsub.Message) bool)
 }
 
-var consumptions = []consumption{
-	{"Messages", "the loop that most will write", func(ctx context.Context, sub *tracedpubsub.PubSub, each func(*tracedpubsub.Message) bool) {
+// Consumers has every way to consume a subscription.
+var Consumers = []Consumer{
+	{"Messages", "the usual loop", func(ctx context.Context, sub *tracedpubsub.PubSub, each func(*tracedpubsub.Message) bool) {
 		for _, m := range sub.Messages(ctx) {
 			if !each(m) {
 				return

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package tracetest
 
 import (
 	"bufio"
@@ -14,35 +14,35 @@ import (
 	"testing"
 )
 
-// fakeRedis is a server that says what a test wants and no Redis would. It
-// speaks as much of the protocol as go-redis needs to subscribe.
-type fakeRedis struct {
+// FakeRedis is a server with the replies of a test. It speaks as much of the protocol as
+// go-redis needs to subscribe.
+type FakeRedis struct {
 	listener net.Listener
-	serve    func(c *fakeConn, command []string)
+	serve    func(c *FakeConn, command []string)
 
 	mu    sync.Mutex
-	conns []*fakeConn
+	conns []*FakeConn
 	all   sync.WaitGroup
 }
 
-// fakeConn is a connection to a fakeRedis.
-type fakeConn struct {
+// FakeConn is a connection to a FakeRedis.
+type FakeConn struct {
 	net.Conn
 
-	number int  // from 1, in the order in which they came
-	resp3  bool // the client has asked for it, and got it
-	names  int  // that are subscribed to
+	Number   int  // from 1, in the order in which connections were accepted
+	resp3    bool // the client asked for RESP3 and got it
+	channels int  // that it is subscribed to
 }
 
-// startFakeRedis starts one that calls serve with each command. Most tests let
-// fakeConn.answer deal with what they do not care about.
-func startFakeRedis(t *testing.T, serve func(c *fakeConn, command []string)) *fakeRedis {
+// StartFakeRedis starts a server that calls serve with each command. Where a test does
+// not care about a command, serve calls c.Answer.
+func StartFakeRedis(t *testing.T, serve func(c *FakeConn, command []string)) *FakeRedis {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fakeRedis{listener: listener, serve: serve}
+	f := &FakeRedis{listener: listener, serve: serve}
 	f.all.Go(f.accept)
 	t.Cleanup(func() {
 		_ = listener.Close()
@@ -56,23 +56,24 @@ func startFakeRedis(t *testing.T, serve func(c *fakeConn, command []string)) *fa
 	return f
 }
 
-func (f *fakeRedis) addr() string { return f.listener.Addr().String() }
+// Addr returns the address of the server.
+func (f *FakeRedis) Addr() string { return f.listener.Addr().String() }
 
-// connections is how many there have been.
-func (f *fakeRedis) connections() int {
+// Connections returns how many connections there have been.
+func (f *FakeRedis) Connections() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.conns)
 }
 
-func (f *fakeRedis) accept() {
+func (f *FakeRedis) accept() {
 	for {
 		conn, err := f.listener.Accept()
 		if err != nil {
 			return
 		}
 		f.mu.Lock()
-		c := &fakeConn{Conn: conn, number: len(f.conns) + 1}
+		c := &FakeConn{Conn: conn, Number: len(f.conns) + 1}
 		f.conns = append(f.conns, c)
 		f.mu.Unlock()
 		f.all.Go(func() {
@@ -96,7 +97,7 @@ func readCommand(in *bufio.Reader) ([]string, error) {
 			return 0, err
 		}
 		if line[0] != prefix {
-			return 0, fmt.Errorf("no command: %q", line)
+			return 0, fmt.Errorf("not a command: %q", line)
 		}
 		return strconv.Atoi(strings.TrimSpace(line[1:]))
 	}
@@ -120,12 +121,12 @@ func readCommand(in *bufio.Reader) ([]string, error) {
 	return command, nil
 }
 
-// send sends bytes as they are. Whether the client is still there to read them,
-// is not the business of the server.
-func (c *fakeConn) send(reply string) { _, _ = io.WriteString(c, reply) }
+// Send writes reply as it is. It ignores errors, as the client may have gone.
+func (c *FakeConn) Send(reply string) { _, _ = io.WriteString(c, reply) }
 
-// push sends a reply of bulk strings; a text that begins with a colon is a number.
-func (c *fakeConn) push(texts ...string) {
+// push sends an array of bulk strings, or a push in RESP3. A text that begins with a
+// colon becomes a number.
+func (c *FakeConn) push(texts ...string) {
 	var reply strings.Builder
 	mark := "*"
 	if c.resp3 {
@@ -139,41 +140,43 @@ func (c *fakeConn) push(texts ...string) {
 			_, _ = fmt.Fprintf(&reply, "$%d\r\n%s\r\n", len(text), text)
 		}
 	}
-	c.send(reply.String())
+	c.Send(reply.String())
 }
 
-// answer answers as Redis would.
-func (c *fakeConn) answer(command []string) {
+// Answer sends the reply of Redis to a command.
+func (c *FakeConn) Answer(command []string) {
 	switch name := command[0]; name {
 	case "hello":
 		if c.resp3 = len(command) > 1 && command[1] == "3"; c.resp3 {
-			c.send("%1\r\n$5\r\nproto\r\n:3\r\n")
+			c.Send("%1\r\n$5\r\nproto\r\n:3\r\n")
 		} else {
-			c.send("*2\r\n$5\r\nproto\r\n:2\r\n")
+			c.Send("*2\r\n$5\r\nproto\r\n:2\r\n")
 		}
 	case "subscribe":
 		for _, channel := range command[1:] {
-			c.confirm(channel)
+			c.Confirm(channel)
 		}
 	case "unsubscribe":
 		for _, channel := range command[1:] {
-			c.names--
-			c.push(name, channel, ":"+strconv.Itoa(c.names))
+			c.channels--
+			c.push(name, channel, ":"+strconv.Itoa(c.channels))
 		}
 	case "ping":
 		if c.resp3 {
-			c.send("+PONG\r\n")
+			c.Send("+PONG\r\n")
 		} else {
 			c.push("pong", "")
 		}
 	default:
-		c.send("-ERR unknown command '" + name + "'\r\n")
+		c.Send("-ERR unknown command '" + name + "'\r\n")
 	}
 }
 
-func (c *fakeConn) confirm(channel string) {
-	c.names++
-	c.push("subscribe", channel, ":"+strconv.Itoa(c.names))
+// Confirm confirms the subscription to a channel.
+func (c *FakeConn) Confirm(channel string) {
+	c.channels++
+	c.push("subscribe", channel, ":"+strconv.Itoa(c.channels))
 }
 
-func (c *fakeConn) message(channel, payload string) { c.push("message", channel, payload) }
+// Message sends a message.
+func (c *FakeConn) Message(channel, payload string) { c.push("message", channel, payload) }
