@@ -3,7 +3,9 @@
 
 package tracetest
 
-import sdktrace "go.opentelemetry.io/otel/sdk/trace"
+import (
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+)
 
 // RecordingSampler keeps the parameters that another sampler decides on. It is for one
 // goroutine.

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package faults
 
 import (
 	"math/rand/v2"
@@ -16,7 +16,7 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// soakWorld is what the faults of the soak strike.
+// soakWorld has what the faults of the soak strike.
 type soakWorld struct {
 	server    *redistest.Server
 	proxy     *redistest.Proxy // the subscribers are behind it
@@ -24,10 +24,10 @@ type soakWorld struct {
 	random    *rand.Rand
 }
 
-// newSoakWorld starts everything but the publisher.
+// newSoakWorld starts a server, subscribes through a proxy, and publishes nothing yet.
 func newSoakWorld(t *testing.T, random *rand.Rand) *soakWorld {
 	t.Helper()
-	// The subscribers are a user of their own, whose rights may change.
+	// The subscribers connect as a user of their own, whose rights may change.
 	user := []string{"--user", soakUser, "on", ">" + soakUser, "+@all", "~*", "&*"}
 	server, _ := tracetest.StartServer(t, slices.Concat(tracetest.Unlimited, user)...)
 	w := &soakWorld{server: server, proxy: redistest.NewProxy(t, server.Addr()), random: random}
@@ -97,12 +97,12 @@ var soakFaults = []soakFault{
 		w.command(t, "ACL", "SETUSER", soakUser, "allchannels")
 	}},
 	{"slow", overwhelmSoakers},
-	// The last: it takes its time, and there must be enough of it left.
+	// The last one, which takes long, is left out near the end of a run.
 	{"half-open", func(_ *testing.T, w *soakWorld) { w.proxy.DropSilently() }},
 }
 
-// overwhelmSoakers publishes more than the subscribers take, until the server has
-// lost patience with each of them. Then they go on.
+// overwhelmSoakers publishes more than the subscribers read, until the server has
+// disconnected each of them. Then they go on.
 func overwhelmSoakers(t *testing.T, w *soakWorld) {
 	t.Helper()
 	gate, large := make(chan struct{}), strings.Repeat("large ", 5_000)
@@ -122,7 +122,7 @@ func overwhelmSoakers(t *testing.T, w *soakWorld) {
 			}
 		}
 		if time.Now().After(deadline) {
-			t.Errorf("the server has not cut off %d subscribers", len(connected))
+			t.Errorf("the server has not disconnected %d subscribers", len(connected))
 			break
 		}
 	}

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package faults
 
 import (
 	"flag"
@@ -22,19 +22,19 @@ var (
 	soakSeed = flag.Uint64("soakseed", 0, "repeat the faults of a run of TestSoak; 0 is a new seed")
 )
 
-// soakFewest is how many faults there are at least, however long they take: two for
-// each half.
+// soakFewest is the least number of faults, no matter how long they take: two for each
+// half of the run.
 const soakFewest = 4
 
-// soakEnd is what the end of the soak may take: the slowest fault has just struck.
+// soakEnd is the time that the end of a run may take, right after the slowest fault.
 const soakEnd = time.Minute
 
-// TestSoak publishes as fast as the subscribers take it, on a channel of its own
-// for nearly each message, through one fault after the other. In the end
-// everything must add up, and memory must be what it was.
+// TestSoak publishes as fast as the subscribers read, nearly each message on a channel of
+// its own, through one fault after the other. In the end the sums must be right, and the
+// heap must not have grown.
 //
-// A message that the server has taken, or may have taken, is lost if it does not
-// come: that is more than what a reference could tell of.
+// A message counts as lost if it is not received and the server has got it, or may have
+// got it.
 func TestSoak(t *testing.T) {
 	length, seed := *soakTime, *soakSeed
 	if length == 0 {
@@ -58,7 +58,7 @@ func TestSoak(t *testing.T) {
 	done := make(chan struct{})
 	work.Go(func() { p.run(done) })
 	work.Go(func() { p.soakers[0].comeAndGo(done) })
-	var heap []uint64 // at moments when all is well: what is not answered yet takes its room
+	var heap []uint64 // measured while all subscriptions are ready
 
 	struck := make(map[string]int)
 	for end := time.Now().Add(length); time.Now().Before(end) || len(heap) < soakFewest; {
@@ -93,8 +93,9 @@ func TestSoak(t *testing.T) {
 	assertFlat(t, heap, channels)
 }
 
-// heapInUse is how large the heap is after a garbage collection, at the moment of
-// several when the least messages are under way. What was in pools is gone after two.
+// heapInUse returns the size of the heap after a garbage collection. It measures several
+// times and takes the least, as messages are under way, and collects twice, as the first
+// collection does not empty pools.
 func heapInUse() uint64 {
 	least := uint64(math.MaxUint64)
 	for range 5 {
@@ -108,10 +109,9 @@ func heapInUse() uint64 {
 	return least
 }
 
-// assertFlat asserts that the heap of the second half is within a tenth of that
-// of the first, at the moments when it held least: what leaks never goes away. A
-// run of less than a million channels has not warmed up before it is over: of a
-// heap of a few megabytes, one is no leak yet.
+// assertFlat asserts that the least heap of the second half is within a tenth of the
+// least heap of the first half. In a run of less than a million channels the heap is
+// small and still grows to its normal size, so a megabyte more is allowed.
 func assertFlat(t *testing.T, samples []uint64, channels int64) {
 	t.Helper()
 	first, second := slices.Min(samples[:len(samples)/2]), slices.Min(samples[len(samples)/2:])

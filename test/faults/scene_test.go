@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package faults
 
 import (
 	"context"
@@ -24,19 +24,18 @@ type scene struct {
 	connect          func(clientName string) redis.UniversalClient
 	began, healed    time.Time
 
-	servers []*redistest.Server // of which CLIENT LIST is asked in the end; those that are not up are left out
+	servers []*redistest.Server
 	proxy   *redistest.Proxy
 	cluster *redistest.Cluster
-	victim  *redistest.Server // the node of the cluster that something happens to
+	victim  *redistest.Server // the node of the cluster that the fault happens to
 	rows    []*row
 
-	publisher      *matrixPublisher
+	publisher      *publisher
 	reference      *history
 	stopPublishing func()
 }
 
-// newScene starts all that the fault needs, and returns when the rows have
-// subscribed and messages flow.
+// newScene starts what the fault needs, subscribes the rows, and starts to publish.
 func newScene(t *testing.T, f fault, rows []*row) *scene {
 	t.Helper()
 	s := &scene{fault: f, rows: rows, reference: newHistory(), publisher: newPublisher(t)}
@@ -44,22 +43,22 @@ func newScene(t *testing.T, f fault, rows []*row) *scene {
 	for _, r := range rows {
 		r.subscribe(t, s)
 	}
-	s.refer(t)
+	s.startReference(t)
 	s.stopPublishing = s.publisher.start(t)
 	return s
 }
 
 var (
-	threeClassic = []string{matrixPrefix + "a", matrixPrefix + "b", matrixPrefix + "c"}
-	threeSharded = []string{matrixPrefix + "x", matrixPrefix + "y", matrixPrefix + "z"}
+	classicChannels = []string{channelPrefix + "a", channelPrefix + "b", channelPrefix + "c"}
+	shardedChannels = []string{channelPrefix + "x", channelPrefix + "y", channelPrefix + "z"}
 )
 
-// fewWaits are the time limits of the subscribers' clients. Into a black hole,
-// an attempt to connect takes that long.
-const fewWaits = time.Second
+// clientTimeout is the DialTimeout and the ReadTimeout of the rows. An attempt to connect
+// that is never answered takes that long.
+const clientTimeout = time.Second
 
 func options(addr, clientName string) *redis.Options {
-	return &redis.Options{Addr: addr, ClientName: clientName, DialTimeout: fewWaits, ReadTimeout: fewWaits}
+	return &redis.Options{Addr: addr, ClientName: clientName, DialTimeout: clientTimeout, ReadTimeout: clientTimeout}
 }
 
 // onServer is one server, with arguments.
@@ -69,13 +68,13 @@ func onServer(args ...string) func(*testing.T, *scene) {
 		server, _ := tracetest.StartServer(t, args...)
 		s.servers = []*redistest.Server{server}
 		s.connect = func(name string) redis.UniversalClient { return redis.NewClient(options(server.Addr(), name)) }
-		s.classic, s.sharded = threeClassic, threeSharded
+		s.classic, s.sharded = classicChannels, shardedChannels
 		s.publisher.to([]string{server.Addr()}, slices.Concat(s.classic, s.sharded)...)
 	}
 }
 
-// behindProxy is one server. The rows connect through a proxy, all others do
-// not.
+// behindProxy is one server. The rows connect to it through a proxy, the publisher and
+// the reference do not.
 func behindProxy(t *testing.T, s *scene) {
 	t.Helper()
 	onServer()(t, s)
@@ -83,10 +82,9 @@ func behindProxy(t *testing.T, s *scene) {
 	s.connect = func(name string) redis.UniversalClient { return redis.NewClient(options(s.proxy.Addr(), name)) }
 }
 
-// onCluster is a cluster of three masters and their replicas. The victim is a
-// master that owns two of the three sharded channels. Those that no shard owns
-// are published on another one, so that whatever happens, one server alone
-// gives them their order.
+// onCluster is a cluster of three masters and their replicas. The victim is a master that
+// owns two of the three sharded channels. The other channels are published on another
+// master, so that one server alone decides on their order.
 func onCluster(t *testing.T, s *scene) {
 	t.Helper()
 	s.cluster = redistest.StartCluster(t)
@@ -95,14 +93,14 @@ func onCluster(t *testing.T, s *scene) {
 	s.victim = masters[0]
 	s.connect = func(name string) redis.UniversalClient {
 		return s.cluster.Client(func(o *redis.ClusterOptions) {
-			o.ClientName, o.DialTimeout, o.ReadTimeout = name, fewWaits, fewWaits
+			o.ClientName, o.DialTimeout, o.ReadTimeout = name, clientTimeout, clientTimeout
 		})
 	}
-	s.classic = threeClassic
+	s.classic = classicChannels
 	s.sharded = []string{
-		s.cluster.ChannelOn(s.victim, matrixPrefix+"x"),
-		s.cluster.ChannelOn(s.victim, matrixPrefix+"y"),
-		s.cluster.ChannelOn(masters[1], matrixPrefix+"z"),
+		s.cluster.ChannelOn(s.victim, channelPrefix+"x"),
+		s.cluster.ChannelOn(s.victim, channelPrefix+"y"),
+		s.cluster.ChannelOn(masters[1], channelPrefix+"z"),
 	}
 	var nodes []string
 	for _, n := range s.servers {
@@ -122,7 +120,7 @@ func onRing(t *testing.T, s *scene) {
 		addrs[shard] = server.Addr()
 	}
 	ring := func(name string) *redis.Ring {
-		return redis.NewRing(&redis.RingOptions{Addrs: addrs, ClientName: name, DialTimeout: fewWaits, ReadTimeout: fewWaits})
+		return redis.NewRing(&redis.RingOptions{Addrs: addrs, ClientName: name, DialTimeout: clientTimeout, ReadTimeout: clientTimeout})
 	}
 	s.connect = func(name string) redis.UniversalClient { return ring(name) }
 	placing := ring("placing")
@@ -130,7 +128,7 @@ func onRing(t *testing.T, s *scene) {
 	place := func(prefix string) (channels []string) {
 		for _, server := range []int{0, 1, 0} {
 			for i := 0; ; i++ {
-				channel := fmt.Sprintf("%s%s%d", matrixPrefix, prefix, i)
+				channel := fmt.Sprintf("%s%s%d", channelPrefix, prefix, i)
 				client, err := placing.GetShardClientForKey(channel)
 				if err != nil {
 					t.Fatal(err)
@@ -147,8 +145,8 @@ func onRing(t *testing.T, s *scene) {
 	s.classic, s.sharded = place("a"), place("x")
 }
 
-// connectionsOf returns the ids of the connections with subscriptions that a
-// client has on a server.
+// connectionsOf returns the ids of the connections of a client to a server that have
+// subscriptions.
 func connectionsOf(t *testing.T, addr, clientName string) []string {
 	t.Helper()
 	rdb := redis.NewClient(&redis.Options{Addr: addr})
@@ -186,7 +184,7 @@ func (s *scene) assertNoConnections(t *testing.T) {
 	if s.proxy != nil {
 		s.proxy.Heal()
 		s.proxy.WaitConns(0)
-		s.proxy.Cut() // the server has not heard of those that were dropped silently
+		s.proxy.Cut() // the server does not know yet of those that were dropped silently
 	}
 	for _, server := range s.up() {
 		for _, r := range s.rows {
@@ -197,7 +195,7 @@ func (s *scene) assertNoConnections(t *testing.T) {
 	}
 }
 
-// await polls what nothing tells of.
+// await waits until holds returns true, and says on failure what the row has received.
 func (s *scene) await(t *testing.T, r *row, limit time.Duration, what string, holds func() bool) {
 	t.Helper()
 	late := time.After(limit)
@@ -207,8 +205,8 @@ func (s *scene) await(t *testing.T, r *row, limit time.Duration, what string, ho
 		select {
 		case <-tick.C:
 		case <-late:
-			t.Fatalf("%s: not after %v: %s\nreported: %v\nreceived: %v\npublished: %v", r.name(), limit, what,
-				tracetest.Texts(r.reports.All()), r.heard.lastSeq(), s.publisher.state())
+			t.Fatalf("%s: %v later it does not hold: %s\nreported: %v\nreceived: %v\npublished: %v", r.name(), limit, what,
+				tracetest.Texts(r.reports.All()), r.received.lastSeq(), s.publisher.state())
 		}
 	}
 }

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package faults
 
 import (
 	"context"
@@ -22,10 +22,10 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// soaker is a subscription of the soak. It keeps sums, and nothing of a message.
+// soaker is a subscription of the soak. It counts messages and does not keep them.
 type soaker struct {
 	name, reported string
-	hears          func(n int64) bool
+	receives       func(n int64) bool
 	sent           *soakTimes
 
 	rdb     *redis.Client
@@ -33,7 +33,7 @@ type soaker struct {
 	reports *tracetest.ReportLog
 	spans   spanCount
 	loop    sync.WaitGroup
-	gate    atomic.Pointer[chan struct{}] // set: the consumer waits until it is closed
+	gate    atomic.Pointer[chan struct{}] // if set, the consumer waits until it is closed
 
 	last     atomic.Int64 // number
 	received atomic.Int64
@@ -41,11 +41,12 @@ type soaker struct {
 
 	mu        sync.Mutex
 	lost      int64
-	gaps      []soakGap // that are not accounted for yet
+	gaps      []soakGap // of which account has not said yet whether a report covers them
 	gapsSoFar int
 }
 
-// soakGap is what was lost: it began at the latest, and ended at the earliest.
+// soakGap is a number of messages that were lost, between the latest time when the first
+// and the earliest time when the last of them was published.
 type soakGap struct {
 	first, last int64
 	from, to    time.Time
@@ -57,14 +58,14 @@ func soakSharded(n int64) bool { return n%soakPattern == soakShard }
 
 func soakAll(n int64) bool { return !soakSharded(n) }
 
-// newSoakers subscribes in each way that there is.
+// newSoakers makes a subscription of each kind.
 func newSoakers(t *testing.T, proxy *redistest.Proxy, sent *soakTimes) []*soaker {
 	t.Helper()
 	soakers := []*soaker{
-		{name: "Subscribe", reported: "soak:steady", hears: soakSteadily},
-		{name: "PSubscribe", reported: "soak:*", hears: soakAll},
-		{name: "SSubscribe", reported: "soak:shard", hears: soakSharded},
-		{name: "Subscribe-again", reported: "soak:steady", hears: soakSteadily},
+		{name: "Subscribe", reported: "soak:steady", receives: soakSteadily},
+		{name: "PSubscribe", reported: "soak:*", receives: soakAll},
+		{name: "SSubscribe", reported: "soak:shard", receives: soakSharded},
+		{name: "Subscribe-again", reported: "soak:steady", receives: soakSteadily},
 	}
 	for i, s := range soakers {
 		s.sent, s.reports = sent, tracetest.NewReportLog()
@@ -101,7 +102,7 @@ func (s *soaker) take(m *tracedpubsub.Message) bool {
 	number, _, _ := strings.Cut(m.Payload, " ")
 	n, err := strconv.ParseInt(number, 10, 64)
 	last := s.last.Load()
-	if err != nil || n <= last || !s.hears(n) {
+	if err != nil || n <= last || !s.receives(n) {
 		if len(s.wrong) < 10 {
 			s.wrong = append(s.wrong, fmt.Sprintf("%q on %s after %d", m.Payload, m.Channel, last))
 		}
@@ -112,14 +113,14 @@ func (s *soaker) take(m *tracedpubsub.Message) bool {
 	return true
 }
 
-// noteLost notes that what was to be heard of the numbers from first to before end
-// was not.
+// noteLost notes the numbers from first to end, end excluded, that s should have
+// received.
 func (s *soaker) noteLost(first, end int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	gap := soakGap{first: -1}
 	for i := first; i < end; i++ {
-		if s.hears(i) {
+		if s.receives(i) {
 			s.lost++
 			gap.last = i
 			if gap.first < 0 {
@@ -135,11 +136,10 @@ func (s *soaker) noteLost(first, end int64) {
 	}
 }
 
-// soakMemory is for how long what is accounted for is remembered: for longer than
-// any fault lasts.
+// soakMemory is how long gaps and reports are kept: longer than any fault lasts.
 const soakMemory = time.Minute
 
-// account asserts that reports cover what was lost before a moment, and forgets both.
+// account asserts that the reports cover the gaps before a moment, and drops both.
 func (s *soaker) account(t *testing.T, before time.Time) {
 	t.Helper()
 	s.mu.Lock()
@@ -147,11 +147,11 @@ func (s *soaker) account(t *testing.T, before time.Time) {
 	reports := s.reports.All()
 	s.gaps = slices.DeleteFunc(s.gaps, func(gap soakGap) bool {
 		due := gap.to.Before(before)
-		if due && !excused(reports, s.reported, gap.to, gap.from) {
+		if due && !covered(reports, s.reported, gap.to, gap.from) {
 			about := slices.DeleteFunc(slices.Clone(reports), func(e tracetest.Report) bool {
 				return e.At.Before(gap.from) || e.At.After(gap.to.Add(soakMemory))
 			})
-			t.Errorf("%s: %d to %d, published from %v until %v, were lost, and no report covers that time: %v",
+			t.Errorf("%s: %d to %d, published from %v until %v, were lost, in no reported downtime: %v",
 				s.name, gap.first, gap.last, clock(gap.from), clock(gap.to), tracetest.Texts(about))
 		}
 		return due
@@ -159,7 +159,7 @@ func (s *soaker) account(t *testing.T, before time.Time) {
 	s.reports.DropBefore(before.Add(-soakMemory))
 }
 
-// comeAndGo subscribes to channels and leaves them, again and again.
+// comeAndGo subscribes to channels and unsubscribes from them, again and again.
 func (s *soaker) comeAndGo(done <-chan struct{}) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -184,13 +184,13 @@ func (s *soaker) close(t *testing.T) {
 	tracetest.ReturnsPromptly(t, "the loop", s.loop.Wait)
 }
 
-// check checks the sums.
+// check checks the sums of s.
 func (s *soaker) check(t *testing.T) {
 	t.Helper()
 	s.account(t, time.Now().Add(soakMemory))
 	t.Logf("%s: %d received, %d lost in %d gaps, %d reports", s.name, s.received.Load(), s.lost, s.gapsSoFar, s.reports.Total())
 	if len(s.wrong) > 0 {
-		t.Errorf("%s: came twice, out of order, or unasked: %v", s.name, s.wrong)
+		t.Errorf("%s: received twice, out of order, or without a subscription: %v", s.name, s.wrong)
 	}
 	if len(s.reports.Others()) > 0 {
 		t.Errorf("%s: the error handler got errors that are no SubscriptionError: %v", s.name, s.reports.Others())

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package faults
 
 import (
 	"context"
@@ -17,21 +17,21 @@ import (
 
 var fullMatrix = flag.Bool("full", false, "run every row of the fault matrix, not a covering selection")
 
-// subscribing is a way to subscribe.
+// subscribing is a kind of subscription.
 type subscribing struct {
 	name, reason string
 	sharded      bool
 	subscribe    func(ctx context.Context, c *tracedpubsub.Client, channels []string) *tracedpubsub.PubSub
-	// reported is the name under which a channel is in the reports.
+	// reported returns the topic that reports about a channel name.
 	reported func(channel string) string
 }
 
-// All channels of the matrix begin with it.
-const matrixPrefix = "matrix."
+// channelPrefix begins the name of every channel of the matrix.
+const channelPrefix = "matrix."
 
 var subscribings = []subscribing{
 	{
-		name: "Subscribe", reason: "on a cluster it hangs on any one node",
+		name: "Subscribe", reason: "on a cluster it is on one node, which may be any",
 		subscribe: func(ctx context.Context, c *tracedpubsub.Client, channels []string) *tracedpubsub.PubSub {
 			return c.Subscribe(ctx, channels...)
 		},
@@ -39,11 +39,11 @@ var subscribings = []subscribing{
 	}, {
 		name: "PSubscribe", reason: "a pattern is owned by no shard",
 		subscribe: func(ctx context.Context, c *tracedpubsub.Client, _ []string) *tracedpubsub.PubSub {
-			return c.PSubscribe(ctx, matrixPrefix+"*")
+			return c.PSubscribe(ctx, channelPrefix+"*")
 		},
-		reported: func(string) string { return matrixPrefix + "*" },
+		reported: func(string) string { return channelPrefix + "*" },
 	}, {
-		name: "SSubscribe", reason: "the owner of a channel may be another at any time",
+		name: "SSubscribe", reason: "the owner of a channel may change at any time",
 		sharded: true,
 		subscribe: func(ctx context.Context, c *tracedpubsub.Client, channels []string) *tracedpubsub.PubSub {
 			return c.SSubscribe(ctx, channels...)
@@ -52,21 +52,19 @@ var subscribings = []subscribing{
 	},
 }
 
-// scenesAtOnce is how many faults run side by side: they spend their time
-// waiting, for servers and for silences.
+// scenesAtOnce is how many faults run at once. They spend most of their time waiting.
 const scenesAtOnce = 4
 
-// TestMatrix does to subscriptions of each kind, consumed in each way, whatever
-// may happen to them. Of each fault it runs every kind and every way at least
-// once, and with -full all combinations of them.
+// TestMatrix runs each fault on subscriptions of each kind, consumed in each way. Of
+// each fault it runs every kind and every way at least once, and with -full all
+// combinations of them.
 //
-// The rows of one fault share a scene: its servers, a publisher that never
-// stops, and a reference that the fault does not touch. Each row has a client
-// of its own.
+// The rows of one fault share a scene: its servers, a publisher that never stops, and a
+// reference that the fault does not touch. Each row has a client of its own.
 func TestMatrix(t *testing.T) {
 	var scenes sync.WaitGroup
 	free := make(chan struct{}, scenesAtOnce)
-	for i, f := range matrixFaults {
+	for i, f := range allFaults {
 		free <- struct{}{}
 		scenes.Go(func() {
 			defer func() { <-free }()
@@ -76,8 +74,8 @@ func TestMatrix(t *testing.T) {
 	scenes.Wait()
 }
 
-// rowsOf returns the rows of the fault with number i: with -full all of them,
-// else each way to consume with one kind of subscription. As there are more ways
+// rowsOf returns the rows of the fault with number i: with -full all of them, and
+// otherwise each way to consume with one kind of subscription. As there are more ways
 // than kinds, every kind is among them.
 func rowsOf(i int) []*row {
 	var rows []*row
@@ -92,7 +90,7 @@ func rowsOf(i int) []*row {
 }
 
 func TestMatrixSelectionCovers(t *testing.T) {
-	for i, f := range matrixFaults {
+	for i, f := range allFaults {
 		var got []string
 		for _, r := range rowsOf(i) {
 			got = append(got, r.kind.name, r.way.Name)
@@ -111,17 +109,17 @@ func TestMatrixSelectionCovers(t *testing.T) {
 }
 
 const (
-	// flowing is how many messages have to come on each channel before the fault,
-	// and once more after it.
+	// flowing is how many messages each channel has to receive before the fault, and
+	// again after it.
 	flowing = 50
-	// steady is for how long they flow before it: for longer than a report may
-	// count too far back.
+	// steady is how long messages flow before the fault: longer than the downtime of a
+	// report may reach too far back.
 	steady = signOfLife + time.Second/2
-	// sharing is what is added to a stated time for a machine that others use, too.
-	sharing = time.Second
+	// sharedMachine is added to each limit, for machines that are busy with other work.
+	sharedMachine = time.Second
 )
 
-// runFault runs one fault on all its rows at once, and then checks each.
+// runFault runs a fault on all its rows at once, and then checks each of them.
 func runFault(t *testing.T, f fault, rows []*row) {
 	s := newScene(t, f, rows)
 	tracetest.LetTimePass(steady)

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package faults
 
 import (
 	"fmt"
@@ -19,21 +19,21 @@ import (
 type fault struct {
 	name, reason string
 	at           func(t *testing.T, s *scene)
-	// inflict returns when the fault is over. If the return counts from another
-	// time, it sets healed.
+	// inflict returns when the fault is over. If another moment counts as the end, it sets
+	// healed.
 	inflict func(t *testing.T, s *scene)
-	// within is how soon the messages have to arrive again. Where connections are
-	// refused, it is the library's second of back-off and as much again.
+	// within is how soon messages have to be received again. Where connections are
+	// refused, it is the longest back-off of a second, and another second.
 	within time.Duration
 	// does says what the fault does to a channel of a row.
 	does func(s *scene, r *row, channel string) effect
 }
 
 const (
-	// aWhile is how long a fault lasts that lasts.
-	aWhile    = 3 * time.Second
-	soonAgain = 2 * time.Second
-	// half-open: silence is noticed within it.
+	// aWhile is how long most faults last.
+	aWhile        = 3 * time.Second
+	withinBackoff = 2 * time.Second
+	// halfOpen is how soon a connection that vanished without a packet is noticed.
 	halfOpen = 20 * time.Second
 )
 
@@ -42,13 +42,13 @@ type effect int
 
 const (
 	spared  effect = iota // nothing is lost, and nothing reported
-	severed               // it cannot be heard for a while, and this is reported
-	either
+	severed               // it is disconnected for a while, and that is reported
+	either                // one or the other
 )
 
 func (e effect) on(*scene, *row, string) effect { return e }
 
-var matrixFaults = slices.Concat(slowFaults, serverFaults, proxyFaults, clusterFaults)
+var allFaults = slices.Concat(slowFaults, serverFaults, proxyFaults, clusterFaults)
 
 // slowFaults last longest, and begin first.
 var slowFaults = []fault{{
@@ -59,8 +59,8 @@ var slowFaults = []fault{{
 		s.proxy.DropSilently() // new connections work
 	},
 }, {
-	name: "stopped for longer than anybody waits", reason: "it is taken for dead, and each attempt runs into a limit",
-	at: onServer(), does: severed.on, within: soonAgain + fewWaits,
+	name: "stopped for longer than anybody waits", reason: "it counts as dead, and each attempt takes a timeout",
+	at: onServer(), does: severed.on, within: withinBackoff + clientTimeout,
 	inflict: func(_ *testing.T, s *scene) {
 		s.servers[0].Pause()
 		tracetest.LetTimePass(halfOpen + 4*time.Second)
@@ -70,16 +70,16 @@ var slowFaults = []fault{{
 
 var serverFaults = []fault{{
 	name: "CLIENT KILL", reason: "an operator, or a limit of the server",
-	at: onServer(), does: severed.on, within: soonAgain, inflict: killRows,
+	at: onServer(), does: severed.on, within: withinBackoff, inflict: killRows,
 }, {
 	name: "killed and restarted at once", reason: "the first attempt may be refused, or not",
-	at: onServer(), does: severed.on, within: soonAgain,
+	at: onServer(), does: severed.on, within: withinBackoff,
 	inflict: func(_ *testing.T, s *scene) {
 		s.servers[0].Restart()
 	},
 }, {
 	name: "killed and restarted after seconds", reason: "the back-off has grown by then",
-	at: onServer(), does: severed.on, within: soonAgain,
+	at: onServer(), does: severed.on, within: withinBackoff,
 	inflict: func(_ *testing.T, s *scene) {
 		s.servers[0].Kill()
 		tracetest.LetTimePass(aWhile)
@@ -87,19 +87,19 @@ var serverFaults = []fault{{
 	},
 }, {
 	name: "stopped and continued", reason: "a server may take its time, and has lost nothing then",
-	at: onServer(), does: spared.on, within: soonAgain,
+	at: onServer(), does: spared.on, within: withinBackoff,
 	inflict: func(_ *testing.T, s *scene) {
 		s.servers[0].Pause()
 		tracetest.LetTimePass(aWhile)
 		s.servers[0].Resume()
 	},
 }, {
-	name: "slower than the publisher", reason: "the server cuts off who does not read: client-output-buffer-limit",
-	at: onServer("--client-output-buffer-limit", "pubsub", "1mb", "0", "0"), does: severed.on, within: soonAgain,
+	name: "slower than the publisher", reason: "the server disconnects a client that does not read: client-output-buffer-limit",
+	at: onServer("--client-output-buffer-limit", "pubsub", "1mb", "0", "0"), does: severed.on, within: withinBackoff,
 	inflict: overwhelm,
 }, {
-	name: "ACL taken away and given back", reason: "the server ends the connection, and refuses the names for a while",
-	at: onServerWithACL, does: severed.on, within: soonAgain, inflict: forbid,
+	name: "ACL taken away and given back", reason: "the server ends the connection, and refuses the channels for a while",
+	at: onServerWithACL, does: severed.on, within: withinBackoff, inflict: forbid,
 }}
 
 // killRows kills the connections of all rows.
@@ -118,8 +118,8 @@ func killRows(t *testing.T, s *scene) {
 	}
 }
 
-// overwhelm publishes more than the rows' consumers take, until the server has
-// lost patience with each of them. Then they go on.
+// overwhelm publishes more than the consumers of the rows take, until the server has
+// disconnected each of them. Then they go on.
 func overwhelm(t *testing.T, s *scene) {
 	t.Helper()
 	gate := make(chan struct{})
@@ -134,7 +134,7 @@ func overwhelm(t *testing.T, s *scene) {
 	for len(connected) > 0 {
 		for _, channel := range []string{s.classic[0], s.sharded[0]} {
 			s.publisher.publish(channel, padding)
-			// The reference must not be the next to be cut off.
+			// The reference must not be disconnected as well.
 			s.await(t, s.rows[0], tracetest.Patience, "the reference keeps up", func() bool {
 				return s.reference.lastSeq()[channel] >= s.publisher.acked(channel)
 			})
@@ -145,7 +145,7 @@ func overwhelm(t *testing.T, s *scene) {
 			}
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the server has not cut off %d rows", len(connected))
+			t.Fatalf("the server has not disconnected %d rows", len(connected))
 		}
 	}
 	for _, r := range s.rows {
@@ -153,7 +153,7 @@ func overwhelm(t *testing.T, s *scene) {
 	}
 }
 
-// onServerWithACL is one server. The rows are a user whose rights may change.
+// onServerWithACL is one server. The rows connect as a user whose rights may change.
 func onServerWithACL(t *testing.T, s *scene) {
 	t.Helper()
 	onServer()(t, s)
@@ -181,8 +181,8 @@ func forbid(t *testing.T, s *scene) {
 	setRights(t, s, "resetchannels")
 	for _, r := range s.rows {
 		for _, channel := range r.channels(s) {
-			name := r.kind.reported(channel)
-			got := r.reports.WaitFor(t, strings.ToLower(r.kind.name), name)
+			topic := r.kind.reported(channel)
+			got := r.reports.WaitFor(t, strings.ToLower(r.kind.name), topic)
 			if !strings.Contains(got.Error(), "NOPERM") {
 				t.Errorf("%s: reported was %v, want a refusal", r.name(), got)
 			}
@@ -191,11 +191,11 @@ func forbid(t *testing.T, s *scene) {
 	setRights(t, s, "allchannels")
 }
 
-// received waits until each row has received n messages more.
-func received(t *testing.T, s *scene, n int) {
+// waitForMessages waits until each row has received n more messages.
+func waitForMessages(t *testing.T, s *scene, n int) {
 	t.Helper()
 	for _, r := range s.rows {
-		before := len(r.heard.all())
-		s.await(t, r, tracetest.Patience, fmt.Sprintf("%d messages come", n), func() bool { return len(r.heard.all()) >= before+n })
+		before := len(r.received.all())
+		s.await(t, r, tracetest.Patience, fmt.Sprintf("%d messages are received", n), func() bool { return len(r.received.all()) >= before+n })
 	}
 }

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package faults
 
 import (
 	"slices"
@@ -14,13 +14,13 @@ import (
 
 var proxyFaults = []fault{{
 	name: "cut", reason: "the network resets the connection, and the server is there",
-	at: behindProxy, does: severed.on, within: soonAgain,
+	at: behindProxy, does: severed.on, within: withinBackoff,
 	inflict: func(_ *testing.T, s *scene) {
 		s.proxy.Cut()
 	},
 }, {
-	name: "cut and refused", reason: "nobody listens at that address for a while",
-	at: behindProxy, does: severed.on, within: soonAgain,
+	name: "cut and refused", reason: "no server listens at that address for a while",
+	at: behindProxy, does: severed.on, within: withinBackoff,
 	inflict: func(_ *testing.T, s *scene) {
 		s.proxy.Refuse()
 		s.proxy.Cut()
@@ -28,8 +28,8 @@ var proxyFaults = []fault{{
 		s.proxy.Accept()
 	},
 }, {
-	name: "cut, and a black hole", reason: "an attempt to connect is never answered, and costs a time limit",
-	at: behindProxy, does: severed.on, within: soonAgain + fewWaits,
+	name: "cut, and a black hole", reason: "an attempt to connect is never answered, and takes a timeout",
+	at: behindProxy, does: severed.on, within: withinBackoff + clientTimeout,
 	inflict: func(_ *testing.T, s *scene) {
 		s.proxy.BlackHole()
 		s.proxy.Cut()
@@ -37,48 +37,48 @@ var proxyFaults = []fault{{
 		s.proxy.Accept()
 	},
 }, {
-	name: "stalled", reason: "a congested network has lost nothing when it goes on",
-	at: behindProxy, does: spared.on, within: soonAgain,
+	name: "stalled", reason: "a congested network loses nothing",
+	at: behindProxy, does: spared.on, within: withinBackoff,
 	inflict: func(_ *testing.T, s *scene) {
 		s.proxy.Stall()
 		tracetest.LetTimePass(aWhile)
 		s.proxy.Resume()
 	},
 }, {
-	name: "split byte by byte", reason: "a message ends anywhere in a packet",
-	at: behindProxy, does: spared.on, within: soonAgain,
+	name: "split byte by byte", reason: "a message may end anywhere in a packet",
+	at: behindProxy, does: spared.on, within: withinBackoff,
 	inflict: func(t *testing.T, s *scene) {
 		s.proxy.SplitBytes(true)
-		received(t, s, flowing)
+		waitForMessages(t, s, flowing)
 		s.proxy.SplitBytes(false)
 	},
 }, {
 	name: "split byte by byte, and cut", reason: "the connection ends within a message",
-	at: behindProxy, does: severed.on, within: soonAgain,
+	at: behindProxy, does: severed.on, within: withinBackoff,
 	inflict: func(t *testing.T, s *scene) {
 		s.proxy.SplitBytes(true)
-		received(t, s, flowing)
+		waitForMessages(t, s, flowing)
 		s.proxy.Cut()
 		s.proxy.SplitBytes(false)
 	},
 }}
 
-// nodeRemoved is how soon a subscription that hangs on a node of a cluster finds
-// that it is none of them any more. The issue states no time.
+// nodeRemoved is how soon a subscription notices that its node is not in the cluster any
+// more.
 const nodeRemoved = 15 * time.Second
 
 // heartbeats is how long a Ring takes to see that a server is back.
 const heartbeats = time.Second
 
 var clusterFaults = []fault{{
-	name: "node removed", reason: "it runs on, alone, and has nothing to say",
+	name: "node removed", reason: "it runs on, alone, and sends nothing",
 	at: onCluster, does: onVictim, within: nodeRemoved,
 	inflict: func(_ *testing.T, s *scene) {
 		s.cluster.Remove(s.victim)
 	},
 }, {
 	name: "slot migrated", reason: "another master takes over two of the channels",
-	at: onCluster, within: soonAgain,
+	at: onCluster, within: withinBackoff,
 	does: func(s *scene, r *row, channel string) effect {
 		if !r.kind.sharded {
 			return spared
@@ -92,8 +92,8 @@ var clusterFaults = []fault{{
 	},
 }, {
 	name: "failover", reason: "an operator makes a replica the master; both run",
-	at: onCluster, within: soonAgain,
-	// A node hears on as a replica, but may send sharded channels away.
+	at: onCluster, within: withinBackoff,
+	// As a replica the node still delivers messages, but it may unsubscribe sharded channels.
 	does: func(s *scene, r *row, channel string) effect {
 		if r.kind.sharded && onVictim(s, r, channel) == severed {
 			return either
@@ -105,16 +105,16 @@ var clusterFaults = []fault{{
 	},
 }, {
 	name: "master killed", reason: "its replica takes over, and the address is gone",
-	at: onCluster, does: onVictim, within: soonAgain,
+	at: onCluster, does: onVictim, within: withinBackoff,
 	inflict: func(_ *testing.T, s *scene) {
 		s.cluster.KillMasterOf(s.sharded[0])
 	},
 }, {
 	name: "CLIENT KILL on a cluster", reason: "several slots on one connection are not subscribed to in one command",
-	at: onCluster, does: severed.on, within: soonAgain, inflict: killRows,
+	at: onCluster, does: severed.on, within: withinBackoff, inflict: killRows,
 }, {
-	name: "all shards of a cluster down", reason: "nobody owns anything, and then everybody does again",
-	at: onCluster, does: severed.on, within: soonAgain,
+	name: "all shards of a cluster down", reason: "no slot has an owner for a while",
+	at: onCluster, does: severed.on, within: withinBackoff,
 	inflict: func(_ *testing.T, s *scene) {
 		for _, node := range s.servers {
 			node.Kill()
@@ -125,7 +125,7 @@ var clusterFaults = []fault{{
 	},
 }, {
 	name: "all shards of a Ring down", reason: "go-redis panics where it has no shard",
-	at: onRing, does: severed.on, within: soonAgain + heartbeats,
+	at: onRing, does: severed.on, within: withinBackoff + heartbeats,
 	inflict: func(_ *testing.T, s *scene) {
 		for _, server := range s.servers {
 			server.Kill()
@@ -141,7 +141,7 @@ func restartAll(servers []*redistest.Server) {
 	}
 }
 
-// onVictim is severed if the row hears the channel on the node that something
+// onVictim is severed if the row receives the channel from the node that the fault
 // happens to.
 func onVictim(s *scene, r *row, channel string) effect {
 	if r.kind.sharded && !slices.Contains(s.sharded[:2], channel) {

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package faults
 
 import (
 	"context"
@@ -21,22 +21,22 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// Every message has a number. Of five, one goes to a channel that is always
-// there, one to a sharded channel, and three to channels of their own.
+// Every message has a number. Of five messages one is published on the same channel each
+// time, one on a sharded channel, and three on channels of their own.
 const (
 	soakPattern = 5
 	soakSteady  = 0
 	soakShard   = 1
 	soakBatch   = 50
-	// soakLead is how many messages a subscriber may be behind before the publisher
-	// waits for it: as long as soakPatience, for it may be deaf.
+	// soakLead is how many messages a subscriber may be behind before the publisher waits
+	// for it. It waits no longer than soakPatience, as the subscriber may be disconnected.
 	soakLead     = 2000
 	soakPatience = 20 * time.Millisecond
-	// soakUser is who the subscribers are, and their password.
+	// soakUser is the user of the subscribers, and the password.
 	soakUser = "soaker"
 )
 
-// soakPublisher publishes to the server, past the proxy.
+// soakPublisher publishes to the server directly, without the proxy.
 type soakPublisher struct {
 	rdb     *redis.Client
 	client  *tracedpubsub.Client
@@ -48,8 +48,8 @@ type soakPublisher struct {
 	padding atomic.Pointer[string] // of each payload
 }
 
-// soakTimes is when the last batches were published: a message of one was at any
-// time from its beginning until its end.
+// soakTimes has the times when the last batches were published. A message was published
+// at some time between the beginning and the end of its batch.
 type soakTimes struct{ began, ended [1 << 16]atomic.Int64 }
 
 func (s *soakTimes) at(n int64) int { return int(n / soakBatch % int64(len(s.began))) }
@@ -58,6 +58,7 @@ func (s *soakTimes) begin(n int64) { s.began[s.at(n)].Store(time.Now().UnixNano(
 
 func (s *soakTimes) end(n int64) { s.ended[s.at(n)].Store(time.Now().UnixNano()) }
 
+// of returns the times of the batch of a message.
 func (s *soakTimes) of(n int64) (began, ended time.Time) {
 	i := s.at(n)
 	began, ended = time.Unix(0, s.began[i].Load()), time.Unix(0, s.ended[i].Load())
@@ -81,7 +82,7 @@ func newSoakPublisher(t *testing.T, server *redistest.Server) *soakPublisher {
 	return p
 }
 
-// run publishes at full speed until done.
+// run publishes until done is closed.
 func (p *soakPublisher) run(done <-chan struct{}) {
 	for {
 		select {
@@ -114,14 +115,14 @@ func (p *soakPublisher) leads() bool {
 	return slices.ContainsFunc(p.soakers, func(s *soaker) bool { return s.last.Load() < next-soakLead })
 }
 
-// awaitReturn waits until each subscriber hears what is published now.
+// awaitReturn waits until each subscriber receives what is published now.
 func (p *soakPublisher) awaitReturn(t *testing.T, after string) {
 	t.Helper()
 	next := p.next.Load() + soakBatch // that one may be on its way
-	p.await(t, "all hear again after "+after, func(s *soaker) bool { return s.last.Load() >= next })
+	p.await(t, "receives messages again after "+after, func(s *soaker) bool { return s.last.Load() >= next })
 }
 
-// awaitLast publishes once more, and waits until each subscriber has heard it.
+// awaitLast publishes once more, and waits until each subscriber has received it.
 func (p *soakPublisher) awaitLast(t *testing.T) {
 	t.Helper()
 	for failed := p.failed.Load(); ; failed = p.failed.Load() {
@@ -130,7 +131,7 @@ func (p *soakPublisher) awaitLast(t *testing.T) {
 		}
 	}
 	next := p.next.Load()
-	p.await(t, "all hear the last messages", func(s *soaker) bool { return s.last.Load() >= next-soakPattern })
+	p.await(t, "receives the last messages", func(s *soaker) bool { return s.last.Load() >= next-soakPattern })
 }
 
 func (p *soakPublisher) await(t *testing.T, what string, holds func(*soaker) bool) {
@@ -143,20 +144,20 @@ func (p *soakPublisher) await(t *testing.T, what string, holds func(*soaker) boo
 			select {
 			case <-tick.C:
 			case <-late:
-				t.Fatalf("%s: %s does not: it is at %d of %d; reported: %v", what, s.name, s.last.Load(), p.next.Load(), tracetest.Texts(s.reports.All()))
+				t.Fatalf("%s: not so: %s; it is at %d of %d; reported: %v", s.name, what, s.last.Load(), p.next.Load(), tracetest.Texts(s.reports.All()))
 			}
 		}
 	}
 }
 
-// neverSent says that err shows that nothing went out.
+// neverSent reports whether err says that nothing was sent.
 func neverSent(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "dial"
 }
 
-// publishBatch publishes the numbers from n on, and says whether the server may
-// have got any.
+// publishBatch publishes a batch beginning with number n, and reports whether the server
+// may have got any of it.
 func (p *soakPublisher) publishBatch(n int64) bool {
 	ctx, padding := context.Background(), *p.padding.Load()
 	_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {

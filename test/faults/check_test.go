@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package faults
 
 import (
 	"slices"
@@ -12,24 +12,23 @@ import (
 )
 
 const (
-	// Two goroutines of the test note the same moment up to this far apart.
+	// tolerance is how far apart two goroutines of the test may note the same moment.
 	tolerance = 100 * time.Millisecond
-	// A report counts from the last sign of life. Where messages flow it is no
-	// older than this: a second, and another one for a shared machine.
-	signOfLife = time.Second + sharing
-	// The same trouble is reported at most once a second, so that a report may be
-	// this late.
+	// signOfLife is how old the last message or reply may be while messages flow: a second.
+	// A downtime is counted from there.
+	signOfLife = time.Second + sharedMachine
+	// reportDelay is how late a report may be: the same failure is reported at most once
+	// a second.
 	reportDelay = time.Second
-	// busDelay is how long a message may take from one node of a cluster to another
-	// on a busy machine.
+	// busDelay is how long a message may take from one node of a cluster to another.
 	busDelay = time.Second / 2
 )
 
-// check checks what the row has received and reported against the reference.
+// check compares what the row has received and reported with the reference.
 func (r *row) check(t *testing.T, s *scene) {
-	got, reference, reports := r.heard.all(), s.reference.all(), r.reports.All()
-	if n := len(r.heard.strange) + len(s.reference.strange); n > 0 {
-		t.Errorf("%d payloads are none of the publisher's", n)
+	got, reference, reports := r.received.all(), s.reference.all(), r.reports.All()
+	if n := len(r.received.strange) + len(s.reference.strange); n > 0 {
+		t.Errorf("%d payloads are not of the publisher", n)
 	}
 	r.assertOnceInOrder(t, s, got)
 	r.assertReturned(t, s, got)
@@ -53,19 +52,19 @@ func (r *row) check(t *testing.T, s *scene) {
 
 // assertOnceInOrder asserts that the numbers of each channel grow.
 //
-// A message that no shard owns goes through all nodes of a cluster, at the pace
-// of each. Who is cut off from one and goes to another may meet it there again;
-// Redis gives it nothing to know it by.
+// A cluster sends a message that is not sharded through all its nodes, at the pace of
+// each. A subscription that moves from one node to another may receive it there again,
+// and Redis gives it no means to detect that.
 func (r *row) assertOnceInOrder(t *testing.T, s *scene, got []arrival) {
 	t.Helper()
 	last := make(map[string]arrival)
 	for _, a := range got {
 		if before, ok := last[a.channel]; ok && a.seq <= before.seq {
 			if s.cluster != nil && !r.kind.sharded && a.sent.After(s.began.Add(-busDelay)) && a.at.Sub(a.sent) < busDelay {
-				t.Logf("%s: number %d came again from another node, %v after it was sent", a.channel, a.seq, a.at.Sub(a.sent))
+				t.Logf("%s: number %d was received again from another node, %v after it was sent", a.channel, a.seq, a.at.Sub(a.sent))
 				continue
 			}
-			t.Errorf("%s: number %d, of %v, came at %v after number %d, of %v, at %v", a.channel,
+			t.Errorf("%s: number %d, of %v, was received at %v after number %d, of %v, at %v", a.channel,
 				a.seq, clock(a.sent), clock(a.at), before.seq, clock(before.sent), clock(before.at))
 			return
 		}
@@ -73,29 +72,29 @@ func (r *row) assertOnceInOrder(t *testing.T, s *scene, got []arrival) {
 	}
 }
 
-// assertReturned asserts that messages came again in time.
+// assertReturned asserts that messages are received again in time after the fault.
 func (r *row) assertReturned(t *testing.T, s *scene, got []arrival) {
 	t.Helper()
-	limit := s.fault.within + sharing
+	limit := s.fault.within + sharedMachine
 	var returned time.Duration
 	for _, channel := range r.channels(s) {
 		i := slices.IndexFunc(got, func(a arrival) bool { return a.channel == channel && a.sent.After(s.healed) })
 		if i < 0 {
-			t.Errorf("%s: nothing arrived after the fault", channel)
+			t.Errorf("%s: nothing was received after the fault", channel)
 			continue
 		}
 		after := got[i].at.Sub(s.healed)
 		returned = max(returned, after)
 		if after > limit {
-			t.Errorf("%s: messages arrived again after %v, want %v, and %v for a shared machine",
-				channel, after, s.fault.within, sharing)
+			t.Errorf("%s: messages were received again after %v, want %v, and %v for a shared machine",
+				channel, after, s.fault.within, sharedMachine)
 		}
 	}
-	t.Logf("all channels heard %v after the fault was over", returned.Round(time.Millisecond))
+	t.Logf("all channels received messages %v after the fault", returned.Round(time.Millisecond))
 }
 
-// assertAccounted asserts that whatever the reference has received and the row
-// has not was published while the row was reported as deaf.
+// assertAccounted asserts that each message that the reference has received and the row
+// has not was published within a downtime that the row reported.
 func (r *row) assertAccounted(t *testing.T, s *scene, got, reference []arrival, reports []tracetest.Report) {
 	t.Helper()
 	type number struct {
@@ -112,12 +111,12 @@ func (r *row) assertAccounted(t *testing.T, s *scene, got, reference []arrival, 
 			continue
 		}
 		lost++
-		if excused(reports, r.kind.reported(a.channel), a.sent, a.at) {
+		if covered(reports, r.kind.reported(a.channel), a.sent, a.at) {
 			continue
 		}
 		if unaccounted++; unaccounted <= 3 {
-			t.Errorf("%s: number %d is lost, which was published at %v and which the reference got at %v: "+
-				"no report says that nothing was heard then", a.channel, a.seq, clock(a.sent), clock(a.at))
+			t.Errorf("%s: number %d is lost, which was published at %v and which the reference received at %v: "+
+				"it is in no reported downtime", a.channel, a.seq, clock(a.sent), clock(a.at))
 		}
 	}
 	if unaccounted > 0 {
@@ -130,39 +129,39 @@ func (r *row) assertAccounted(t *testing.T, s *scene, got, reference []arrival, 
 	t.Logf("%d received, %d lost, %d reports", len(got), lost, len(reports))
 }
 
-// excused says whether a report is about name and about a time, from what was
-// lost last to what was lost first. To be late itself, it must follow on another.
-func excused(reports []tracetest.Report, name string, last, first time.Time) bool {
+// covered reports whether the downtime of a report about topic includes the time of what
+// was lost, from first to last. A report may only be late if it follows another one.
+func covered(reports []tracetest.Report, topic string, last, first time.Time) bool {
 	for i, e := range reports {
 		from, to := e.At.Add(-e.Downtime-tolerance), e.At.Add(tolerance)
 		if slices.ContainsFunc(reports[:i], func(before tracetest.Report) bool {
-			return before.Op == e.Op && e.At.Sub(before.At) < reportDelay+sharing
+			return before.Op == e.Op && e.At.Sub(before.At) < reportDelay+sharedMachine
 		}) {
 			from = from.Add(-reportDelay)
 		}
-		if e.Downtime > 0 && slices.Contains(e.Channels, name) && last.Before(to) && first.After(from) {
+		if e.Downtime > 0 && slices.Contains(e.Channels, topic) && last.Before(to) && first.After(from) {
 			return true
 		}
 	}
 	return false
 }
 
-// assertReported asserts that what happened to a channel was reported, and that
-// nothing was which has not happened.
+// assertReported asserts that the reports about a channel agree with what the fault did
+// to it.
 func (r *row) assertReported(t *testing.T, s *scene, channel string, reports []tracetest.Report) {
 	t.Helper()
-	name := r.kind.reported(channel)
-	about := slices.DeleteFunc(slices.Clone(reports), func(e tracetest.Report) bool { return !slices.Contains(e.Channels, name) })
-	deaf := slices.ContainsFunc(about, func(e tracetest.Report) bool { return e.Downtime > 0 })
+	topic := r.kind.reported(channel)
+	about := slices.DeleteFunc(slices.Clone(reports), func(e tracetest.Report) bool { return !slices.Contains(e.Channels, topic) })
+	outage := slices.ContainsFunc(about, func(e tracetest.Report) bool { return e.Downtime > 0 })
 	switch want := s.fault.does(s, r, channel); {
-	case want == severed && !deaf:
-		t.Errorf("%s: the row was cut off, and no report tells for how long; got %v", name, tracetest.Texts(about))
+	case want == severed && !outage:
+		t.Errorf("%s: the row was disconnected, and no report has the downtime; got %v", topic, tracetest.Texts(about))
 	case want == spared && len(about) > 0:
-		t.Errorf("%s: the row was not cut off, but reported was %v", name, tracetest.Texts(about))
+		t.Errorf("%s: the row was not disconnected, but reported was %v", topic, tracetest.Texts(about))
 	}
 	for _, e := range about {
 		if from := e.At.Add(-e.Downtime); from.Before(s.began.Add(-signOfLife)) {
-			t.Errorf("%s: reported as deaf from %v, but messages came until %v: %v", name, clock(from), clock(s.began), e)
+			t.Errorf("%s: the downtime begins at %v, but messages were received until %v: %v", topic, clock(from), clock(s.began), e)
 		}
 	}
 }

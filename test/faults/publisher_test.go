@@ -1,0 +1,149 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package faults
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/tracedpubsub/tracedpubsub"
+)
+
+// publishInterval is the time between two messages on the channels of each kind.
+const publishInterval = 2 * time.Millisecond
+
+// publisher publishes numbers, which count the messages of each channel. It does not
+// repeat a message that fails, as the server may have got it. It connects to the servers
+// directly, and follows a channel to its owner.
+type publisher struct {
+	spans    spanCount
+	provider *sdktrace.TracerProvider
+
+	mu      sync.Mutex // for the clients, while a message is sent
+	addrs   map[string][]string
+	clients map[string]*redis.Client
+	wrapped map[string]*tracedpubsub.Client
+
+	numbers   sync.Mutex
+	next      map[string]int
+	confirmed map[string]int // the last number that a server acknowledged
+	last      error
+}
+
+func newPublisher(t *testing.T) *publisher {
+	p := &publisher{
+		addrs: make(map[string][]string), clients: make(map[string]*redis.Client), wrapped: make(map[string]*tracedpubsub.Client),
+		next: make(map[string]int), confirmed: make(map[string]int),
+	}
+	p.provider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(&p.spans))
+	t.Cleanup(func() {
+		_ = p.provider.Shutdown(context.Background())
+		for _, rdb := range p.clients {
+			_ = rdb.Close()
+		}
+	})
+	return p
+}
+
+// to sets the addresses at which channels may be published.
+func (p *publisher) to(addrs []string, channels ...string) {
+	for _, channel := range channels {
+		p.addrs[channel] = slices.Clone(addrs)
+	}
+}
+
+// start publishes until the returned function is called.
+func (p *publisher) start(t *testing.T) (stop func()) {
+	t.Helper()
+	done := make(chan struct{})
+	var loop sync.WaitGroup
+	loop.Go(func() {
+		tick := time.NewTicker(publishInterval)
+		defer tick.Stop()
+		channels := slices.Sorted(maps.Keys(p.addrs)) // half of them for each kind
+		half := len(channels) / 2
+		for i := 0; ; i++ {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+			p.publish(channels[i%half], "")
+			p.publish(channels[half+i%half], "")
+		}
+	})
+	var once sync.Once
+	stop = func() {
+		once.Do(func() { close(done) })
+		loop.Wait()
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+// isSharded reports whether a channel is sharded. The names of the others sort first.
+func isSharded(channel string) bool { return channel >= channelPrefix+"x" }
+
+// publish publishes the next number of a channel.
+func (p *publisher) publish(channel, padding string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	addr := p.addrs[channel][0]
+	client := p.wrapped[addr]
+	if client == nil {
+		// A long timeout waits for a server that is stopped. The client of a server that is
+		// down is replaced after each failure, as a pool whose dials fail pauses.
+		rdb := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1, DialerRetries: 1, ReadTimeout: time.Minute})
+		client = tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(p.provider))
+		p.clients[addr], p.wrapped[addr] = rdb, client
+	}
+	p.numbers.Lock()
+	p.next[channel]++
+	seq := p.next[channel]
+	p.numbers.Unlock()
+
+	publish := client.Publish
+	if isSharded(channel) {
+		publish = client.SPublish
+	}
+	err := publish(context.Background(), channel, payload(seq, padding)).Err()
+
+	p.numbers.Lock()
+	defer p.numbers.Unlock()
+	if err == nil {
+		p.confirmed[channel] = seq
+		return
+	}
+	p.last = err
+	if owner, moved := redis.IsMovedError(err); moved {
+		addrs := slices.DeleteFunc(p.addrs[channel], func(a string) bool { return a == owner })
+		p.addrs[channel] = slices.Insert(addrs, 0, owner)
+		return
+	}
+	_ = p.clients[addr].Close()
+	delete(p.clients, addr)
+	delete(p.wrapped, addr)
+	p.addrs[channel] = append(p.addrs[channel][1:], addr)
+}
+
+// acked returns the last number of a channel that a server acknowledged.
+func (p *publisher) acked(channel string) int {
+	p.numbers.Lock()
+	defer p.numbers.Unlock()
+	return p.confirmed[channel]
+}
+
+func (p *publisher) state() string {
+	p.numbers.Lock()
+	defer p.numbers.Unlock()
+	return fmt.Sprintf("%v (last error: %v)", p.confirmed, p.last)
+}
