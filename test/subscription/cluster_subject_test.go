@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package subscription
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// cluster is a cluster with what asks its nodes one by one.
+// cluster is a cluster with a client of each node.
 type cluster struct {
 	*redistest.Cluster
 
@@ -31,8 +31,8 @@ func startCluster(t *testing.T) *cluster {
 	return &cluster{Cluster: redistest.StartCluster(t), admins: make(map[*redistest.Server]*redis.Client)}
 }
 
-// ask is a client of one node.
-func (c *cluster) ask(node *redistest.Server) *redis.Client {
+// admin returns a client of one node.
+func (c *cluster) admin(node *redistest.Server) *redis.Client {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.admins[node] == nil {
@@ -41,7 +41,7 @@ func (c *cluster) ask(node *redistest.Server) *redis.Client {
 	return c.admins[node]
 }
 
-// spread returns n channels for each master, whose names begin with prefix.
+// spread returns n channels for each master, with names that begin with prefix.
 func (c *cluster) spread(t *testing.T, prefix string, n int) (channels []string) {
 	t.Helper()
 	for _, master := range c.Masters() {
@@ -52,34 +52,35 @@ func (c *cluster) spread(t *testing.T, prefix string, n int) (channels []string)
 	return channels
 }
 
-// shardListeners is how many connections of a node listen on a sharded channel.
-func (c *cluster) shardListeners(t *testing.T, node *redistest.Server, channel string) int64 {
+// shardSubscribers returns how many connections of a node are subscribed to a sharded
+// channel.
+func (c *cluster) shardSubscribers(t *testing.T, node *redistest.Server, channel string) int64 {
 	t.Helper()
-	n, err := c.ask(node).PubSubShardNumSub(t.Context(), channel).Result()
+	n, err := c.admin(node).PubSubShardNumSub(t.Context(), channel).Result()
 	if err != nil {
 		t.Fatalf("PUBSUB SHARDNUMSUB: %v", err)
 	}
 	return n[channel]
 }
 
-// waitForOwner waits until one connection listens on a sharded channel, at its
+// waitForOwner waits until one connection is subscribed to a sharded channel on its
 // owner, and returns the owner.
 func (c *cluster) waitForOwner(t *testing.T, channel string) *redistest.Server {
 	t.Helper()
 	owner := c.OwnerOf(channel)
-	tracetest.Eventually(t, "one listens on "+channel+" at its owner", func() bool {
-		return c.shardListeners(t, owner, channel) == 1
+	tracetest.Eventually(t, "one connection is subscribed to "+channel+" on its owner", func() bool {
+		return c.shardSubscribers(t, owner, channel) == 1
 	})
 	return owner
 }
 
-// clusterSubject is a subject on a cluster.
+// clusterSubject is a client of a cluster under test.
 type clusterSubject struct {
 	*tracedpubsub.Client
 
 	cluster *cluster
 	rdb     *redis.ClusterClient
-	name    string // of its connections
+	name    string // of its connections in CLIENT LIST
 	reports *tracetest.ReportLog
 	spans   *tracetest.Recorder
 }
@@ -98,7 +99,7 @@ func (c *cluster) subject(t *testing.T, options ...func(*redis.ClusterOptions)) 
 	return s
 }
 
-// ready waits until sub is, and closes it with the test.
+// ready waits until the servers have confirmed sub, and closes it with the test.
 func (s *clusterSubject) ready(t *testing.T, sub *tracedpubsub.PubSub) *tracedpubsub.PubSub {
 	t.Helper()
 	t.Cleanup(func() { _ = sub.Close() })
@@ -106,11 +107,11 @@ func (s *clusterSubject) ready(t *testing.T, sub *tracedpubsub.PubSub) *tracedpu
 	return sub
 }
 
-// subscriptions are the ids of the connections of the subject on a node that
-// subscribe.
+// subscriptions returns the ids of the connections of the subject to a node that have
+// subscriptions.
 func (s *clusterSubject) subscriptions(t *testing.T, node *redistest.Server) (ids []string) {
 	t.Helper()
-	list, err := s.cluster.ask(node).Do(t.Context(), "client", "list", "type", "pubsub").Text()
+	list, err := s.cluster.admin(node).Do(t.Context(), "client", "list", "type", "pubsub").Text()
 	if err != nil {
 		t.Fatalf("CLIENT LIST: %v", err)
 	}
@@ -123,8 +124,8 @@ func (s *clusterSubject) subscriptions(t *testing.T, node *redistest.Server) (id
 	return ids
 }
 
-// assertSubscriptions asserts how many connections subscribe on each master, in
-// their order, and that there are none elsewhere.
+// assertSubscriptions asserts how many connections have subscriptions on each master, and
+// that no replica has any.
 func (s *clusterSubject) assertSubscriptions(t *testing.T, want ...int) {
 	t.Helper()
 	masters := s.cluster.Masters()
@@ -134,12 +135,13 @@ func (s *clusterSubject) assertSubscriptions(t *testing.T, want ...int) {
 			n = want[i]
 		}
 		if got := len(s.subscriptions(t, node)); got != n {
-			t.Errorf("%d connections subscribe on node %d of %d masters and their replicas, want %d", got, i, len(masters), n)
+			t.Errorf("%d connections have subscriptions on node %d of %d masters and their replicas, want %d", got, i, len(masters), n)
 		}
 	}
 }
 
-// assertSubscriptionsInAll asserts how many connections there are to the masters.
+// assertSubscriptionsInAll asserts how many connections to all masters have
+// subscriptions.
 func (s *clusterSubject) assertSubscriptionsInAll(t *testing.T, want int) {
 	t.Helper()
 	n := 0
@@ -147,7 +149,7 @@ func (s *clusterSubject) assertSubscriptionsInAll(t *testing.T, want int) {
 		n += len(s.subscriptions(t, node))
 	}
 	if n != want {
-		t.Errorf("%d connections subscribe, want %d", n, want)
+		t.Errorf("%d connections have subscriptions, want %d", n, want)
 	}
 }
 
@@ -156,20 +158,20 @@ func (s *clusterSubject) replicas() []*redistest.Server {
 	return slices.DeleteFunc(s.cluster.Nodes(), func(n *redistest.Server) bool { return slices.Contains(masters, n) })
 }
 
-// kill ends the subscriptions on a node, and returns how many.
+// kill ends the connections with subscriptions to a node, and returns how many.
 func (s *clusterSubject) kill(t *testing.T, node *redistest.Server) int {
 	t.Helper()
 	ids := s.subscriptions(t, node)
 	for _, id := range ids {
-		if err := s.cluster.ask(node).ClientKillByFilter(t.Context(), "ID", id).Err(); err != nil {
+		if err := s.cluster.admin(node).ClientKillByFilter(t.Context(), "ID", id).Err(); err != nil {
 			t.Fatalf("CLIENT KILL: %v", err)
 		}
 	}
 	return len(ids)
 }
 
-// send publishes on sharded channels, each its own name and the number.
-func (s *clusterSubject) send(t *testing.T, number int, channels ...string) {
+// publish publishes the name of the channel and a number on each sharded channel.
+func (s *clusterSubject) publish(t *testing.T, number int, channels ...string) {
 	t.Helper()
 	for _, channel := range channels {
 		if err := s.rdb.SPublish(t.Context(), channel, fmt.Sprintf("%s %d", channel, number)).Err(); err != nil {
@@ -178,11 +180,11 @@ func (s *clusterSubject) send(t *testing.T, number int, channels ...string) {
 	}
 }
 
-// assertHears asserts that all sharded channels are heard, each message once and
-// nothing else: it sends one of a number to each and reads as many.
-func (s *clusterSubject) assertHears(t *testing.T, sub *tracedpubsub.PubSub, number int, channels ...string) {
+// assertDelivers publishes a message with a number on each sharded channel, and asserts
+// that sub receives each of them once, and nothing else.
+func (s *clusterSubject) assertDelivers(t *testing.T, sub *tracedpubsub.PubSub, number int, channels ...string) {
 	t.Helper()
-	s.send(t, number, channels...)
+	s.publish(t, number, channels...)
 	var want []string
 	for _, channel := range channels {
 		want = append(want, fmt.Sprintf("%s %d", channel, number))
@@ -190,20 +192,20 @@ func (s *clusterSubject) assertHears(t *testing.T, sub *tracedpubsub.PubSub, num
 	assertReceivesAll(t, sub, want...)
 }
 
-// hangsOn returns the node that the names which are not sharded hang on.
-func (s *clusterSubject) hangsOn(t *testing.T) *redistest.Server {
+// nodeOfPlain returns the node that has the topics which are not sharded.
+func (s *clusterSubject) nodeOfPlain(t *testing.T) *redistest.Server {
 	t.Helper()
 	for _, node := range s.cluster.Nodes() {
 		if len(s.subscriptions(t, node)) > 0 {
 			return node
 		}
 	}
-	t.Fatal("nothing is subscribed to")
+	t.Fatal("no node has subscriptions")
 	return nil
 }
 
-// pinned returns a subscription of channels and patterns, and another one of
-// sharded channels; one of these belongs to the node that the former hangs on.
+// pinned returns a subscription to a channel, a pattern and sharded channels of every
+// master, and the node that has the former two.
 func (s *clusterSubject) pinned(t *testing.T) (sub *tracedpubsub.PubSub, node *redistest.Server, sharded []string) {
 	t.Helper()
 	ctx := tracetest.Context(t)
@@ -212,18 +214,18 @@ func (s *clusterSubject) pinned(t *testing.T) (sub *tracedpubsub.PubSub, node *r
 		t.Fatal(err)
 	}
 	s.ready(t, sub)
-	node = s.hangsOn(t)
+	node = s.nodeOfPlain(t)
 	sharded = s.cluster.spread(t, "pinned", 2)
 	if err := sub.SSubscribe(ctx, sharded...); err != nil {
 		t.Fatal(err)
 	}
 	tracetest.WaitReady(t, sub)
 	s.assertPlain(t, sub)
-	s.assertHears(t, sub, 0, sharded...)
+	s.assertDelivers(t, sub, 0, sharded...)
 	return sub, node, sharded
 }
 
-// assertPlain asserts that a subscription of pinned hears what is not sharded.
+// assertPlain asserts that a subscription of pinned receives what is not sharded.
 func (s *clusterSubject) assertPlain(t *testing.T, sub *tracedpubsub.PubSub) {
 	t.Helper()
 	for _, channel := range []string{"plain", "pattern of any slot"} {
@@ -234,16 +236,16 @@ func (s *clusterSubject) assertPlain(t *testing.T, sub *tracedpubsub.PubSub) {
 	}
 }
 
-// waitForPlain waits until one connection to the cluster listens on what is not
-// sharded, and not on the given node.
-func (s *clusterSubject) waitForPlain(t *testing.T, without *redistest.Server) {
+// waitForPlainElsewhere waits until the topics of pinned that are not sharded are
+// subscribed to on another node than the given one.
+func (s *clusterSubject) waitForPlainElsewhere(t *testing.T, without *redistest.Server) {
 	t.Helper()
-	tracetest.Eventually(t, "a connection to another node listens", func() bool {
+	tracetest.Eventually(t, "another node has the subscription", func() bool {
 		for _, node := range s.cluster.Nodes() {
 			if node == without {
 				continue
 			}
-			if s.cluster.ask(node).PubSubNumPat(t.Context()).Val() > 0 && tracetest.Subscribers(t, s.cluster.ask(node), "plain") > 0 {
+			if s.cluster.admin(node).PubSubNumPat(t.Context()).Val() > 0 && tracetest.Subscribers(t, s.cluster.admin(node), "plain") > 0 {
 				return true
 			}
 		}

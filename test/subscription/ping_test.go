@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package subscription
 
 import (
 	"errors"
@@ -21,9 +21,9 @@ func TestPing(t *testing.T) {
 			payload      []string
 			read         bool
 		}{
-			{"plain", "the answer is no message", nil, true},
-			{"with a payload", "it comes back, and is no message either", []string{"are you there"}, true},
-			{"before anybody reads", "the connection is there already", nil, false},
+			{"plain", "the reply is not a message", nil, true},
+			{"with a payload", "it is in the reply, which is not a message either", []string{"are you there"}, true},
+			{"before anybody reads", "there is a connection already", nil, false},
 		} {
 			t.Run(fmt.Sprintf("RESP%d/%s", protocol, tt.name), func(t *testing.T) {
 				server, rdb := tracetest.StartServer(t)
@@ -43,7 +43,7 @@ func TestPing(t *testing.T) {
 				if err := sub.Unsubscribe(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				if err := sub.Ping(t.Context(), tt.payload...); err != nil { // is answered in another way now
+				if err := sub.Ping(t.Context(), tt.payload...); err != nil { // the reply has another form now
 					t.Fatal(err)
 				}
 				if err := sub.Subscribe(t.Context(), "a"); err != nil {

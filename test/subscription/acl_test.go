@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package subscription
 
 import (
 	"errors"
@@ -17,8 +17,8 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// startACLServer starts a server with a user "limited" who may subscribe to the
-// given channels alone, and returns a function that changes which these are.
+// startACLServer starts a server and a subject that may subscribe to the given channels
+// only. It returns a function that changes these channels.
 func startACLServer(t *testing.T, channels ...string) (s *tracetest.Subject, rdb *redis.Client, allow func(channels ...string)) {
 	t.Helper()
 	server, rdb := tracetest.StartServer(t)
@@ -37,15 +37,16 @@ func startACLServer(t *testing.T, channels ...string) (s *tracetest.Subject, rdb
 	return s, rdb, allow
 }
 
-// assertRefused asserts that err says that the server has refused names.
-func assertRefused(t *testing.T, err error, op string, names ...string) {
+// assertRefused asserts that err is a SubscriptionError for a NOPERM of the server about
+// the given topics.
+func assertRefused(t *testing.T, err error, op string, topics ...string) {
 	t.Helper()
 	e, ok := errors.AsType[*tracedpubsub.SubscriptionError](err)
 	if !ok {
 		t.Fatalf("%v is no SubscriptionError", err)
 	}
-	if e.Op != op || !slices.Equal(e.Channels, names) {
-		t.Errorf("it is about %s %v, want %s %v", e.Op, e.Channels, op, names)
+	if e.Op != op || !slices.Equal(e.Channels, topics) {
+		t.Errorf("it is about %s %v, want %s %v", e.Op, e.Channels, op, topics)
 	}
 	answer, ok := errors.AsType[redis.Error](err)
 	if !ok || !strings.HasPrefix(answer.Error(), "NOPERM") {
@@ -56,16 +57,16 @@ func assertRefused(t *testing.T, err error, op string, names ...string) {
 func TestARefusedSubscription(t *testing.T) {
 	for _, tt := range []struct {
 		name, reason string
-		heard        func(t *testing.T, s *tracetest.Subject, sub *tracedpubsub.PubSub) error
+		failure      func(t *testing.T, s *tracetest.Subject, sub *tracedpubsub.PubSub) error
 	}{
-		{"Ready", "who asks gets the answer", func(t *testing.T, _ *tracetest.Subject, sub *tracedpubsub.PubSub) error {
+		{"Ready", "the caller gets the refusal", func(t *testing.T, _ *tracetest.Subject, sub *tracedpubsub.PubSub) error {
 			return sub.Ready(tracetest.Context(t))
 		}},
-		{"error handler", "nobody has asked", func(t *testing.T, s *tracetest.Subject, sub *tracedpubsub.PubSub) error {
+		{"error handler", "nobody called Ready", func(t *testing.T, s *tracetest.Subject, sub *tracedpubsub.PubSub) error {
 			_ = sub.Channel()
 			return s.Reports.WaitFor(t, "subscribe", "forbidden").SubscriptionError
 		}},
-		{"Ready later", "it had been reported before, and is still so", func(t *testing.T, s *tracetest.Subject, sub *tracedpubsub.PubSub) error {
+		{"Ready later", "it was reported before, and still holds", func(t *testing.T, s *tracetest.Subject, sub *tracedpubsub.PubSub) error {
 			_ = sub.Channel()
 			s.Reports.WaitFor(t, "subscribe", "forbidden")
 			return sub.Ready(tracetest.Context(t))
@@ -74,7 +75,7 @@ func TestARefusedSubscription(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s, rdb, allow := startACLServer(t, "a", "b", "c")
 			sub := s.Subscription(t, "a", "forbidden", "b", "c")
-			assertRefused(t, tt.heard(t, s, sub), "subscribe", "forbidden")
+			assertRefused(t, tt.failure(t, s, sub), "subscribe", "forbidden")
 			for _, channel := range []string{"a", "b", "c"} {
 				tracetest.WaitForSubscribers(t, rdb, channel, 1)
 				tracetest.PublishRaw(t, rdb, channel, "on "+channel)
@@ -82,19 +83,19 @@ func TestARefusedSubscription(t *testing.T) {
 			tracetest.AssertReceives(t, sub, "on a", "on b", "on c")
 			allow("a", "b", "c", "forbidden")
 			tracetest.WaitForSubscribers(t, rdb, "forbidden", 1)
-			tracetest.PublishRaw(t, rdb, "forbidden", "not any more")
-			tracetest.AssertReceives(t, sub, "not any more")
+			tracetest.PublishRaw(t, rdb, "forbidden", "allowed now")
+			tracetest.AssertReceives(t, sub, "allowed now")
 			tracetest.WaitReady(t, sub)
 			if t.Failed() {
-				t.Logf("this row is here because: %s", tt.reason)
+				t.Logf("reason: %s", tt.reason)
 			}
 		})
 	}
 }
 
-// Each kind is refused with its own command.
+// Each kind of topic is refused with its own command.
 func TestEachKindIsRefused(t *testing.T) {
-	for _, kind := range kindsOfNames {
+	for _, kind := range topicKinds {
 		t.Run(kind.name, func(t *testing.T) {
 			s, _, _ := startACLServer(t, "a")
 			sub := kind.start(s.Client, tracetest.Context(t), "forbidden")
@@ -105,40 +106,40 @@ func TestEachKindIsRefused(t *testing.T) {
 	}
 }
 
-// A name that was refused and is given up is not asked for any more, also when
-// it is the error handler that gives it up.
-func TestARefusedNameIsGivenUp(t *testing.T) {
+// The error handler unsubscribes from the topic that was refused. The library does not
+// subscribe to it again.
+func TestARefusedTopicIsUnsubscribed(t *testing.T) {
 	s, rdb, allow := startACLServer(t, "a")
 	subscription := make(chan *tracedpubsub.PubSub, 1)
-	gaveUp := make(chan error, 10)
+	unsubscribed := make(chan error, 10)
 	client := tracedpubsub.Wrap(s.RDB, tracedpubsub.WithTracerProvider(s.Spans), tracedpubsub.WithErrorHandler(func(err error) {
 		sub := <-subscription
 		subscription <- sub
 		if e, ok := errors.AsType[*tracedpubsub.SubscriptionError](err); ok {
-			gaveUp <- sub.Unsubscribe(t.Context(), e.Channels...)
+			unsubscribed <- sub.Unsubscribe(t.Context(), e.Channels...)
 		}
 	}))
 	sub := client.Subscribe(tracetest.Context(t), "a", "forbidden")
 	defer sub.Close()
 	subscription <- sub
 	_ = sub.Channel()
-	if err := <-gaveUp; err != nil {
+	if err := <-unsubscribed; err != nil {
 		t.Fatalf("Unsubscribe: %v", err)
 	}
 	tracetest.WaitReady(t, sub)
-	allow("a", "forbidden") // its connection stays: nothing is taken away
+	allow("a", "forbidden") // the connection stays, as nothing is taken away
 	if err := sub.Subscribe(t.Context(), "forbidden"); err != nil {
 		t.Fatal(err)
 	}
 	tracetest.WaitReady(t, sub)
-	tracetest.PublishRaw(t, rdb, "forbidden", "by our own wish")
-	tracetest.AssertReceives(t, sub, "by our own wish")
-	if n := len(gaveUp); n > 0 {
+	tracetest.PublishRaw(t, rdb, "forbidden", "subscribed again")
+	tracetest.AssertReceives(t, sub, "subscribed again")
+	if n := len(unsubscribed); n > 0 {
 		t.Errorf("%d more reports", n)
 	}
 }
 
-// Redis ends the connections of a user who loses a permission that they use.
+// Redis ends the connections of a user that loses a permission that they use.
 func TestAPermissionIsTakenAway(t *testing.T) {
 	var forbidden []string
 	for i := range 7 {
@@ -146,19 +147,19 @@ func TestAPermissionIsTakenAway(t *testing.T) {
 	}
 	s, rdb, allow := startACLServer(t, "*")
 	sub := s.ReadySubscription(t, append(forbidden, "allowed")...)
-	taken := time.Now()
+	revoked := time.Now()
 	allow("allowed")
 	got := s.Reports.WaitFor(t, "subscribe", forbidden[0])
 	assertRefused(t, got.SubscriptionError, "subscribe", got.Channels...)
 	tracetest.WaitForSubscribers(t, rdb, "allowed", 1)
-	heard := time.Now()
+	recovered := time.Now()
 	tracetest.PublishRaw(t, rdb, "allowed", "still")
 	tracetest.AssertReceives(t, sub, "still")
 
-	// What is heard again was deaf, however many others still are.
+	// The topic that recovers is reported, although others are still refused.
 	again := s.Reports.WaitFor(t, "receive", "allowed")
-	if again.At.Add(-again.Downtime).After(taken) || again.At.Before(taken) {
-		t.Errorf("%v at %v does not cover what came after %v until before %v", again.Error(), again.At, taken, heard)
+	if again.At.Add(-again.Downtime).After(revoked) || again.At.Before(revoked) {
+		t.Errorf("%v at %v does not cover the time from %v until %v", again.Error(), again.At, revoked, recovered)
 	}
 
 	allow("*")
@@ -169,17 +170,17 @@ func TestAPermissionIsTakenAway(t *testing.T) {
 	tracetest.AssertReceives(t, sub, forbidden...)
 }
 
-// All that is refused comes out, not the last alone.
-func TestEveryRefusedNameIsReported(t *testing.T) {
+// Every topic that is refused is reported, not only the last one.
+func TestEveryRefusedTopicIsReported(t *testing.T) {
 	s, _, _ := startACLServer(t, "a")
 	sub := s.Subscription(t, "a", "x", "y", "z")
 	_ = sub.Channel()
 	s.Reports.WaitUntil(t, "x, y and z", func(got []tracetest.Report) bool {
-		var names []string
+		var topics []string
 		for _, e := range got {
-			names = append(names, e.Channels...)
+			topics = append(topics, e.Channels...)
 		}
-		slices.Sort(names)
-		return slices.Equal(slices.Compact(names), []string{"x", "y", "z"})
+		slices.Sort(topics)
+		return slices.Equal(slices.Compact(topics), []string{"x", "y", "z"})
 	})
 }

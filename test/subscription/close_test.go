@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package subscription
 
 import (
 	"errors"
@@ -15,18 +15,18 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// closingState is a subscription that is about to be closed.
+// closingState is a subscription in a state in which it is going to be closed.
 type closingState struct {
 	*tracetest.Subject
 	sub  *tracedpubsub.PubSub
 	rdb  *redis.Client
 	kill func()        // the server
-	busy chan struct{} // closed: consumers that are in their handler may go on
+	busy chan struct{} // when it is closed, consumers return from their handlers
 
 	loops sync.WaitGroup
 }
 
-// consume starts a loop in each way; each is told of the messages.
+// consume starts a loop for each way to consume, which calls each with its messages.
 func (e *closingState) consume(t *testing.T, each func(*tracedpubsub.Message)) {
 	ctx := tracetest.Context(t)
 	for _, way := range tracetest.Consumers {
@@ -39,7 +39,7 @@ func (e *closingState) consume(t *testing.T, each func(*tracedpubsub.Message)) {
 	}
 }
 
-// ended asserts that Close, when it is called now, does all that it promises.
+// ended closes the subscription and asserts that all of it ends promptly.
 func (e *closingState) ended(t *testing.T) {
 	t.Helper()
 	tracetest.ReturnsPromptly(t, "Close", func() { _ = e.sub.Close() })
@@ -59,12 +59,12 @@ func (e *closingState) ended(t *testing.T) {
 func TestClose(t *testing.T) {
 	for _, tt := range []struct {
 		name, reason string
-		bring        func(t *testing.T, e *closingState) // into the state in which it is closed
+		bring        func(t *testing.T, e *closingState) // brings it into the state
 	}{
 		{"never read", "there is a connection, and no goroutine", func(t *testing.T, e *closingState) {
 			tracetest.WaitForSubscribers(t, e.rdb, "a", 1)
 		}},
-		{"never read, something to read", "what waits in the socket keeps nobody", func(t *testing.T, e *closingState) {
+		{"never read, something to read", "what waits in the socket does not matter", func(t *testing.T, e *closingState) {
 			tracetest.WaitForSubscribers(t, e.rdb, "a", 1)
 			tracetest.PublishRaw(t, e.rdb, "a", tracetest.Numbered(0, 500)...)
 		}},
@@ -72,12 +72,12 @@ func TestClose(t *testing.T) {
 			e.consume(t, func(*tracedpubsub.Message) {})
 			tracetest.WaitReady(t, e.sub)
 		}},
-		{"full, nobody consumes", "the goroutine that reads is blocked in handing over", func(t *testing.T, e *closingState) {
+		{"full, nobody consumes", "the goroutine that reads waits for a consumer", func(t *testing.T, e *closingState) {
 			tracetest.WaitReady(t, e.sub)
 			tracetest.PublishRaw(t, e.rdb, "a", tracetest.Numbered(0, 500)...)
 			tracetest.Eventually(t, "the buffer is full", func() bool { return len(e.sub.Channel()) == cap(e.sub.Channel()) })
 		}},
-		{"consumers are busy", "Close does not wait for them, and they get no more", func(t *testing.T, e *closingState) {
+		{"consumers are busy", "Close does not wait for them, and they get no more messages", func(t *testing.T, e *closingState) {
 			tracetest.WaitReady(t, e.sub)
 			var all sync.WaitGroup
 			all.Add(len(tracetest.Consumers))
@@ -92,17 +92,17 @@ func TestClose(t *testing.T) {
 			tracetest.PublishRaw(t, e.rdb, "a", tracetest.Numbered(0, 500)...)
 			all.Wait()
 		}},
-		{"twice", "closing what is closed is no error", func(_ *testing.T, e *closingState) {
+		{"twice", "closing it again is no error", func(_ *testing.T, e *closingState) {
 			_ = e.sub.Close()
 		}},
-		{"concurrently", "everybody may close it", func(t *testing.T, e *closingState) {
+		{"concurrently", "Close is safe for concurrent use", func(t *testing.T, e *closingState) {
 			e.consume(t, func(*tracedpubsub.Message) {})
 			tracetest.PublishRaw(t, e.rdb, "a", tracetest.Numbered(0, 500)...)
 			for range 8 {
 				e.loops.Go(func() { _ = e.sub.Close() })
 			}
 		}},
-		{"while others use it", "no call is left behind, and none makes a connection that stays", func(t *testing.T, e *closingState) {
+		{"while others use it", "every call returns, and none makes a connection that stays", func(t *testing.T, e *closingState) {
 			e.consume(t, func(*tracedpubsub.Message) {})
 			ctx := tracetest.Context(t)
 			for _, use := range []func() error{
@@ -126,13 +126,13 @@ func TestClose(t *testing.T) {
 				<-used
 			}
 		}},
-		{"the server is down", "it waits for the next attempt to connect", func(t *testing.T, e *closingState) {
+		{"the server is down", "the subscription waits for its next attempt to connect", func(t *testing.T, e *closingState) {
 			tracetest.WaitReady(t, e.sub)
 			e.consume(t, func(*tracedpubsub.Message) {})
 			e.kill()
 			e.Reports.WaitFor(t, "connect", "a")
 		}},
-		{"the client is closed", "it cannot connect any more, and says so", func(t *testing.T, e *closingState) {
+		{"the client is closed", "it cannot connect any more, which is reported", func(t *testing.T, e *closingState) {
 			tracetest.WaitReady(t, e.sub)
 			e.consume(t, func(*tracedpubsub.Message) {})
 			_ = e.Subject.RDB.Close()
@@ -148,7 +148,7 @@ func TestClose(t *testing.T) {
 			tt.bring(t, e)
 			e.ended(t)
 			if t.Failed() {
-				t.Logf("this row is here because: %s", tt.reason)
+				t.Logf("reason: %s", tt.reason)
 			}
 		})
 	}
@@ -170,9 +170,9 @@ func TestCloseFromInside(t *testing.T) {
 					return true
 				})
 			})
-			// A channel is closed behind what it holds; the others take no more.
+			// A Go channel still has what it holds when it is closed. The others deliver no more.
 			if tt.Name != "Channel" && bodies != 1 {
-				t.Errorf("%s: %d messages were handed over after Close", tt.Reason, bodies-1)
+				t.Errorf("%s: %d messages were delivered after Close", tt.Reason, bodies-1)
 			}
 			if err := sub.Ready(t.Context()); !errors.Is(err, redis.ErrClosed) {
 				t.Errorf("Ready: %v, want redis.ErrClosed", err)
@@ -211,15 +211,15 @@ func TestCloseFromTheErrorHandler(t *testing.T) {
 	tracetest.WaitForNoGoroutines(t)
 }
 
-// What go-redis is in the middle of ends within the timeouts of the client.
+// A handshake of go-redis that is under way ends within the timeouts of the client.
 func TestCloseInAHandshake(t *testing.T) {
 	const timeout = 300 * time.Millisecond
 	for _, tt := range []struct {
 		name, reason string
-		answered     int // connections that are
+		answered     int // how many connections the server answers
 	}{
-		{"first", "Subscribe has given up on the handshake, and the next one is under way", 0},
-		{"reconnecting", "the connection was lost, and the server has stopped to answer", 1},
+		{"first", "the handshake of Subscribe has timed out, and the next one is under way", 0},
+		{"reconnecting", "the connection was lost, and the server does not answer any more", 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			shaking := make(chan int, 100)
@@ -245,9 +245,9 @@ func TestCloseInAHandshake(t *testing.T) {
 					break
 				}
 			}
-			e.ended(t) // 600 ms are less than the second that it allows
+			e.ended(t) // twice the timeout is less than the second that it allows
 			if t.Failed() {
-				t.Logf("this row is here because: %s", tt.reason)
+				t.Logf("reason: %s", tt.reason)
 			}
 		})
 	}

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package subscription
 
 import (
 	"errors"
@@ -15,8 +15,8 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// A server that ends each connection as soon as somebody subscribes: nothing is
-// ever confirmed, and that must not stay a secret.
+// The server ends each connection at a SUBSCRIBE. Nothing is ever confirmed, which must
+// be reported.
 func TestAServerThatClosesAtOnce(t *testing.T) {
 	start := func(t *testing.T, healthy *atomic.Bool) *tracetest.Subject {
 		fake := tracetest.StartFakeRedis(t, func(c *tracetest.FakeConn, command []string) {
@@ -56,8 +56,8 @@ func TestAServerThatClosesAtOnce(t *testing.T) {
 	})
 }
 
-// answerIf answers, with a message behind each confirmation, or else ends the
-// connection. A ping always ends it.
+// answerIf answers a command of a healthy server, with a message behind each
+// confirmation. A server that is not healthy ends the connection, and so does a ping.
 func answerIf(c *tracetest.FakeConn, command []string, healthy bool) {
 	if !healthy || command[0] == "ping" {
 		_ = c.Close()
@@ -69,10 +69,10 @@ func answerIf(c *tracetest.FakeConn, command []string, healthy bool) {
 	}
 }
 
-// A connection that is lost before all names are heard again. Those that were
-// for a moment had been deaf before, which is reported all the same.
+// The next connection is lost as well, before all channels are confirmed on it. The
+// outage of the channel that was confirmed in between is reported all the same.
 func TestLostAgainWhileRecovering(t *testing.T) {
-	var lost atomic.Int64 // when, in ns
+	var lost atomic.Int64 // the time in ns
 	fake := tracetest.StartFakeRedis(t, func(c *tracetest.FakeConn, command []string) {
 		switch {
 		case command[0] != "subscribe" || c.Number > 2:
@@ -85,20 +85,20 @@ func TestLostAgainWhileRecovering(t *testing.T) {
 			lost.Store(time.Now().UnixNano())
 			_ = c.Close()
 		default:
-			c.Confirm(command[1]) // and no other: this is another failure than the first
+			c.Confirm(command[1]) // only this one; the reply behind it is a failure of another kind
 			c.Send(":1\r\n")
 		}
 	})
 	s := tracetest.NewSubject(t, fake.Addr())
 	sub := s.Subscription(t, "a", "b", "c")
 	tracetest.AssertReceives(t, sub, "healthy")
-	s.Reports.WaitUntil(t, "that all names have been deaf since the first connection was lost", func(got []tracetest.Report) bool {
+	s.Reports.WaitUntil(t, "an outage of every channel since the first connection was lost", func(got []tracetest.Report) bool {
 		covered := make(map[string]bool)
 		for _, e := range got {
-			// The last sign of life is older than the loss of the connection, for all that the client can know.
+			// The downtime begins with the last reply, which is older than the loss.
 			if began := e.At.Add(-e.Downtime); began.Before(time.Unix(0, lost.Load()).Add(5 * time.Millisecond)) {
-				for _, name := range e.Channels {
-					covered[name] = true
+				for _, channel := range e.Channels {
+					covered[channel] = true
 				}
 			}
 		}

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package subscription
 
 import (
 	"context"
@@ -14,24 +14,24 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// namesOfAKind is how one kind of names is added, removed, counted by the
-// server, and published to.
-type namesOfAKind struct {
+// topicKind is a kind of topic: how to add and remove topics, count their subscribers, and
+// publish to them.
+type topicKind struct {
 	name, reason string
-	start        func(c *tracedpubsub.Client, ctx context.Context, names ...string) *tracedpubsub.PubSub
-	add, remove  func(p *tracedpubsub.PubSub, ctx context.Context, names ...string) error
-	listeners    func(t *testing.T, rdb *redis.Client, name string) int64
+	start        func(c *tracedpubsub.Client, ctx context.Context, topics ...string) *tracedpubsub.PubSub
+	add, remove  func(p *tracedpubsub.PubSub, ctx context.Context, topics ...string) error
+	subscribers  func(t *testing.T, rdb *redis.Client, topic string) int64
 	publish      func(rdb *redis.Client, ctx context.Context, channel string, payload any) *redis.IntCmd
 }
 
-var kindsOfNames = []namesOfAKind{
+var topicKinds = []topicKind{
 	{
 		"channels", "what most subscribe to",
 		(*tracedpubsub.Client).Subscribe, (*tracedpubsub.PubSub).Subscribe, (*tracedpubsub.PubSub).Unsubscribe,
 		tracetest.Subscribers, (*redis.Client).Publish,
 	},
 	{
-		"patterns", "the server counts them, and does not tell for which names",
+		"patterns", "the server counts them all together",
 		(*tracedpubsub.Client).PSubscribe, (*tracedpubsub.PubSub).PSubscribe, (*tracedpubsub.PubSub).PUnsubscribe,
 		func(t *testing.T, rdb *redis.Client, _ string) int64 {
 			t.Helper()
@@ -45,20 +45,20 @@ var kindsOfNames = []namesOfAKind{
 	{
 		"sharded channels", "they have commands of their own",
 		(*tracedpubsub.Client).SSubscribe, (*tracedpubsub.PubSub).SSubscribe, (*tracedpubsub.PubSub).SUnsubscribe,
-		func(t *testing.T, rdb *redis.Client, name string) int64 {
+		func(t *testing.T, rdb *redis.Client, topic string) int64 {
 			t.Helper()
-			n, err := rdb.PubSubShardNumSub(t.Context(), name).Result()
+			n, err := rdb.PubSubShardNumSub(t.Context(), topic).Result()
 			if err != nil {
 				t.Fatalf("PUBSUB SHARDNUMSUB: %v", err)
 			}
-			return n[name]
+			return n[topic]
 		}, (*redis.Client).SPublish,
 	},
 }
 
-func onEachKind(t *testing.T, test func(t *testing.T, kind namesOfAKind, s *tracetest.Subject, rdb *redis.Client)) {
+func onEachKind(t *testing.T, test func(t *testing.T, kind topicKind, s *tracetest.Subject, rdb *redis.Client)) {
 	t.Helper()
-	for _, kind := range kindsOfNames {
+	for _, kind := range topicKinds {
 		t.Run(kind.name, func(t *testing.T) {
 			server, rdb := tracetest.StartServer(t)
 			test(t, kind, tracetest.NewSubject(t, server.Addr()), rdb)
@@ -66,8 +66,8 @@ func onEachKind(t *testing.T, test func(t *testing.T, kind namesOfAKind, s *trac
 	}
 }
 
-// send publishes, and asserts how many the server hands it to.
-func (kind namesOfAKind) send(t *testing.T, rdb *redis.Client, channel, payload string, receivers int64) {
+// send publishes, and asserts how many clients receive the message.
+func (kind topicKind) send(t *testing.T, rdb *redis.Client, channel, payload string, receivers int64) {
 	t.Helper()
 	n, err := kind.publish(rdb, t.Context(), channel, payload).Result()
 	if err != nil || n != receivers {
@@ -75,14 +75,14 @@ func (kind namesOfAKind) send(t *testing.T, rdb *redis.Client, channel, payload 
 	}
 }
 
-func TestDuplicateNames(t *testing.T) {
-	onEachKind(t, func(t *testing.T, kind namesOfAKind, s *tracetest.Subject, rdb *redis.Client) {
+func TestDuplicateTopics(t *testing.T) {
+	onEachKind(t, func(t *testing.T, kind topicKind, s *tracetest.Subject, rdb *redis.Client) {
 		ctx := tracetest.Context(t)
 		sub := kind.start(s.Client, ctx, "a", "b", "a", "a")
 		defer sub.Close()
 		tracetest.WaitReady(t, sub)
 		if err := kind.add(sub, ctx, "b", "a", "a"); err != nil {
-			t.Errorf("adding what is there: %v", err)
+			t.Errorf("adding topics again: %v", err)
 		}
 		tracetest.WaitReady(t, sub)
 		kind.send(t, rdb, "a", "once", 1)
@@ -94,12 +94,12 @@ func TestDuplicateNames(t *testing.T) {
 	})
 }
 
-func TestAddAndRemoveNames(t *testing.T) {
-	onEachKind(t, func(t *testing.T, kind namesOfAKind, s *tracetest.Subject, rdb *redis.Client) {
+func TestAddAndRemoveTopics(t *testing.T) {
+	onEachKind(t, func(t *testing.T, kind topicKind, s *tracetest.Subject, rdb *redis.Client) {
 		ctx := tracetest.Context(t)
 		sub := kind.start(s.Client, ctx, "a")
 		defer sub.Close()
-		if err := kind.add(sub, ctx, "b"); err != nil { // before anybody reads
+		if err := kind.add(sub, ctx, "b"); err != nil { // before anything reads
 			t.Fatalf("add: %v", err)
 		}
 		tracetest.WaitReady(t, sub)
@@ -108,7 +108,7 @@ func TestAddAndRemoveNames(t *testing.T) {
 		}
 		tracetest.WaitReady(t, sub)
 		for _, channel := range []string{"a", "b", "c", "d"} {
-			kind.send(t, rdb, channel, "on "+channel, 1) // Ready has said so: no waiting
+			kind.send(t, rdb, channel, "on "+channel, 1) // Ready has returned, so there is nothing to wait for
 		}
 		tracetest.AssertReceives(t, sub, "on a", "on b", "on c", "on d")
 
@@ -118,7 +118,7 @@ func TestAddAndRemoveNames(t *testing.T) {
 		if err := kind.remove(sub, ctx, "c"); err != nil {
 			t.Fatalf("remove: %v", err)
 		}
-		tracetest.Eventually(t, "the server has heard of it", func() bool {
+		tracetest.Eventually(t, "the server has removed it", func() bool {
 			return kind.publish(rdb, t.Context(), "c", "late").Val() == 0
 		})
 		kind.send(t, rdb, "b", "not for us", 0)
@@ -135,7 +135,7 @@ func TestAddAndRemoveNames(t *testing.T) {
 		if err := kind.remove(sub, ctx); err != nil {
 			t.Fatalf("remove all: %v", err)
 		}
-		tracetest.Eventually(t, "the server has heard of it", func() bool { return kind.listeners(t, rdb, "d") == 0 })
+		tracetest.Eventually(t, "the server has removed it", func() bool { return kind.subscribers(t, rdb, "d") == 0 })
 		if got, want := sub.String(), "PubSub()"; got != want {
 			t.Errorf("String() = %q, want %q", got, want)
 		}
@@ -151,19 +151,19 @@ func TestAddAndRemoveNames(t *testing.T) {
 	})
 }
 
-func TestNoNamesAtFirst(t *testing.T) {
-	onEachKind(t, func(t *testing.T, kind namesOfAKind, s *tracetest.Subject, rdb *redis.Client) {
+func TestNoTopicsAtFirst(t *testing.T) {
+	onEachKind(t, func(t *testing.T, kind topicKind, s *tracetest.Subject, rdb *redis.Client) {
 		ctx := tracetest.Context(t)
 		sub := kind.start(s.Client, ctx)
 		defer sub.Close()
 		tracetest.WaitReady(t, sub)
 		if err := kind.remove(sub, ctx); err != nil {
-			t.Errorf("removing all of none: %v", err)
+			t.Errorf("removing all topics of none: %v", err)
 		}
 		if err := kind.add(sub, ctx); err != nil {
-			t.Errorf("adding none: %v", err)
+			t.Errorf("adding no topic: %v", err)
 		}
-		_ = sub.Channel() // begins to read what is not there yet
+		_ = sub.Channel() // begins to read without a connection
 		if err := kind.add(sub, ctx, "a"); err != nil {
 			t.Fatalf("add: %v", err)
 		}
@@ -173,10 +173,10 @@ func TestNoNamesAtFirst(t *testing.T) {
 	})
 }
 
-// A name taken out and asked for again while the answers are still under way is
-// subscribed to.
+// A topic that is removed and added again before the server has replied is subscribed
+// to.
 func TestRemoveAndAddAtOnce(t *testing.T) {
-	onEachKind(t, func(t *testing.T, kind namesOfAKind, s *tracetest.Subject, rdb *redis.Client) {
+	onEachKind(t, func(t *testing.T, kind topicKind, s *tracetest.Subject, rdb *redis.Client) {
 		ctx := tracetest.Context(t)
 		sub := kind.start(s.Client, ctx, "a")
 		defer sub.Close()
@@ -187,62 +187,9 @@ func TestRemoveAndAddAtOnce(t *testing.T) {
 		}
 		tracetest.WaitReady(t, sub)
 		kind.send(t, rdb, "a", "hello", 1)
-		tracetest.Eventually(t, "nobody listens on b", func() bool {
+		tracetest.Eventually(t, "nothing is subscribed to b", func() bool {
 			return kind.publish(rdb, t.Context(), "b", "late").Val() == 0
 		})
 		tracetest.AssertReceives(t, sub, "hello")
 	})
-}
-
-func TestAllKindsOnOneSubscription(t *testing.T) {
-	server, rdb := tracetest.StartServer(t)
-	ctx := tracetest.Context(t)
-	sub := tracetest.NewSubject(t, server.Addr()).Subscription(t, "b", "a")
-	if err := errors.Join(sub.PSubscribe(ctx, "p*"), sub.SSubscribe(ctx, "s")); err != nil {
-		t.Fatal(err)
-	}
-	tracetest.WaitReady(t, sub)
-	if got, want := sub.String(), "PubSub(a, b, p*, s)"; got != want {
-		t.Errorf("String() = %q, want %q", got, want)
-	}
-	tracetest.PublishRaw(t, rdb, "a", "1")
-	tracetest.PublishRaw(t, rdb, "pattern", "2")
-	if err := rdb.SPublish(ctx, "s", "3").Err(); err != nil {
-		t.Fatal(err)
-	}
-	tracetest.AssertReceives(t, sub, "1", "2", "3")
-	if err := sub.Unsubscribe(ctx); err != nil {
-		t.Fatal(err)
-	}
-	tracetest.WaitForSubscribers(t, rdb, "a", 0)
-	tracetest.PublishRaw(t, rdb, "pattern", "all channels are not all names")
-	tracetest.AssertReceives(t, sub, "all channels are not all names")
-}
-
-// String is the one of redis.PubSub, where that has an order at all.
-func TestStringIsThatOfGoRedis(t *testing.T) {
-	server, rdb := tracetest.StartServer(t)
-	theirs := rdb.Subscribe(t.Context(), "a")
-	defer theirs.Close()
-	ours := tracetest.NewSubject(t, server.Addr()).Subscription(t, "a")
-	if got, want := ours.String(), theirs.String(); got != want {
-		t.Errorf("String() = %q, want %q", got, want)
-	}
-}
-
-// Who asks first, waits for all: several may wait.
-func TestReadyForSeveral(t *testing.T) {
-	server, rdb := tracetest.StartServer(t)
-	sub := tracetest.NewSubject(t, server.Addr()).Subscription(t, "a")
-	ready := make(chan error)
-	for range 4 {
-		go func() { ready <- sub.Ready(tracetest.Context(t)) }()
-	}
-	for range 4 {
-		if err := <-ready; err != nil {
-			t.Errorf("Ready: %v", err)
-		}
-	}
-	tracetest.PublishRaw(t, rdb, "a", "1")
-	tracetest.AssertReceives(t, sub, "1")
 }

@@ -1,14 +1,13 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package subscription
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -58,10 +57,10 @@ func TestAKilledConnection(t *testing.T) {
 			}
 			got := s.Reports.WaitFor(t, "receive", "a")
 			if !slices.Equal(got.Channels, []string{"a", "b"}) {
-				t.Errorf("names are %v, want [a b]", got.Channels)
+				t.Errorf("topics are %v, want [a b]", got.Channels)
 			}
 			if longest := got.At.Sub(began); got.Downtime <= 0 || got.Downtime > longest {
-				t.Errorf("deaf for %v, want more than nothing, and no more than %v", got.Downtime, longest)
+				t.Errorf("the downtime is %v, want more than nothing, and no more than %v", got.Downtime, longest)
 			}
 			if sinceKill := got.At.Sub(killed); sinceKill > time.Second {
 				t.Errorf("%s: reported after %v", tt.Reason, sinceKill)
@@ -69,7 +68,7 @@ func TestAKilledConnection(t *testing.T) {
 			if got.Count != 1 || got.Err == nil {
 				t.Errorf("count %d, cause %v; want one with a cause", got.Count, got.Err)
 			}
-			_ = sub.Close() // reports what it still has
+			_ = sub.Close() // reports what has not been reported yet
 			loop.Wait()
 			tracetest.WaitForNoGoroutines(t)
 			if all := s.Reports.All(); len(all) != 1 {
@@ -84,10 +83,10 @@ func TestServerRestarts(t *testing.T) {
 		name, reason string
 		restart      func(t *testing.T, server *redistest.Server, s *tracetest.Subject)
 	}{
-		{"at once", "the first attempt may or may not find it", func(_ *testing.T, server *redistest.Server, _ *tracetest.Subject) {
+		{"at once", "the first attempt to connect may fail or succeed", func(_ *testing.T, server *redistest.Server, _ *tracetest.Subject) {
 			server.Restart()
 		}},
-		{"after failed attempts", "they are reported, and do not end", func(t *testing.T, server *redistest.Server, s *tracetest.Subject) {
+		{"after failed attempts", "they are reported, and the attempts go on", func(t *testing.T, server *redistest.Server, s *tracetest.Subject) {
 			server.Kill()
 			s.Reports.WaitUntil(t, "the third failed attempt", func(got []tracetest.Report) bool {
 				attempts := 0
@@ -115,13 +114,13 @@ func TestServerRestarts(t *testing.T) {
 			tracetest.AssertReceives(t, sub, "before", "after")
 			got := s.Reports.WaitFor(t, "receive", "a")
 			if least := up.Sub(down); got.Downtime < least {
-				t.Errorf("%s: deaf for %v, but the server was down for %v", tt.reason, got.Downtime, least)
+				t.Errorf("%s: the downtime is %v, but the server was down for %v", tt.reason, got.Downtime, least)
 			}
 		})
 	}
 }
 
-func TestNamesChangeWhileTheServerIsDown(t *testing.T) {
+func TestTopicsChangeWhileTheServerIsDown(t *testing.T) {
 	server, rdb := tracetest.StartServer(t)
 	s := tracetest.NewSubject(t, server.Addr())
 	sub := s.ReadySubscription(t, "stays", "goes")
@@ -135,24 +134,23 @@ func TestNamesChangeWhileTheServerIsDown(t *testing.T) {
 	tracetest.WaitForSubscribers(t, rdb, "stays", 1)
 	tracetest.WaitForSubscribers(t, rdb, "comes", 1)
 	if n := tracetest.Subscribers(t, rdb, "goes"); n != 0 {
-		t.Errorf("%d connections listen on the channel that was given up", n)
+		t.Errorf("%d connections are subscribed to the channel that was removed", n)
 	}
 	tracetest.Eventually(t, "the pattern is subscribed to", func() bool { return rdb.PubSubNumPat(ctx).Val() == 1 })
-	tracetest.PublishRaw(t, rdb, "goes", "nobody hears this")
+	tracetest.PublishRaw(t, rdb, "goes", "nobody receives this")
 	tracetest.PublishRaw(t, rdb, "stays", "1")
 	tracetest.PublishRaw(t, rdb, "comes", "2")
-	tracetest.AssertReceives(t, sub, "1", "2", "2") // for its pattern, too
+	tracetest.AssertReceives(t, sub, "1", "2", "2") // once more for the pattern
 }
 
-// The connection is lost at a time when nobody would notice. Nothing that had
-// come is lost, and the time is counted from when the server was last heard, not
-// from when somebody noticed.
+// The connection is lost while nothing reads it. Messages that arrived before are not
+// lost, and the downtime begins with the last reply, not when the loss is noticed.
 func TestLostWhileNobodyReads(t *testing.T) {
 	for _, tt := range []struct {
 		name, reason string
 		ready        bool
 	}{
-		{"never read", "there is not even a goroutine", false},
+		{"never read", "no goroutine runs yet", false},
 		{"the consumer is busy", "the goroutine that reads waits for it", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -168,13 +166,13 @@ func TestLostWhileNobodyReads(t *testing.T) {
 				tracetest.AssertReceives(t, sub, "0") // and the next one is on its way
 			}
 			killConnections(t, rdb, 1)
-			deaf := time.Now()
+			lost := time.Now()
 			for range 10 {
-				server.Restart() // takes its time, in which the subscription is deaf
+				server.Restart() // takes time, in which nothing is received
 			}
-			deafFor := time.Since(deaf)
+			least := time.Since(lost)
 			if tracetest.Subscribers(t, rdb, "a") != 0 {
-				t.Fatal("somebody has noticed: this tests nothing")
+				t.Fatal("the loss was noticed: the test proves nothing")
 			}
 
 			if tt.ready {
@@ -185,8 +183,8 @@ func TestLostWhileNobodyReads(t *testing.T) {
 			tracetest.WaitForSubscribers(t, rdb, "a", 1)
 			tracetest.PublishRaw(t, rdb, "a", "after it")
 			tracetest.AssertReceives(t, sub, "after it")
-			if got := s.Reports.WaitFor(t, "receive", "a"); got.Downtime < deafFor {
-				t.Errorf("%s: reported as deaf for %v, was for more than %v", tt.reason, got.Downtime, deafFor)
+			if got := s.Reports.WaitFor(t, "receive", "a"); got.Downtime < least {
+				t.Errorf("%s: the downtime is %v, want at least %v", tt.reason, got.Downtime, least)
 			}
 		})
 	}
@@ -208,7 +206,7 @@ func TestAPanickingErrorHandler(t *testing.T) {
 	tracetest.AssertReceives(t, sub, "still here")
 }
 
-// What the error handler hears of may be what it wants to change.
+// The error handler may use the subscription that it gets a report of.
 func TestTheErrorHandlerUsesTheSubscription(t *testing.T) {
 	server, rdb := tracetest.StartServer(t)
 	subscription, used := make(chan *tracedpubsub.PubSub, 1), make(chan error, 1)
@@ -228,36 +226,18 @@ func TestTheErrorHandlerUsesTheSubscription(t *testing.T) {
 			t.Errorf("the error handler got %v", err)
 		}
 	case <-time.After(tracetest.Patience):
-		t.Fatal("the error handler has not come back")
+		t.Fatal("the error handler has not returned")
 	}
 	tracetest.WaitReady(t, sub)
 	if n := tracetest.Subscribers(t, rdb, "goes"); n != 0 {
-		t.Errorf("%d connections listen on the channel that was given up", n)
+		t.Errorf("%d connections are subscribed to the channel that was removed", n)
 	}
 	tracetest.PublishRaw(t, rdb, "stays", "1")
 	tracetest.PublishRaw(t, rdb, "comes", "2")
-	tracetest.AssertReceives(t, sub, "1", "2", "2") // for its pattern, too
+	tracetest.AssertReceives(t, sub, "1", "2", "2") // once more for the pattern
 }
 
-func TestLargeMessages(t *testing.T) {
-	for _, protocol := range []int{2, 3} {
-		t.Run(fmt.Sprintf("RESP%d", protocol), func(t *testing.T) {
-			server, _ := tracetest.StartServer(t, tracetest.Unlimited...)
-			s := tracetest.NewSubjectWithOptions(t, &redis.Options{Addr: server.Addr(), Protocol: protocol})
-			sub := s.ReadySubscription(t, "a")
-			large := strings.Repeat(strings.Repeat("large ", 20)+"\"\n", 8<<20/122)
-			for _, payload := range []string{large, "small", large} {
-				if err := s.Publish(t.Context(), "a", payload).Err(); err != nil {
-					t.Fatal(err)
-				}
-			}
-			tracetest.AssertReceives(t, sub, large, "small", large)
-			s.Reports.AssertNone(t)
-		})
-	}
-}
-
-// In either protocol, as many spans end as start, and none twice.
+// In either protocol each span that starts ends, and each message has one.
 func TestSpansAfterAFault(t *testing.T) {
 	for _, protocol := range []int{2, 3} {
 		t.Run(fmt.Sprintf("RESP%d", protocol), func(t *testing.T) {

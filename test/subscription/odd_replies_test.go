@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package subscription
 
 import (
 	"slices"
@@ -13,7 +13,7 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// oddReplies are what no Redis sends between messages.
+// oddReplies are replies that no Redis sends between messages.
 var oddReplies = []struct {
 	name, reason, reply string
 	resp3               bool
@@ -22,7 +22,7 @@ var oddReplies = []struct {
 	{"an empty array", "go-redis panics: there is no kind", "*0\r\n", false},
 	{"a nil array", "neither a reply nor an error of the server", "*-1\r\n", false},
 	{"a nil string", "neither a reply nor an error of the server", "$-1\r\n", false},
-	{"a number", "is no push", ":1\r\n", false},
+	{"a number", "it is not a push", ":1\r\n", false},
 	{"a message of a number", "go-redis knows no such payload", "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n:1\r\n", false},
 	{"a message of an array of numbers", "go-redis panics", "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n*1\r\n:1\r\n", false},
 	{"a message without a payload", "go-redis panics", "*2\r\n$7\r\nmessage\r\n$1\r\na\r\n", false},
@@ -31,33 +31,33 @@ var oddReplies = []struct {
 	{"a count that is a string", "go-redis panics", "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n$1\r\n1\r\n", false},
 	{"a confirmation without a count", "go-redis panics", "*2\r\n$9\r\nsubscribe\r\n$1\r\na\r\n", false},
 	{"a pong of a number", "go-redis panics", "*2\r\n$4\r\npong\r\n:1\r\n", false},
-	{"a confirmation of what nobody asked for", "then it is not known any more which answer is for what", "*3\r\n$9\r\nsubscribe\r\n$1\r\nz\r\n:2\r\n", false},
-	{"the end of a subscription", "nobody has ended it, and Redis will send nothing any more", "*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n", false},
+	{"an unrequested confirmation", "the confirmations that follow cannot be assigned any more", "*3\r\n$9\r\nsubscribe\r\n$1\r\nz\r\n:2\r\n", false},
+	{"the end of a subscription", "it was not requested, and Redis will not send messages any more", "*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n", false},
 	{"an unknown kind", "go-redis refuses it", "*2\r\n$7\r\nunknown\r\n$1\r\na\r\n", false},
-	{"an error that nobody asked for", "no command of ours is wrong", "-ERR out of the blue\r\n", false},
-	{"a failover", "go-redis gives up the connection by itself", "-READONLY You can't write against a read only replica.\r\n", false},
-	{"no protocol at all", "somebody else listens on the port", "HTTP/1.1 400 Bad Request\r\n\r\n", false},
-	{"half a reply", "and then the end", "*3\r\n$7\r\nmess", false},
+	{"an unrequested error", "no command was wrong", "-ERR out of the blue\r\n", false},
+	{"a failover", "go-redis closes the connection by itself", "-READONLY You can't write against a read only replica.\r\n", false},
+	{"no protocol at all", "another server listens on the port", "HTTP/1.1 400 Bad Request\r\n\r\n", false},
+	{"half a reply", "the connection ends behind it", "*3\r\n$7\r\nmess", false},
 	{"a map", "in RESP3 there are more kinds of replies", "%1\r\n+a\r\n:1\r\n", true},
-	{"a map with keys of arrays", "no key of a map in Go", "%1\r\n*1\r\n:1\r\n:1\r\n", true},
-	{"a push of a number", "has no kind", ">1\r\n:1\r\n", true},
-	{"an empty push", "has none either", ">0\r\n", true},
-	{"an unknown push", "to be ignored by the protocol's rules", ">2\r\n+unknown\r\n+a\r\n", true},
+	{"a map with keys of arrays", "it cannot be the key of a map in Go", "%1\r\n*1\r\n:1\r\n:1\r\n", true},
+	{"a push of a number", "it has no kind", ">1\r\n:1\r\n", true},
+	{"an empty push", "nor has it", ">0\r\n", true},
+	{"an unknown push", "the protocol says to ignore it", ">2\r\n+unknown\r\n+a\r\n", true},
 }
 
-// What comes after an odd reply is a message again: on the same connection if
-// that is still in order, or else on another one.
+// After an odd reply messages are received again: on the same connection if it is still
+// in order, and otherwise on another one.
 func TestOddReplies(t *testing.T) {
 	for _, when := range []struct {
 		name, reason string
 		confirm      bool
 	}{
-		{"between messages", "the subscription was fine until then", true},
-		{"instead of a confirmation", "the subscription has never been", false},
+		{"between messages", "the subscription was ready until then", true},
+		{"instead of a confirmation", "the subscription was never ready", false},
 	} {
 		for _, tt := range oddReplies {
 			if tt.resp3 && !when.confirm {
-				continue // go-redis ignores most of them, and goes on waiting, as it should
+				continue // go-redis ignores most of them and waits for the confirmation, as it should
 			}
 			t.Run(when.name+"/"+tt.name, func(t *testing.T) {
 				var subscribed atomic.Bool
@@ -78,7 +78,7 @@ func TestOddReplies(t *testing.T) {
 					case tt.name == "half a reply":
 						_ = c.Close()
 					case tt.resp3:
-						c.Message("a", "in order") // what is ignored does no harm
+						c.Message("a", "in order") // for replies that are ignored
 					}
 				})
 				protocol := 2
@@ -93,7 +93,7 @@ func TestOddReplies(t *testing.T) {
 				}
 				got := s.Reports.WaitUntil(t, tt.name+": "+tt.reason+"; "+when.reason, func(got []tracetest.Report) bool { return len(got) > 0 })
 				if !slices.Equal(got[0].Channels, []string{"a"}) || got[0].Err == nil {
-					t.Errorf("reported was %v, want a cause and the name", tracetest.Texts(got))
+					t.Errorf("reported was %v, want a cause and the channel", tracetest.Texts(got))
 				}
 			})
 		}

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package subscription
 
 import (
 	"context"
@@ -18,7 +18,8 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// What a subscription says when it is closed, whatever it was before.
+// Every method of a closed subscription returns redis.ErrClosed or ends, no matter what
+// state the subscription was in.
 func TestAfterClose(t *testing.T) {
 	server, _ := tracetest.StartServer(t)
 	gone, _ := tracetest.StartServer(t)
@@ -30,7 +31,7 @@ func TestAfterClose(t *testing.T) {
 	}{
 		{"read", "the state in which most are closed", server.Addr(), func(sub *tracedpubsub.PubSub) { tracetest.WaitReady(t, sub) }},
 		{"never read", "no goroutine has ever run", server.Addr(), func(*tracedpubsub.PubSub) {}},
-		{"never connected", "the failure to connect is of no interest any more", gone.Addr(), func(*tracedpubsub.PubSub) {}},
+		{"never connected", "redis.ErrClosed takes precedence over the failure to connect", gone.Addr(), func(*tracedpubsub.PubSub) {}},
 	}
 	calls := []struct {
 		name string
@@ -53,9 +54,9 @@ func TestAfterClose(t *testing.T) {
 			if err := sub.Close(); err != nil {
 				t.Errorf("Close: %v", err)
 			}
-			for _, c := range slices.Concat(calls, calls) { // none changes what the next one says
+			for _, c := range slices.Concat(calls, calls) { // no call changes the result of the next one
 				if err := c.call(sub); !errors.Is(err, redis.ErrClosed) || !strings.HasPrefix(err.Error(), "tracedpubsub: ") {
-					t.Errorf("%s: %s returned %v, want an error of ours that is redis.ErrClosed", tt.reason, c.name, err)
+					t.Errorf("%s: %s returned %v, want an error of this library that is redis.ErrClosed", tt.reason, c.name, err)
 				}
 			}
 			if err := sub.Process(ctx, nil); err != nil {
@@ -75,9 +76,9 @@ func TestAfterClose(t *testing.T) {
 	}
 }
 
-// Who closes a subscription knows it: while messages come, while names do, and
-// before the server has said a word.
-func TestCloseIsNoTrouble(t *testing.T) {
+// Close is not reported as a failure, whether messages arrive, topics change, or the
+// server has not confirmed anything yet.
+func TestCloseIsNotReported(t *testing.T) {
 	server, rdb := tracetest.StartServer(t)
 	s := tracetest.NewSubject(t, server.Addr())
 	done := make(chan struct{})

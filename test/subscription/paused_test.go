@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package subscription
 
 import (
 	"testing"
@@ -13,7 +13,7 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// A server that stands still takes bytes and answers nothing.
+// A paused server accepts bytes and sends no replies.
 func TestCancelOnAPausedServer(t *testing.T) {
 	server, rdb := tracetest.StartServer(t)
 	s := tracetest.NewSubject(t, server.Addr())
@@ -26,8 +26,8 @@ func TestCancelOnAPausedServer(t *testing.T) {
 	server.Resume()
 	tracetest.WaitReady(t, sub)
 	tracetest.PublishRaw(t, rdb, "a", "usable")
-	tracetest.PublishRaw(t, rdb, "b", "asked for while it stood still")
-	tracetest.AssertReceives(t, sub, "usable", "asked for while it stood still")
+	tracetest.PublishRaw(t, rdb, "b", "subscribed to during the pause")
+	tracetest.AssertReceives(t, sub, "usable", "subscribed to during the pause")
 	s.Reports.AssertNone(t)
 }
 
@@ -42,17 +42,17 @@ func TestCloseOnAPausedServer(t *testing.T) {
 			e.consume(t, func(*tracedpubsub.Message) {})
 			pause()
 		}},
-		{"never read", "what was sent is not answered", func(t *testing.T, e *closingState, pause func()) {
+		{"never read", "the server has not replied", func(t *testing.T, e *closingState, pause func()) {
 			tracetest.WaitForSubscribers(t, e.rdb, "a", 1)
 			pause()
 		}},
-		{"full", "nobody reads, and nobody sends", func(t *testing.T, e *closingState, pause func()) {
+		{"full", "nothing is consumed, and the server sends nothing", func(t *testing.T, e *closingState, pause func()) {
 			tracetest.WaitReady(t, e.sub)
 			tracetest.PublishRaw(t, e.rdb, "a", tracetest.Numbered(0, 500)...)
 			tracetest.Eventually(t, "the buffer is full", func() bool { return len(e.sub.Channel()) == cap(e.sub.Channel()) })
 			pause()
 		}},
-		{"waiting in Ready", "a name was asked for, and no answer will come", func(t *testing.T, e *closingState, pause func()) {
+		{"waiting in Ready", "a channel was added, and the server does not confirm it", func(t *testing.T, e *closingState, pause func()) {
 			tracetest.WaitReady(t, e.sub)
 			pause()
 			if err := e.sub.Subscribe(t.Context(), "b"); err != nil {
@@ -69,7 +69,7 @@ func TestCloseOnAPausedServer(t *testing.T) {
 			tt.bring(t, e, server.Pause)
 			e.ended(t)
 			if t.Failed() {
-				t.Logf("this row is here because: %s", tt.reason)
+				t.Logf("reason: %s", tt.reason)
 			}
 		})
 	}

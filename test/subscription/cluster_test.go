@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package subscription
 
 import (
 	"errors"
@@ -18,8 +18,7 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// TestCluster is what is done on a cluster of which all is well. Its rows share
-// one.
+// TestCluster is about a cluster without faults, which its rows share.
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
@@ -28,18 +27,18 @@ func TestCluster(t *testing.T) {
 		test         func(t *testing.T, s *clusterSubject)
 	}{
 		{"channels of all slots", "go-redis delivers none of them", testChannelsOfAllSlots},
-		{"added and removed", "a shard has a connection for as long as it owns a channel", testAddAndRemoveShards},
-		{"one by one", "channels that come alone share connections, too", testOneByOne},
-		{"all kinds", "some are spread, and some are not", testAllKindsOnACluster},
-		{"no names at first", "there is no connection, and nothing to ping", testNoNamesOnACluster},
+		{"added and removed", "there is a connection to a shard while it owns a channel", testAddAndRemoveShards},
+		{"one by one", "channels that are added one by one share connections, too", testOneByOne},
+		{"all kinds", "sharded channels are spread over the shards, the others are not", testAllKindsOnACluster},
+		{"no topics at first", "there is no connection, and nothing to ping", testNoTopicsOnACluster},
 		{"spans", "they are those of one server, less its address", testSpansOnACluster},
-		{"killed", "go-redis would ask for all slots in one command, and hear nothing for ever", testKilledSlots},
+		{"killed", "go-redis would subscribe to all slots in one command, which the server refuses", testKilledSlots},
 		{"closed", "no connection is left", testCloseOnACluster},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.test(t, c.subject(t))
 			if t.Failed() {
-				t.Logf("this row is here because: %s", tt.reason)
+				t.Logf("reason: %s", tt.reason)
 			}
 		})
 	}
@@ -47,11 +46,11 @@ func TestCluster(t *testing.T) {
 		s := c.subject(t, func(o *redis.ClusterOptions) { o.ReadOnly = true })
 		channels := c.spread(t, "readonly", 1)
 		sub := s.ready(t, s.SSubscribe(tracetest.Context(t), channels...))
-		s.assertHears(t, sub, 1, channels...)
+		s.assertDelivers(t, sub, 1, channels...)
 		s.assertSubscriptions(t, 1, 1, 1)
 	})
 	t.Run("not reachable at first", func(t *testing.T) { testUnreachableCluster(t, c) })
-	t.Run("asked while it answers", func(t *testing.T) { testAskedAgain(t, c) })
+	t.Run("new server during discovery", func(t *testing.T) { testNewServerDuringDiscovery(t, c) })
 	t.Run("automatic pipelines", func(t *testing.T) {
 		s := c.subject(t)
 		pipeliner, err := s.rdb.AutoPipeline()
@@ -59,7 +58,7 @@ func TestCluster(t *testing.T) {
 			t.Fatal(err)
 		}
 		sub := tracetest.ReadySub(t, tracedpubsub.SSubscribe(tracetest.Context(t), pipeliner, "one"))
-		s.assertHears(t, sub, 1, "one")
+		s.assertDelivers(t, sub, 1, "one")
 	})
 }
 
@@ -95,24 +94,24 @@ func testAddAndRemoveShards(t *testing.T, s *clusterSubject) {
 	}
 	tracetest.WaitReady(t, sub)
 	s.assertSubscriptions(t, 1, 1)
-	s.assertHears(t, sub, 1, on[:4]...)
+	s.assertDelivers(t, sub, 1, on[:4]...)
 
 	if err := sub.SUnsubscribe(ctx, on[0], on[1], on[2]); err != nil {
 		t.Fatal(err)
 	}
 	masters := s.cluster.Masters()
 	tracetest.Eventually(t, "the connection to a shard ends with its last channel", func() bool {
-		return len(s.subscriptions(t, masters[0])) == 0 && s.cluster.shardListeners(t, masters[1], on[2]) == 0
+		return len(s.subscriptions(t, masters[0])) == 0 && s.cluster.shardSubscribers(t, masters[1], on[2]) == 0
 	})
 	s.assertSubscriptions(t, 0, 1)
-	s.assertHears(t, sub, 2, on[3])
+	s.assertDelivers(t, sub, 2, on[3])
 
 	if err := sub.SSubscribe(ctx, on[0], on[5]); err != nil {
 		t.Fatal(err)
 	}
 	tracetest.WaitReady(t, sub)
 	s.assertSubscriptions(t, 1, 1, 1)
-	s.assertHears(t, sub, 3, on[0], on[3], on[5])
+	s.assertDelivers(t, sub, 3, on[0], on[3], on[5])
 	if err := sub.SUnsubscribe(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +135,7 @@ func testOneByOne(t *testing.T, s *clusterSubject) {
 	}
 	tracetest.WaitReady(t, sub)
 	s.assertSubscriptions(t, 1, 1, 1)
-	s.assertHears(t, sub, 1, channels...)
+	s.assertDelivers(t, sub, 1, channels...)
 }
 
 func testAllKindsOnACluster(t *testing.T, s *clusterSubject) {
@@ -158,7 +157,7 @@ func testAllKindsOnACluster(t *testing.T, s *clusterSubject) {
 			t.Fatal(err)
 		}
 	}
-	s.send(t, 1, sharded...)
+	s.publish(t, 1, sharded...)
 	want := []string{"a", "b", "pattern of any slot"}
 	for _, channel := range sharded {
 		want = append(want, channel+" 1")
@@ -171,11 +170,11 @@ func testAllKindsOnACluster(t *testing.T, s *clusterSubject) {
 	if err := sub.Ping(ctx); err != nil {
 		t.Errorf("Ping: %v", err)
 	}
-	s.assertHears(t, sub, 2, sharded...)
+	s.assertDelivers(t, sub, 2, sharded...)
 	s.reports.AssertNone(t)
 }
 
-func testNoNamesOnACluster(t *testing.T, s *clusterSubject) {
+func testNoTopicsOnACluster(t *testing.T, s *clusterSubject) {
 	ctx := tracetest.Context(t)
 	sub := s.SSubscribe(ctx)
 	s.ready(t, sub)
@@ -190,7 +189,7 @@ func testNoNamesOnACluster(t *testing.T, s *clusterSubject) {
 	if err := sub.Ping(ctx); err != nil {
 		t.Errorf("Ping: %v", err)
 	}
-	s.assertHears(t, sub, 1, channels...)
+	s.assertDelivers(t, sub, 1, channels...)
 }
 
 func testSpansOnACluster(t *testing.T, s *clusterSubject) {
@@ -216,7 +215,7 @@ func testSpansOnACluster(t *testing.T, s *clusterSubject) {
 		tracetest.AssertParent(t, consumer, producer)
 		tracetest.AssertAttributes(t, consumer, tracetest.Messaging("process", channel)...)
 		if address, ok := tracetest.AttributeOf(producer, "server.address"); ok {
-			t.Errorf("%q is said to have gone to %v, but a cluster is several", producer.Name(), address.AsString())
+			t.Errorf("%q has the server address %v, but a cluster has several", producer.Name(), address.AsString())
 		}
 	}
 	tracetest.AssertName(t, spans[0], "spublish sharded")
@@ -234,7 +233,7 @@ func testKilledSlots(t *testing.T, s *clusterSubject) {
 		if s.cluster.waitForOwner(t, channel) == first {
 			s.reports.WaitFor(t, "receive", channel)
 		}
-		s.assertHears(t, sub, i, channel)
+		s.assertDelivers(t, sub, i, channel)
 	}
 	s.assertSubscriptions(t, 1, 1, 1)
 	for _, e := range s.reports.All() {

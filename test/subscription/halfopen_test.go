@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package subscription
 
 import (
 	"errors"
@@ -17,7 +17,7 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// proxied starts a server, and a subject that reaches it through a proxy.
+// proxied starts a server, and a subject that connects to it through a proxy.
 func proxied(t *testing.T, opts ...tracedpubsub.Option) (*redistest.Proxy, *tracetest.Subject, *redis.Client) {
 	t.Helper()
 	server, rdb := tracetest.StartServer(t, tracetest.Unlimited...)
@@ -25,10 +25,10 @@ func proxied(t *testing.T, opts ...tracedpubsub.Option) (*redistest.Proxy, *trac
 	return proxy, tracetest.NewSubject(t, proxy.Addr(), opts...), rdb
 }
 
-// A peer that vanished says nothing, not even that it has gone.
+// A peer that has vanished does not even close the connection.
 func TestHalfOpen(t *testing.T) {
 	t.Parallel()
-	const noticed = 20 * time.Second
+	const limit = 20 * time.Second
 	proxy, s, rdb := proxied(t)
 	sub := s.ReadySubscription(t, "a", "b")
 	tracetest.PublishRaw(t, rdb, "a", "before")
@@ -39,30 +39,29 @@ func TestHalfOpen(t *testing.T) {
 	dropped := time.Now()
 	tracetest.PublishRaw(t, rdb, "a", "nobody gets this")
 	proxy.WaitAccepted(before + 1)
-	if took := time.Since(dropped); took > noticed {
-		t.Errorf("noticed after %v, want %v", took, noticed)
+	if took := time.Since(dropped); took > limit {
+		t.Errorf("noticed after %v, want %v", took, limit)
 	}
 	tracetest.EventuallyReady(t, sub)
 	tracetest.PublishRaw(t, rdb, "b", "after")
 	tracetest.AssertReceives(t, sub, "after")
 	got := s.Reports.WaitFor(t, "receive", "b")
 	if began := got.At.Add(-got.Downtime); began.After(dropped) {
-		t.Errorf("reported was %v, which leaves out %v", got.Error(), began.Sub(dropped))
+		t.Errorf("reported was %v, the downtime of which lacks %v", got.Error(), began.Sub(dropped))
 	}
 }
 
-// What stands still here is the consumer. The server has sent all it has, and
-// waits: that is no silence.
+// A slow consumer is not a dead server: the server is not silent, its messages wait.
 func TestSlowConsumerIsNoDeadServer(t *testing.T) {
 	t.Parallel()
-	const pause = 22 * time.Second // more than any peer may be silent
+	const pause = 22 * time.Second // longer than a server may be silent
 	proxy, s, rdb := proxied(t, tracedpubsub.WithChannelSize(0))
 	sub := s.ReadySubscription(t, "a")
 	before := proxy.Accepted()
 	const messages = 5000
 	tracetest.PublishRaw(t, rdb, "a", tracetest.Numbered(0, messages)...)
 	tracetest.AssertReceives(t, sub, "0")
-	tracetest.LetTimePass(pause) // is what this is about: nothing is to happen
+	tracetest.LetTimePass(pause) // nothing may happen
 	tracetest.AssertReceives(t, sub, tracetest.Numbered(1, messages-1)...)
 	tracetest.PublishRaw(t, rdb, "a", "after")
 	tracetest.AssertReceives(t, sub, "after")
@@ -72,11 +71,11 @@ func TestSlowConsumerIsNoDeadServer(t *testing.T) {
 	s.Reports.AssertNone(t)
 }
 
-// Nor is it one when the error handler takes its time, on the goroutine that
-// reads.
+// Nor is the server dead while the error handler runs, which is called on the goroutine
+// that reads.
 func TestSlowErrorHandlerIsNoDeadServer(t *testing.T) {
 	t.Parallel()
-	const pause = 22 * time.Second // more than any peer may be silent
+	const pause = 22 * time.Second // longer than a server may be silent
 	server, admin := tracetest.StartServer(t)
 	proxy := redistest.NewProxy(t, server.Addr())
 	if err := admin.Do(t.Context(), "ACL", "SETUSER", "default", "resetchannels", "&a").Err(); err != nil {
@@ -89,7 +88,7 @@ func TestSlowErrorHandlerIsNoDeadServer(t *testing.T) {
 			lost.Add(1)
 		}
 		if handled.Add(1) == 1 {
-			tracetest.LetTimePass(pause) // is what this is about
+			tracetest.LetTimePass(pause)
 		}
 	}))
 	sub := s.Subscription(t, "a", "forbidden")
@@ -107,8 +106,7 @@ func TestSlowErrorHandlerIsNoDeadServer(t *testing.T) {
 	}
 }
 
-// A message of which something comes all the time, though it takes long, is no
-// silence either.
+// Nor is it dead while a large message arrives slowly.
 func TestTricklingMessage(t *testing.T) {
 	t.Parallel()
 	const size, seconds = 1 << 20, 13
@@ -121,7 +119,7 @@ func TestTricklingMessage(t *testing.T) {
 	tracetest.PublishRaw(t, rdb, "a", large, "small")
 	tracetest.AssertReceives(t, sub, large)
 	if took := time.Since(began); took < 10*time.Second {
-		t.Fatalf("it took %v only: this tests nothing", took)
+		t.Fatalf("it took only %v: the test proves nothing", took)
 	}
 	proxy.Heal()
 	tracetest.AssertReceives(t, sub, "small")

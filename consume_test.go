@@ -18,6 +18,8 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
+// The consumer span ends with the body, in whatever way that ends, and the next message
+// is left for the next call.
 func TestLoopEndings(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, e := range tracetest.LoopEndings {
@@ -45,12 +47,12 @@ func endLoop(t *testing.T, rdb *redis.Client, e tracetest.LoopEnding) {
 		tracetest.AssertFailed(t, span, e.ErrorType)
 	}
 	if m := tracetest.NextMessage(t, sub); m.Payload != "second" {
-		t.Errorf("after the loop comes %q, want the second message", m.Payload)
+		t.Errorf("after the loop the next message is %q, want the second one", m.Payload)
 	}
 }
 
-// The body of a range loop runs inside the iterator: that must not matter to who
-// recovers.
+// The body of a range loop runs inside the iterator. The function around the loop can
+// recover its panic all the same.
 func TestPanicIsRecoveredAroundTheLoop(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, consumers := tracetest.Context(t), tracetest.NewRecorder(t)
@@ -102,7 +104,7 @@ func TestSpanForEachMessage(t *testing.T) {
 		handled := 0
 		for _, m := range sub.Messages(ctx) {
 			if want := strconv.Itoa(handled); m.Payload != want {
-				t.Fatalf("message %s came in the place of %s", m.Payload, want)
+				t.Fatalf("received message %s, want %s", m.Payload, want)
 			}
 			if ended := len(consumers.Ended()); ended != handled {
 				t.Fatalf("%d spans had ended when message %d was handled", ended, handled)
@@ -127,12 +129,12 @@ func TestHandlerErrors(t *testing.T) {
 		err          error
 		errorType    string
 	}{
-		{"plain", "an error of errors.New has only a type that many have", tracetest.ErrTest, "*errors.errorString"},
-		{"typed", "its own type tells errors apart", tracetest.TypedError{}, tracetest.TypedErrorType},
-		{"wrapped", "fmt.Errorf says nothing about what failed: its operand does", fmt.Errorf("report 7: %w", tracetest.TypedError{}), tracetest.TypedErrorType},
-		{"end of context", "a handler may give up by itself", context.DeadlineExceeded, reflect.TypeOf(context.DeadlineExceeded).PkgPath() + ".deadlineExceededError"},
-		{"closed", "redis.ErrClosed from a handler is about its own work, and ends nothing", redis.ErrClosed, "*errors.errorString"},
-		{"none", "no error: the span tells of none", nil, ""},
+		{"plain", "the type of an error of errors.New says little", tracetest.ErrTest, "*errors.errorString"},
+		{"typed", "a named type says which error it is", tracetest.TypedError{}, tracetest.TypedErrorType},
+		{"wrapped", "the operand of fmt.Errorf says what failed", fmt.Errorf("report 7: %w", tracetest.TypedError{}), tracetest.TypedErrorType},
+		{"end of context", "the handler itself has ended early", context.DeadlineExceeded, reflect.TypeOf(context.DeadlineExceeded).PkgPath() + ".deadlineExceededError"},
+		{"closed", "redis.ErrClosed from a handler does not end Process", redis.ErrClosed, "*errors.errorString"},
+		{"none", "the handler succeeded", nil, ""},
 	}
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, consumers := tracetest.Context(t), tracetest.NewRecorder(t)
@@ -195,4 +197,39 @@ func TestPanicIsOnTheSpanOfProcess(t *testing.T) {
 			t.Errorf("the status says %q, want %q in it", d, tracetest.ErrTest)
 		}
 	})
+}
+
+func TestChannelIsAlwaysTheSame(t *testing.T) {
+	server, rdb := tracetest.StartServer(t)
+	sub := tracetest.NewSubject(t, server.Addr()).Subscription(t, "a")
+	first := sub.Channel()
+	tracetest.WaitReady(t, sub)
+	tracetest.PublishRaw(t, rdb, "a", "1", "2")
+	tracetest.AssertReceives(t, sub, "1")
+	if sub.Channel() != first {
+		t.Error("a second call returned another channel")
+	}
+	if m := <-first; m.Payload != "2" {
+		t.Errorf("got %q, want 2", m.Payload)
+	}
+	_ = sub.Close()
+	if sub.Channel() != first {
+		t.Error("after Close it is another channel")
+	}
+	if m, ok := <-first; ok {
+		t.Errorf("the channel of a closed subscription still gave %v", m)
+	}
+}
+
+// A loop that breaks at a message leaves the messages behind it for the next call.
+func TestBreakKeepsTheRest(t *testing.T) {
+	server, rdb := tracetest.StartServer(t)
+	s := tracetest.NewSubject(t, server.Addr())
+	sub := s.ReadySubscription(t, "numbers")
+	tracetest.PublishRaw(t, rdb, "numbers", tracetest.Numbered(0, 3)...)
+	for range sub.Messages(tracetest.Context(t)) {
+		break
+	}
+	s.Spans.Spans(t, 1)
+	tracetest.AssertReceives(t, sub, "1", "2")
 }

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package subscription
 
 import (
 	"context"
@@ -28,7 +28,7 @@ func TestRingRoutes(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name, reason string
-		subscribe    func(ctx context.Context, names ...string) *tracedpubsub.PubSub
+		subscribe    func(ctx context.Context, topics ...string) *tracedpubsub.PubSub
 		publish      []func(ctx context.Context, channel string, payload any) *redis.IntCmd
 	}{
 		{"channels", "Ring.Subscribe uses the server of the first for all", s.Subscribe,
@@ -39,7 +39,7 @@ func TestRingRoutes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			sub := s.ready(t, tt.subscribe(ctx, channels...))
 			for _, publish := range tt.publish {
-				s.assertHears(t, sub, publish, channels...)
+				s.assertDelivers(t, sub, publish, channels...)
 			}
 			if got, want := s.connections(t), "0: 1, 1: 1, 2: 1"; got != want {
 				t.Errorf("%s: connections are %s, want %s", tt.reason, got, want)
@@ -53,7 +53,7 @@ func TestRingRoutes(t *testing.T) {
 	}
 	t.Run("patterns", func(t *testing.T) {
 		sub := s.ready(t, s.PSubscribe(ctx, "channel-*", "channel-?"))
-		s.assertHears(t, sub, s.Publish, channels[10:]...) // of one pattern only
+		s.assertDelivers(t, sub, s.Publish, channels[10:]...) // of one pattern only
 		if got, want := s.connections(t), "0: 1, 1: 1, 2: 1"; got != want {
 			t.Errorf("connections are %s, want %s", got, want)
 		}
@@ -68,7 +68,7 @@ func TestRingRoutes(t *testing.T) {
 	s.reports.AssertNone(t)
 }
 
-// The Ring gives the names of a server that is down to the others, and back.
+// The Ring moves the channels of a server that is down to others, and back.
 func TestRingServerDownAndUp(t *testing.T) {
 	t.Parallel()
 	s := newRingSubject(t)
@@ -84,14 +84,14 @@ func TestRingServerDownAndUp(t *testing.T) {
 	}
 	tracetest.WaitReady(t, sub)
 	patterns := []string{"pattern-0", "pattern-1", "pattern-2", "pattern-3", "pattern-4", "pattern-5"}
-	s.assertHears(t, sub, s.Publish, append(patterns, channels...)...)
+	s.assertDelivers(t, sub, s.Publish, append(patterns, channels...)...)
 
 	s.servers[down].Kill()
 	s.waitForShards(t, 2)
 	s.waitForOwners(t, channels...)
-	s.assertHears(t, sub, s.Publish, append(patterns, channels...)...)
+	s.assertDelivers(t, sub, s.Publish, append(patterns, channels...)...)
 	s.reports.WaitFor(t, "receive", channels[0])
-	tracetest.Eventually(t, "nothing is asked for on the server that is down", func() bool {
+	tracetest.Eventually(t, "nothing is pending on the server that is down", func() bool {
 		ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 		defer cancel()
 		return sub.Ready(ctx) == nil
@@ -104,7 +104,7 @@ func TestRingServerDownAndUp(t *testing.T) {
 		return s.admins[down].PubSubNumPat(ctx).Val() == 1
 	})
 	tracetest.WaitReady(t, sub)
-	s.assertHears(t, sub, s.Publish, append(patterns, channels...)...)
+	s.assertDelivers(t, sub, s.Publish, append(patterns, channels...)...)
 	s.reports.WaitFor(t, "unsubscribe", channels[0])
 	if got, want := s.connections(t), "0: 1, 1: 1, 2: 1"; got != want {
 		t.Errorf("connections are %s, want %s", got, want)
@@ -118,7 +118,7 @@ func TestRingAllDown(t *testing.T) {
 		subscribe    func(s *ringSubject, ctx context.Context) *tracedpubsub.PubSub
 	}{
 		{"channels", "go-redis panics", func(s *ringSubject, ctx context.Context) *tracedpubsub.PubSub { return s.Subscribe(ctx, "a", "b", "c") }},
-		{"patterns", "there is nobody to ask", func(s *ringSubject, ctx context.Context) *tracedpubsub.PubSub { return s.PSubscribe(ctx, "?") }},
+		{"patterns", "there is no server for them", func(s *ringSubject, ctx context.Context) *tracedpubsub.PubSub { return s.PSubscribe(ctx, "?") }},
 		{"sharded channels", "go-redis panics", func(s *ringSubject, ctx context.Context) *tracedpubsub.PubSub {
 			return s.SSubscribe(ctx, "a", "b", "c")
 		}},
@@ -138,9 +138,9 @@ func TestRingAllDown(t *testing.T) {
 				tracetest.ReturnsPromptly(t, "Ready of a Ring that is down", func() { err = sub.Ready(tracetest.Context(t)) })
 				e, ok := errors.AsType[*tracedpubsub.SubscriptionError](err)
 				if !ok || len(e.Channels) == 0 {
-					t.Fatalf("%s: Ready: %v, want a SubscriptionError about the names", tt.reason, err)
+					t.Fatalf("%s: Ready: %v, want a SubscriptionError about the topics", tt.reason, err)
 				}
-				s.reports.WaitUntil(t, "that nobody is there", func(got []tracetest.Report) bool { return len(got) > 0 })
+				s.reports.WaitUntil(t, "that no server can be reached", func(got []tracetest.Report) bool { return len(got) > 0 })
 				for _, server := range s.servers {
 					server.Restart()
 				}
@@ -151,18 +151,18 @@ func TestRingAllDown(t *testing.T) {
 				}
 				tracetest.EventuallyReady(t, sub)
 				s.waitForConnections(t, sub)
-				s.assertHears(t, sub, publish, "a", "b", "c")
+				s.assertDelivers(t, sub, publish, "a", "b", "c")
 			})
 		}
 	}
 }
 
-func TestRingWithoutAName(t *testing.T) {
+func TestRingWithoutATopic(t *testing.T) {
 	t.Parallel()
 	s := newRingSubject(t)
 	for _, tt := range []struct {
 		name      string
-		subscribe func(ctx context.Context, names ...string) *tracedpubsub.PubSub
+		subscribe func(ctx context.Context, topics ...string) *tracedpubsub.PubSub
 	}{
 		{"channels", s.Subscribe}, {"patterns", s.PSubscribe}, {"sharded channels", s.SSubscribe},
 	} {
@@ -177,23 +177,23 @@ func TestRingWithoutAName(t *testing.T) {
 				t.Fatal(err)
 			}
 			tracetest.WaitReady(t, sub)
-			s.assertHears(t, sub, s.Publish, "a", "b")
+			s.assertDelivers(t, sub, s.Publish, "a", "b")
 		})
 	}
-	t.Run("a name comes later", func(t *testing.T) {
+	t.Run("a topic comes later", func(t *testing.T) {
 		ctx := tracetest.Context(t)
 		sub := s.Subscribe(ctx)
 		if err := sub.Subscribe(ctx, "a"); err != nil {
 			t.Fatal(err)
 		}
 		s.ready(t, sub)
-		s.assertHears(t, sub, s.Publish, "a")
+		s.assertDelivers(t, sub, s.Publish, "a")
 	})
-	t.Run("nobody asks", func(t *testing.T) {
+	t.Run("nobody calls Ready", func(t *testing.T) {
 		sub := s.Subscribe(tracetest.Context(t))
 		defer sub.Close()
 		_ = sub.Channel()
-		s.reports.WaitUntil(t, "that there is no name", func(got []tracetest.Report) bool {
+		s.reports.WaitUntil(t, "that there is no topic", func(got []tracetest.Report) bool {
 			return slices.ContainsFunc(got, func(e tracetest.Report) bool { return e.Op == "subscribe" && len(e.Channels) == 0 })
 		})
 	})

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package subscription
 
 import (
 	"context"
@@ -16,7 +16,8 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// A consumer that gives up while a message comes in leaves it to the next one.
+// A message that arrives as the context of a consumer expires is left for the next
+// consumer.
 func TestDeadlinesLoseNothing(t *testing.T) {
 	const n, burst = 3000, 20
 	for _, tt := range tracetest.Consumers {
@@ -27,7 +28,7 @@ func TestDeadlinesLoseNothing(t *testing.T) {
 			published := make(chan struct{})
 			go func() {
 				defer close(published)
-				// Between two bursts a deadline passes: deadlines meet messages in every state.
+				// A deadline passes between two bursts, so that deadlines meet messages in every state.
 				tick := time.NewTicker(3 * time.Millisecond)
 				defer tick.Stop()
 				for i := 0; i < n; i += burst {
@@ -57,7 +58,7 @@ func TestDeadlinesLoseNothing(t *testing.T) {
 				t.Errorf("%s: %d messages, want all of %d in order: %s", tt.Reason, len(got), n, firstDifference(got, tracetest.Numbered(0, n)))
 			}
 			if expired < 10 {
-				t.Errorf("only %d deadlines passed: this has tested nothing", expired)
+				t.Errorf("only %d deadlines passed: the test proves nothing", expired)
 			}
 		})
 	}
@@ -72,7 +73,7 @@ func firstDifference(got, want []string) string {
 	return "there are too many"
 }
 
-// Several loops over one subscription are a pool: each message goes to one.
+// Several loops over one subscription are a pool of workers: each message goes to one.
 func TestWorkerPool(t *testing.T) {
 	const n, workers = 2000, 4
 	for _, tt := range tracetest.Consumers {
@@ -91,7 +92,7 @@ func TestWorkerPool(t *testing.T) {
 				pool.Go(func() {
 					first := true
 					tt.Consume(ctx, sub, func(m *tracedpubsub.Message) bool {
-						if first { // nobody gets a second job before everybody has one
+						if first { // no worker gets a second job before each has one
 							first = false
 							busy.Done()
 							busy.Wait()
@@ -117,7 +118,7 @@ func TestWorkerPool(t *testing.T) {
 	}
 }
 
-// More is published than all buffers on the way hold, before anybody consumes.
+// More is published than all buffers on the way hold, before a consumer starts.
 func TestASlowConsumerMissesNothing(t *testing.T) {
 	const n = 300
 	padding := strings.Repeat("x", 100<<10)
@@ -131,7 +132,7 @@ func TestASlowConsumerMissesNothing(t *testing.T) {
 			}
 			clients := rdb.ClientList(t.Context()).Val()
 			if !strings.Contains(clients, "sub=1") || backlog(t, clients) == 0 {
-				t.Fatalf("the server has nothing left to send: this tests nothing\n%s", clients)
+				t.Fatalf("the server has nothing left to send: the test proves nothing\n%s", clients)
 			}
 			var got []string
 			tt.Consume(tracetest.Context(t), sub, func(m *tracedpubsub.Message) bool {
@@ -147,7 +148,7 @@ func TestASlowConsumerMissesNothing(t *testing.T) {
 	}
 }
 
-// backlog is how many bytes the server holds for its subscribers, by CLIENT LIST.
+// backlog returns how many bytes the server holds for its subscribers, by CLIENT LIST.
 func backlog(t *testing.T, clients string) (bytes int) {
 	t.Helper()
 	for line := range strings.Lines(clients) {
@@ -173,7 +174,7 @@ func TestWithChannelSize(t *testing.T) {
 		options      []tracedpubsub.Option
 		want         int
 	}{
-		{"0", "every message is handed from hand to hand", []tracedpubsub.Option{tracedpubsub.WithChannelSize(0)}, 0},
+		{"0", "every message waits for a consumer", []tracedpubsub.Option{tracedpubsub.WithChannelSize(0)}, 0},
 		{"1", "the smallest buffer", []tracedpubsub.Option{tracedpubsub.WithChannelSize(1)}, 1},
 		{"default", "as in go-redis", nil, 100},
 		{"negative", "is ignored", []tracedpubsub.Option{tracedpubsub.WithChannelSize(-1)}, 100},
@@ -192,54 +193,7 @@ func TestWithChannelSize(t *testing.T) {
 	}
 }
 
-// What is published right after Subscribe waits, and nothing reads it before
-// somebody asks for it.
-func TestNothingRunsBeforeItIsNeeded(t *testing.T) {
-	for _, tt := range tracetest.Consumers {
-		t.Run(tt.Name, func(t *testing.T) {
-			server, rdb := tracetest.StartServer(t)
-			tracetest.WaitForNoGoroutines(t) // of earlier tests
-			sub := tracetest.NewSubject(t, server.Addr()).Subscription(t, "early")
-			tracetest.WaitForSubscribers(t, rdb, "early", 1) // the subscription was sent, without anybody asking
-			tracetest.PublishRaw(t, rdb, "early", tracetest.Numbered(0, 10)...)
-			if running := tracetest.LibraryGoroutines(); len(running) > 0 {
-				t.Errorf("nobody has asked for a message, but there runs\n%s", strings.Join(running, "\n\n"))
-			}
-			var got []string
-			tt.Consume(tracetest.Context(t), sub, func(m *tracedpubsub.Message) bool {
-				got = append(got, m.Payload)
-				return len(got) < 10
-			})
-			if !slices.Equal(got, tracetest.Numbered(0, 10)) {
-				t.Errorf("%s: got %v, want what was published before it", tt.Reason, got)
-			}
-		})
-	}
-}
-
-func TestChannelIsAlwaysTheSame(t *testing.T) {
-	server, rdb := tracetest.StartServer(t)
-	sub := tracetest.NewSubject(t, server.Addr()).Subscription(t, "a")
-	first := sub.Channel()
-	tracetest.WaitReady(t, sub)
-	tracetest.PublishRaw(t, rdb, "a", "1", "2")
-	tracetest.AssertReceives(t, sub, "1")
-	if sub.Channel() != first {
-		t.Error("a second call returned another channel")
-	}
-	if m := <-first; m.Payload != "2" {
-		t.Errorf("got %q, want 2", m.Payload)
-	}
-	_ = sub.Close()
-	if sub.Channel() != first {
-		t.Error("after Close it is another channel")
-	}
-	if m, ok := <-first; ok {
-		t.Errorf("the channel of a closed subscription still gave %v", m)
-	}
-}
-
-// The ways to consume take turns while messages keep coming.
+// The ways to consume take turns while messages arrive.
 func TestSwitchingLosesNothing(t *testing.T) {
 	const n, turn = 2000, 7
 	server, rdb := tracetest.StartServer(t)
@@ -264,19 +218,6 @@ func TestSwitchingLosesNothing(t *testing.T) {
 	if !slices.Equal(got, tracetest.Numbered(0, n)) {
 		t.Errorf("%d messages, want all of %d in order: %s", len(got), n, firstDifference(got, tracetest.Numbered(0, n)))
 	}
-}
-
-// In a loop that is left at a message, that message is the last one handed over.
-func TestBreakKeepsTheRest(t *testing.T) {
-	server, rdb := tracetest.StartServer(t)
-	s := tracetest.NewSubject(t, server.Addr())
-	sub := s.ReadySubscription(t, "numbers")
-	tracetest.PublishRaw(t, rdb, "numbers", tracetest.Numbered(0, 3)...)
-	for range sub.Messages(tracetest.Context(t)) {
-		break
-	}
-	s.Spans.Spans(t, 1)
-	tracetest.AssertReceives(t, sub, "1", "2")
 }
 
 // A panic in the body leaves a subscription that can be used.

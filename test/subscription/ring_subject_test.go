@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package subscription
 
 import (
 	"context"
@@ -19,12 +19,12 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// ringSubject is a subject on a Ring of three servers that looks for them often.
+// ringSubject is a client of a Ring of three servers, with a short heartbeat.
 type ringSubject struct {
 	*tracedpubsub.Client
 
 	ring    *redis.Ring
-	servers map[string]*redistest.Server // by the names that the Ring has for them
+	servers map[string]*redistest.Server // by the names that they have in the Ring
 	admins  map[string]*redis.Client
 	reports *tracetest.ReportLog
 }
@@ -44,7 +44,7 @@ func newRingSubject(t *testing.T) *ringSubject {
 func (s *ringSubject) addServer(t *testing.T, name string) {
 	t.Helper()
 	s.servers[name] = redistest.Start(t)
-	// Asked while its server is down, it is to say so at once.
+	// It must not retry while its server is down.
 	s.admins[name] = redis.NewClient(&redis.Options{Addr: s.servers[name].Addr(), MaxRetries: -1, DialerRetries: 1})
 	t.Cleanup(func() { _ = s.admins[name].Close() })
 }
@@ -64,7 +64,7 @@ func (s *ringSubject) addrs() map[string]string {
 	return addrs
 }
 
-// owner is the name of the server that the Ring has for a channel.
+// owner returns the name of the server of a channel.
 func (s *ringSubject) owner(t *testing.T, channel string) string {
 	t.Helper()
 	client, err := s.ring.GetShardClientForKey(channel)
@@ -76,11 +76,11 @@ func (s *ringSubject) owner(t *testing.T, channel string) string {
 			return name
 		}
 	}
-	t.Fatalf("%s belongs to a stranger", channel)
+	t.Fatalf("%s belongs to an unknown server", channel)
 	return ""
 }
 
-// connections are how many connections subscribe on each server that runs.
+// connections returns how many connections have subscriptions on each server that runs.
 func (s *ringSubject) connections(t *testing.T) string {
 	t.Helper()
 	var counts []string
@@ -93,18 +93,18 @@ func (s *ringSubject) connections(t *testing.T) string {
 	return strings.Join(counts, ", ")
 }
 
-// waitForShards waits until the Ring has so many servers that are up.
+// waitForShards waits until n servers of the Ring are up.
 func (s *ringSubject) waitForShards(t *testing.T, n int) {
 	t.Helper()
 	tracetest.Eventually(t, fmt.Sprintf("%d servers are up", n), func() bool { return s.ring.Len() == n })
 }
 
-// waitForOwners waits until each channel is listened to at its owner and nowhere
-// else.
+// waitForOwners waits until each channel is subscribed to on its owner, and on no other
+// server.
 func (s *ringSubject) waitForOwners(t *testing.T, channels ...string) {
 	t.Helper()
 	for _, channel := range channels {
-		tracetest.Eventually(t, channel+" is listened to at its owner alone", func() bool {
+		tracetest.Eventually(t, channel+" is subscribed to on its owner only", func() bool {
 			owner := s.owner(t, channel)
 			for name, admin := range s.admins {
 				n, err := admin.PubSubNumSub(t.Context(), channel).Result()
@@ -124,8 +124,8 @@ func (s *ringSubject) ready(t *testing.T, sub *tracedpubsub.PubSub) *tracedpubsu
 	return sub
 }
 
-// assertHears publishes through the Ring and asserts that each message comes.
-func (s *ringSubject) assertHears(t *testing.T, sub *tracedpubsub.PubSub, publish func(ctx context.Context, channel string, payload any) *redis.IntCmd, channels ...string) {
+// assertDelivers publishes on each channel, and asserts that sub receives every message.
+func (s *ringSubject) assertDelivers(t *testing.T, sub *tracedpubsub.PubSub, publish func(ctx context.Context, channel string, payload any) *redis.IntCmd, channels ...string) {
 	t.Helper()
 	for _, channel := range channels {
 		if err := publish(t.Context(), channel, channel).Err(); err != nil {
@@ -135,21 +135,22 @@ func (s *ringSubject) assertHears(t *testing.T, sub *tracedpubsub.PubSub, publis
 	assertReceivesAll(t, sub, channels...)
 }
 
-// waitForConnections waits until what sub wants is asked for where it belongs.
+// waitForConnections waits until the channels a, b and c, or the pattern of sub, are
+// subscribed to where they belong.
 func (s *ringSubject) waitForConnections(t *testing.T, sub *tracedpubsub.PubSub) {
 	t.Helper()
-	tracetest.Eventually(t, "each name is heard", func() bool {
-		patterns, heard := 0, make(map[string]bool)
+	tracetest.Eventually(t, "each topic is subscribed to", func() bool {
+		patterns, subscribed := 0, make(map[string]bool)
 		for name, admin := range s.admins {
 			patterns += int(admin.PubSubNumPat(t.Context()).Val())
 			for _, channel := range []string{"a", "b", "c"} {
 				n := admin.PubSubNumSub(t.Context(), channel).Val()[channel] + admin.PubSubShardNumSub(t.Context(), channel).Val()[channel]
-				heard[channel] = heard[channel] || n == 1 && s.owner(t, channel) == name
+				subscribed[channel] = subscribed[channel] || n == 1 && s.owner(t, channel) == name
 			}
 		}
 		if sub.String() == "PubSub(?)" {
 			return patterns == 3
 		}
-		return heard["a"] && heard["b"] && heard["c"]
+		return subscribed["a"] && subscribed["b"] && subscribed["c"]
 	})
 }

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package subscription
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// callsThatWait are the methods that wait until their ctx ends.
+// callsThatWait are the methods that wait until their context is canceled.
 var callsThatWait = []struct {
 	name, reason string
 	wait         func(ctx context.Context, sub *tracedpubsub.PubSub) error
@@ -23,20 +23,20 @@ var callsThatWait = []struct {
 		}
 		return ctx.Err()
 	}},
-	{"Process", "tells why it ended", func(ctx context.Context, sub *tracedpubsub.PubSub) error {
+	{"Process", "it returns the error of the context", func(ctx context.Context, sub *tracedpubsub.PubSub) error {
 		return sub.Process(ctx, func(context.Context, *tracedpubsub.Message) error { return nil })
 	}},
-	{"ReceiveMessage", "leaves the message to the next one", func(ctx context.Context, sub *tracedpubsub.PubSub) error {
+	{"ReceiveMessage", "the message is left for the next call", func(ctx context.Context, sub *tracedpubsub.PubSub) error {
 		_, err := sub.ReceiveMessage(ctx)
 		return err
 	}},
-	{"Ready", "the server owes it an answer", func(ctx context.Context, sub *tracedpubsub.PubSub) error {
+	{"Ready", "the server has not confirmed the topics", func(ctx context.Context, sub *tracedpubsub.PubSub) error {
 		return sub.Ready(ctx)
 	}},
 }
 
-// assertCancels asserts that each call that waits returns when its ctx is
-// canceled, ends or has ended already; unanswered says that Ready waits, too.
+// assertCancels asserts that each call that waits returns when its context is canceled or
+// expires, or was canceled before; unanswered says that Ready waits, too.
 func assertCancels(t *testing.T, sub *tracedpubsub.PubSub, unanswered bool) {
 	t.Helper()
 	for _, tt := range callsThatWait {
@@ -44,7 +44,7 @@ func assertCancels(t *testing.T, sub *tracedpubsub.PubSub, unanswered bool) {
 			continue
 		}
 		canceled, cancel := context.WithCancel(t.Context())
-		time.AfterFunc(20*time.Millisecond, cancel) // most likely it waits by then
+		time.AfterFunc(20*time.Millisecond, cancel) // the call most likely waits by then
 		expired, cancelExpired := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancelExpired()
 		for _, end := range []struct {
@@ -75,7 +75,7 @@ func TestCancel(t *testing.T) {
 	s.Reports.AssertNone(t)
 }
 
-// Ready of a name that the server never says a word about.
+// The server never confirms a channel that Ready waits for.
 func TestCancelWithoutAnAnswer(t *testing.T) {
 	fake := tracetest.StartFakeRedis(t, func(c *tracetest.FakeConn, command []string) {
 		if command[0] == "subscribe" && command[1] == "late" {

@@ -1,0 +1,85 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub_test
+
+import (
+	"errors"
+	"net"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
+)
+
+// A failure to connect comes from Ready if something waits there, and goes to the error
+// handler otherwise.
+func TestADeadAddress(t *testing.T) {
+	for _, tt := range []struct {
+		name, reason string
+		failure      func(t *testing.T, s *tracetest.Subject, sub *tracedpubsub.PubSub) error
+	}{
+		{"Ready", "the caller gets the failure", func(t *testing.T, _ *tracetest.Subject, sub *tracedpubsub.PubSub) error {
+			return sub.Ready(tracetest.Context(t))
+		}},
+		{"Ready while others read", "no matter what made it begin to read", func(t *testing.T, _ *tracetest.Subject, sub *tracedpubsub.PubSub) error {
+			_ = sub.Channel()
+			return sub.Ready(tracetest.Context(t))
+		}},
+		{"error handler", "nobody called Ready", func(t *testing.T, s *tracetest.Subject, sub *tracedpubsub.PubSub) error {
+			_ = sub.Channel()
+			return s.Reports.WaitFor(t, "connect", "a").SubscriptionError
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			server, rdb := tracetest.StartServer(t)
+			server.Kill()
+			s := tracetest.NewSubject(t, server.Addr())
+			sub := s.Subscription(t, "a")
+			err := tt.failure(t, s, sub)
+			e, ok := errors.AsType[*tracedpubsub.SubscriptionError](err)
+			if !ok || e.Op != "connect" || !slices.Equal(e.Channels, []string{"a"}) || e.Count != 1 {
+				t.Errorf("%s: %#v, want a SubscriptionError about a", tt.reason, err)
+			}
+			if _, ok := errors.AsType[*net.OpError](err); !ok || !errors.Is(err, syscall.ECONNREFUSED) {
+				t.Errorf("%v does not wrap its cause", err)
+			}
+			server.Restart()
+			tracetest.WaitForSubscribers(t, rdb, "a", 1)
+			tracetest.PublishRaw(t, rdb, "a", "at last")
+			tracetest.AssertReceives(t, sub, "at last")
+		})
+	}
+}
+
+// Failures that repeat are counted, and reported at most once a second.
+func TestRepeatsAreCounted(t *testing.T) {
+	server, _ := tracetest.StartServer(t)
+	s := tracetest.NewSubject(t, server.Addr())
+	s.ReadySubscription(t, "a")
+	server.Kill()
+	got := s.Reports.WaitUntil(t, "the third report of failed attempts", func(got []tracetest.Report) bool { return len(got) >= 3 })
+	total := 0
+	for i, e := range got[:3] {
+		total += e.Count
+		if e.Op != "connect" || !errors.Is(e, syscall.ECONNREFUSED) {
+			t.Errorf("report %d is %v, want a connection refused", i, e.Error())
+		}
+		if i > 0 && e.At.Sub(got[i-1].At) < 900*time.Millisecond {
+			t.Errorf("report %d came %v after the previous one", i, e.At.Sub(got[i-1].At))
+		}
+		if i > 0 && e.Downtime <= got[i-1].Downtime {
+			t.Errorf("report %d has the downtime %v, the previous one had %v", i, e.Downtime, got[i-1].Downtime)
+		}
+	}
+	if got[0].Count != 1 || got[1].Count < 2 {
+		t.Errorf("counts are %d and %d, want 1 for the first and the rest of its second for the next", got[0].Count, got[1].Count)
+	}
+	// The intervals are 10, 20, 40, … ms, with jitter.
+	if total < 4 || total > 20 {
+		t.Errorf("%d attempts in two seconds", total)
+	}
+}
