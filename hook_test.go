@@ -4,13 +4,13 @@
 package tracedpubsub_test
 
 import (
-	"context"
-	"errors"
+	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tracedpubsub/tracedpubsub"
@@ -18,146 +18,47 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// commander is what publishes in all the ways that a hook sees.
-type commander interface {
-	tracetest.Publisher
-	Do(ctx context.Context, args ...any) *redis.Cmd
-}
-
-// ways to publish without this package. run returns a function that reads the reply.
-var commands = []struct {
-	name, reason string
-	operation    string
-	run          func(ctx context.Context, rdb commander, channel string) func() (int64, error)
-	sharded      bool
-	outside      bool // an auto-pipeline sends it by itself, with the ctx of the caller
-}{{
-	name:      "Publish",
-	reason:    "the usual way",
-	operation: "publish",
-	run: func(ctx context.Context, rdb commander, channel string) func() (int64, error) {
-		return rdb.Publish(ctx, channel, "hello").Result
-	},
-}, {
-	name:      "SPublish",
-	reason:    "the same for sharded channels",
-	operation: "spublish",
-	run: func(ctx context.Context, rdb commander, channel string) func() (int64, error) {
-		return rdb.SPublish(ctx, channel, "hello").Result
-	},
-	sharded: true,
-}, {
-	name:      "Do publish",
-	reason:    "as a command that go-redis does not know",
-	operation: "publish",
-	run: func(ctx context.Context, rdb commander, channel string) func() (int64, error) {
-		return rdb.Do(ctx, "publish", channel, "hello").Int64
-	},
-	outside: true,
-}, {
-	name:      "Do PuBLisH",
-	reason:    "Redis does not mind the case, nor go-redis bytes",
-	operation: "publish",
-	run: func(ctx context.Context, rdb commander, channel string) func() (int64, error) {
-		return rdb.Do(ctx, []byte("PuBLisH"), []byte(channel), []byte("hello")).Int64
-	},
-	outside: true,
-}, {
-	name:      "Do SPUBLISH",
-	reason:    "pointers are followed",
-	operation: "spublish",
-	run: func(ctx context.Context, rdb commander, channel string) func() (int64, error) {
-		return rdb.Do(ctx, "SPUBLISH", &channel, new("hello")).Int64
-	},
-	sharded: true,
-	outside: true,
-}}
-
-// Whatever publishes, and however, is seen.
-func TestHookSeesAllThatPublishes(t *testing.T) {
-	server := redistest.Start(t)
-	for _, p := range tracetest.Publishers {
-		for _, c := range commands {
-			t.Run(p.Name+"/"+c.name, func(t *testing.T) {
-				ctx, rec, channel := tracetest.Context(t), tracetest.NewRecorder(t), p.Name+"/"+c.name
-				rdb, listener, meters := server.Client(), server.Client(), tracetest.NewMetrics(t)
-				tracetest.Instrument(t, rdb, rec, meters.Option())
-				subscribe := listener.Subscribe
-				if c.sharded {
-					subscribe = listener.SSubscribe
-				}
-				raw := tracetest.ReadyRaw(t, subscribe(ctx, channel))
-				publishing, caller := tracetest.WithCaller(t, ctx)
-
-				var reply func() (int64, error)
-				err := p.With(publishing, rdb, func(p tracetest.Publisher) { reply = c.run(publishing, p.(commander), channel) })
-				if err != nil {
-					t.Fatalf("%v: %s, %s", err, p.Reason, c.reason)
-				}
-				if n, err := reply(); n != 1 || err != nil {
-					t.Errorf("the command has %d, %v, want 1: one client has heard it", n, err)
-				}
-				parent := caller
-				if strings.HasSuffix(p.Name, "AutoPipeline") && !c.outside {
-					parent = trace.SpanContext{} // its hooks get no context of anybody
-				}
-				var creation sdktrace.ReadOnlySpan
-				if len(rec.Ended()) > 1 { // an auto-pipeline takes a single command for a batch, or not
-					if !p.Deferred {
-						t.Errorf("there are several spans: %v", tracetest.Names(rec.Ended()))
-					}
-					creation = assertBatchOfOne(t, rec, rdb, channel, parent)
-				} else {
-					if p.Deferred && parent.IsValid() && !c.outside {
-						t.Errorf("there is no span for the batch: %v", tracetest.Names(rec.Ended()))
-					}
-					creation = rec.Spans(t, 1)[0]
-					tracetest.AssertName(t, creation, c.operation+" "+channel)
-					tracetest.AssertKind(t, creation, trace.SpanKindProducer)
-					tracetest.AssertLinks(t, creation)
-					tracetest.AssertAttributes(t, creation, tracetest.MessagingOn(rdb, c.operation, channel, tracetest.Receivers(1))...)
-					assertParentOrRoot(t, creation, parent)
-					tracetest.AssertSucceeded(t, creation)
-				}
-				tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), "hello", creation)
-				meters.AssertMatch(t, rec.Ended())
-			})
-		}
+// Instrument needs a client of go-redis and a function that chooses the channels.
+func TestInstrumentRefuses(t *testing.T) {
+	rdb := redistest.Start(t).Client()
+	for _, row := range []struct {
+		name, reason string
+		client       redis.UniversalClient
+		channels     func(string) bool
+	}{
+		{"no channels", "the function is missing", rdb, nil},
+		{"a type of the user's own", "how it sends commands is unknown", struct{ redis.UniversalClient }{rdb}, tracetest.AllChannels},
+		{"nothing", "there is no client", nil, tracetest.AllChannels},
+		{"a client that is nil", "the client is missing", (*redis.Client)(nil), tracetest.AllChannels},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			err := tracedpubsub.Instrument(row.client, row.channels)
+			if err == nil || !strings.HasPrefix(err.Error(), "tracedpubsub: ") {
+				t.Errorf("Instrument returned %v, want an error of this package: %s", err, row.reason)
+			}
+		})
 	}
 }
 
-// assertBatchOfOne asserts that rec has the spans of a pipeline with one message, and
-// returns that of the message.
-func assertBatchOfOne(t *testing.T, rec *tracetest.Recorder, rdb *redis.Client, channel string, parent trace.SpanContext) sdktrace.ReadOnlySpan {
-	t.Helper()
-	spans := rec.Spans(t, 2)
-	create, send := spans[0], spans[1]
-	tracetest.AssertName(t, create, "create "+channel)
-	tracetest.AssertKind(t, create, trace.SpanKindProducer)
-	tracetest.AssertLinks(t, create)
-	tracetest.AssertAttributes(t, create, tracetest.MessagingOn(rdb, "create", channel)...)
-	tracetest.AssertName(t, send, "send "+channel)
-	tracetest.AssertKind(t, send, trace.SpanKindClient)
-	tracetest.AssertLinks(t, send, create.SpanContext())
-	tracetest.AssertAttributes(t, send, tracetest.MessagingOn(rdb, "send", channel, tracetest.BatchSize(1))...)
-	for _, s := range spans {
-		assertParentOrRoot(t, s, parent)
-		tracetest.AssertSucceeded(t, s)
-	}
-	return create
+// NewHook returns a hook for AddHook. It does not know the address of the server.
+func TestNewHook(t *testing.T) {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+		rdb.AddHook(tracedpubsub.NewHook(nil, tracedpubsub.WithTracerProvider(rec)))
+		tracetest.AssertSent(t, rdb.Publish(ctx, "reports", "hello"))
+		rec.Spans(t, 0) // there are no channels
+
+		rdb.AddHook(tracedpubsub.NewHook(tracetest.AllChannels, tracedpubsub.WithTracerProvider(rec)))
+		raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "reports"))
+		tracetest.AssertSent(t, rdb.Publish(ctx, "reports", "hello"))
+		span := rec.Spans(t, 1)[0]
+		tracetest.AssertAttributes(t, span, tracetest.Messaging("publish", "reports")...)
+		tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), "hello", span)
+	})
 }
 
-// assertParentOrRoot is assertChildOf, or assertRoot if the parent is not valid.
-func assertParentOrRoot(t *testing.T, s sdktrace.ReadOnlySpan, parent trace.SpanContext) {
-	t.Helper()
-	if parent.IsValid() {
-		tracetest.AssertChildOf(t, s, parent)
-	} else {
-		tracetest.AssertRoot(t, s)
-	}
-}
-
-// The consumer span of a message that a hook has traced is a child of the producer's.
+// A message that the application publishes with go-redis has a span and an envelope. The
+// consumer span is a child of that span.
 func TestHookRoundTrip(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
@@ -165,10 +66,10 @@ func TestHookRoundTrip(t *testing.T) {
 		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec))
 		sub := tracetest.ReadySub(t, client.Subscribe(ctx, "reports"))
 		listener := tracetest.OtherClient(t, rdb)
-		raw := tracetest.ReadyRaw(t, listener.Subscribe(ctx, "bare"))
+		raw := tracetest.ReadyRaw(t, listener.Subscribe(ctx, "plain"))
 		for i, row := range tracetest.PayloadTypes {
 			t.Run(row.Name, func(t *testing.T) {
-				tracetest.AssertSent(t, listener.Publish(ctx, "bare", row.Payload))
+				tracetest.AssertSent(t, listener.Publish(ctx, "plain", row.Payload))
 				want := tracetest.NextRaw(t, raw).Payload
 				tracetest.AssertSent(t, rdb.Publish(ctx, "reports", row.Payload))
 				for _, m := range sub.Messages(ctx) {
@@ -185,64 +86,183 @@ func TestHookRoundTrip(t *testing.T) {
 	})
 }
 
-// What is not a publish of one payload on a channel is for go-redis and Redis.
-func TestHookLeavesOtherCommandsAlone(t *testing.T) {
+// reportTemplate is the template of channels that begin with report.
+var reportTemplate = tracedpubsub.WithDestinationTemplate(func(channel string) string {
+	if channel[:4] == "repo" {
+		return "report.{id}"
+	}
+	return ""
+})
+
+// A pipeline and a transaction have a span for each message, and a span for the batch that
+// links to them.
+func TestHookedPipeline(t *testing.T) {
 	rows := []struct {
 		name, reason string
-		args         []any
+		channels     []string
+		send         string
 	}{
-		{"no payload", "Redis refuses it", []any{"publish", "reports"}},
-		{"two payloads", "Redis refuses it", []any{"publish", "reports", "hello", "hello"}},
-		{"channel that go-redis refuses", "its error is on the command", []any{"publish", tracetest.Unsupported{ID: 7}, "hello"}},
-		{"channel that fails to marshal", "its error is on the command", []any{"publish", nameless{}, "hello"}},
-		{"another command", "it has as many arguments", []any{"set", "publish", "hello"}},
-		{"PUBSUB", "it begins like it", []any{"pubsub", "channels", "*"}},
+		{"one destination", "the batch has it as well", []string{"user.7", "user.7", "user.7"}, "send user.7"},
+		{"one template", "the batch has it as well", []string{"report.1", "report.2"}, "send report.{id}"},
+		{"different destinations", "the batch has none", []string{"user.7", "report.1", "user.8"}, "send"},
 	}
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
-		bare := tracetest.OtherClient(t, rdb)
-		tracetest.Instrument(t, rdb, rec)
-		for _, row := range rows {
-			t.Run(row.name, func(t *testing.T) {
-				want, got := bare.Do(ctx, row.args...), rdb.Do(ctx, row.args...)
-				if got.String() != want.String() {
-					t.Errorf("got %q, want %q as without a hook: %s", got, want, row.reason)
+		listener := tracetest.OtherClient(t, rdb)
+		raw := tracetest.ReadyRaw(t, listener.PSubscribe(tracetest.Context(t), "*"))
+		for _, p := range tracetest.Pipelines {
+			for _, row := range rows {
+				t.Run(p.Name+"/"+row.name, func(t *testing.T) {
+					ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+					own := tracetest.OtherClient(t, rdb)
+					tracetest.Instrument(t, own, rec, reportTemplate)
+					publishing, caller := tracetest.WithCaller(t, ctx)
+
+					cmds, err := p.Run(own, publishing, func(pipe redis.Pipeliner) error {
+						pipe.Set(ctx, "key", "value", 0)
+						for i, channel := range row.channels {
+							pipe.Publish(ctx, channel, i)
+						}
+						pipe.Get(ctx, "key")
+						return nil
+					})
+					if err != nil || len(cmds) != len(row.channels)+2 {
+						t.Fatalf("%d commands, %v: %s, %s", len(cmds), err, p.Reason, row.reason)
+					}
+					n := len(row.channels)
+					spans := rec.Spans(t, n+1)
+					var created []trace.SpanContext
+					for i, channel := range row.channels {
+						if got := cmds[i+1].String(); got != fmt.Sprintf("publish %s %d: 1", channel, i) {
+							t.Errorf("the command is %q", got)
+						}
+						tracetest.AssertChildOf(t, spans[i], caller)
+						tracetest.AssertKind(t, spans[i], trace.SpanKindProducer)
+						tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), strconv.Itoa(i), spans[i])
+						created = append(created, spans[i].SpanContext())
+					}
+					send := spans[n]
+					tracetest.AssertName(t, send, row.send)
+					tracetest.AssertKind(t, send, trace.SpanKindClient)
+					tracetest.AssertChildOf(t, send, caller)
+					tracetest.AssertLinks(t, send, created...)
+					tracetest.AssertSucceeded(t, send)
+					if count, _ := tracetest.AttributeOf(send, "messaging.batch.message_count"); count.AsInt64() != int64(n) {
+						t.Errorf("the span counts %v messages, want %d", count.AsInt64(), n)
+					}
+				})
+			}
+		}
+	})
+}
+
+// The span of a batch has the destination and the template that its messages share.
+func TestAttributesOfBatches(t *testing.T) {
+	ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+	rdb := redistest.Start(t).Client()
+	tracetest.Instrument(t, rdb, rec, reportTemplate, tracedpubsub.WithAttributes(attribute.String("team", "paper")))
+	team := attribute.String("team", "paper")
+	publish := func(channels ...string) {
+		t.Helper()
+		_, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			for _, channel := range channels {
+				pipe.Publish(ctx, channel, "hello")
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish("user.7", "user.7")
+	tracetest.AssertAttributes(t, rec.Spans(t, 3)[2], tracetest.MessagingOn(rdb, "send", "user.7", tracetest.BatchSize(2), team)...)
+	publish("report.1", "report.2")
+	tracetest.AssertAttributes(t, rec.Spans(t, 6)[5], servedBatch(rdb, 2, tracetest.Template("report.{id}"), team)...)
+	publish("report.1", "report.1")
+	tracetest.AssertAttributes(t, rec.Spans(t, 9)[8], tracetest.MessagingOn(rdb, "send", "report.1", tracetest.Template("report.{id}"), tracetest.BatchSize(2), team)...)
+	publish("user.7", "report.1")
+	tracetest.AssertAttributes(t, rec.Spans(t, 12)[11], servedBatch(rdb, 2, team)...)
+	tracetest.AssertAttributes(t, rec.Spans(t, 12)[10], tracetest.MessagingOn(rdb, "create", "report.1", tracetest.Template("report.{id}"), team)...)
+	publish("report.1", "user.7")
+	tracetest.AssertAttributes(t, rec.Spans(t, 15)[14], servedBatch(rdb, 2, team)...)
+}
+
+// servedBatch returns the attributes of a batch whose messages have different channels.
+func servedBatch(rdb *redis.Client, n int, extra ...attribute.KeyValue) []attribute.KeyValue {
+	var attributes []attribute.KeyValue
+	for _, a := range tracetest.MessagingOn(rdb, "send", "", append(extra, tracetest.BatchSize(n))...) {
+		if a.Key != "messaging.destination.name" {
+			attributes = append(attributes, a)
+		}
+	}
+	return attributes
+}
+
+// With WithBatchSpanOnly a batch has one span, whose context all messages carry.
+func TestBatchSpanOnly(t *testing.T) {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		for _, p := range tracetest.Pipelines {
+			t.Run(p.Name, func(t *testing.T) {
+				ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+				own := tracetest.OtherClient(t, rdb)
+				tracetest.Instrument(t, own, rec, tracedpubsub.WithBatchSpanOnly())
+				raw := tracetest.ReadyRaw(t, rdb.PSubscribe(ctx, p.Name+"*"))
+				publishing, caller := tracetest.WithCaller(t, ctx)
+				_, err := p.Run(own, tracetest.WithBaggage(t, publishing, "tenant=acme"), func(pipe redis.Pipeliner) error {
+					pipe.Publish(ctx, p.Name, "hello")
+					pipe.Publish(ctx, p.Name, 7)
+					pipe.Do(ctx, "PUBLISH", p.Name+" more", []byte{0xff})
+					return nil
+				})
+				if err != nil {
+					t.Fatalf("%v: %s", err, p.Reason)
 				}
-				rec.Spans(t, 0)
+				send := rec.Spans(t, 1)[0]
+				tracetest.AssertName(t, send, "send")
+				tracetest.AssertKind(t, send, trace.SpanKindProducer)
+				tracetest.AssertChildOf(t, send, caller)
+				tracetest.AssertLinks(t, send)
+				tracetest.AssertAttributes(t, send, servedBatch(own, 3)...)
+				for _, want := range []string{"hello", "7", "\xff"} {
+					m := tracetest.NextRaw(t, raw)
+					tracetest.AssertCarries(t, m, want, send)
+					if e, _ := tracedpubsub.Decode(m.Payload); e.Carrier.Get("baggage") != "tenant=acme" {
+						t.Errorf("the message carries the baggage %q", e.Carrier.Get("baggage"))
+					}
+				}
+
+				tracetest.AssertSent(t, own.Publish(ctx, p.Name, "alone"))
+				tracetest.AssertName(t, rec.Spans(t, 2)[1], "publish "+p.Name) // as without the option
 			})
 		}
 	})
 }
 
-// nameless is a channel that never has a name.
-type nameless struct{}
-
-func (nameless) MarshalBinary() ([]byte, error) { return nil, tracetest.ErrTest }
-
-// Where the type of a channel is one that go-redis formats, the name that is sent counts.
-func TestHookFormatsChannels(t *testing.T) {
+// An envelope that a relay publishes is sent as it is, with the producer that it has. A
+// payload that only resembles one gets an envelope. The vectors of the wire format have
+// both.
+func TestHookAndRelays(t *testing.T) {
 	ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 	rdb := redistest.Start(t).Client()
-	tracetest.Instrument(t, rdb, rec)
-	if err := rdb.Do(ctx, "publish", 7.5, "hello").Err(); err != nil {
-		t.Fatal(err)
+	tracetest.Instrument(t, rdb, rec, tracedpubsub.WithPropagators(everyField))
+	raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "relay"))
+	wrapped := 0
+	for _, v := range readVectors(t).Decode {
+		t.Run(v.Name, func(t *testing.T) {
+			message := string(v.Message)
+			tracetest.AssertSent(t, rdb.Publish(ctx, "relay", message))
+			wire := tracetest.NextRaw(t, raw).Payload
+			switch v.Rule {
+			case "R0", "R1", "R3":
+				if wire != message {
+					t.Errorf("on the wire is %.200q, want the envelope as it was: %s (%s)", wire, v.Rule, v.Reason)
+				}
+			default:
+				wrapped++
+				if e := decodeAll(t, wire); e.Payload != message || wire == message {
+					t.Errorf("on the wire is %.200q, want an envelope around it: %s (%s)", wire, v.Rule, v.Reason)
+				}
+			}
+			rec.Spans(t, wrapped)
+		})
 	}
-	tracetest.AssertAttributes(t, rec.Spans(t, 1)[0], tracetest.MessagingOn(rdb, "publish", "7.5", tracetest.Receivers(0))...)
-}
-
-// The payload is marshalled once: it might give something else the second time.
-func TestHookMarshalsOnce(t *testing.T) {
-	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
-		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
-		tracetest.Instrument(t, rdb, rec)
-		refused := &tracetest.FailingPayload{Err: tracetest.ErrTest}
-		if err := rdb.Publish(ctx, "reports", refused).Err(); !errors.Is(err, tracetest.ErrTest) || refused.Calls != 1 {
-			t.Errorf("the command has %v, and was asked %d times, want %v once", err, refused.Calls, tracetest.ErrTest)
-		}
-		tracetest.AssertFailed(t, rec.Spans(t, 1)[0], tracetest.PlainErrorType)
-		got := tracetest.EndingOf(func() { rdb.Publish(ctx, "reports", &tracetest.FailingPayload{Panic: tracetest.ErrTest}) })
-		if want := (tracetest.Ending{Panicked: tracetest.ErrTest}); got != want {
-			t.Errorf("Publish has ended with %+v, want %+v as without a hook", got, want)
-		}
-	})
 }

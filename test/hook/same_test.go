@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package hook
 
 import (
 	"context"
@@ -17,8 +17,8 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// assertSameCommands asserts that two clients have made the same of the same commands:
-// arguments, replies, errors, and what is printed of them.
+// assertSameCommands asserts that the commands of two clients have the same arguments,
+// replies, errors and texts.
 func assertSameCommands(t *testing.T, got, want []redis.Cmder) {
 	t.Helper()
 	if len(got) != len(want) {
@@ -34,7 +34,24 @@ func assertSameCommands(t *testing.T, got, want []redis.Cmder) {
 	}
 }
 
-// arguments prints them, as a NaN equals no other. They may be long: nothing is quoted.
+// assertSamePipeline runs a pipeline with rdb, which has a hook, and with a client that
+// has none, and asserts that commands and errors are the same. Unless behind is nil, both
+// clients get that hook as well.
+func assertSamePipeline(t *testing.T, ctx context.Context, rdb *redis.Client, behind redis.Hook, fill func(context.Context, redis.Pipeliner)) {
+	t.Helper()
+	plain := tracetest.NoRetryClient(t, &redis.Options{Addr: rdb.Options().Addr, Username: "limited", Password: "secret"})
+	if behind != nil {
+		rdb.AddHook(behind)
+		plain.AddHook(behind)
+	}
+	run := func(pipe redis.Pipeliner) error { fill(ctx, pipe); return nil }
+	got, gotErr := rdb.Pipelined(ctx, run)
+	want, wantErr := plain.Pipelined(ctx, run)
+	assertSameCommands(t, got, want)
+	tracetest.AssertSameError(t, gotErr, wantErr)
+}
+
+// arguments returns a text of the arguments, as a NaN does not equal another one.
 func arguments(cmd redis.Cmder) string {
 	var b strings.Builder
 	for _, arg := range cmd.Args() {
@@ -43,6 +60,7 @@ func arguments(cmd redis.Cmder) string {
 	return b.String()
 }
 
+// describe returns a text of everything that a command has but its arguments.
 func describe(cmd redis.Cmder) string {
 	value := "none"
 	if result := reflect.ValueOf(cmd).MethodByName("Val"); result.IsValid() && result.Type().NumIn() == 0 {
@@ -51,13 +69,13 @@ func describe(cmd redis.Cmder) string {
 	return fmt.Sprintf("%T %s (%s) %s value %s error %T %v", cmd, cmd.FullName(), cmd.Name(), cmd.String(), value, cmd.Err(), cmd.Err())
 }
 
-// everyCommand runs one command after the other, failing ones among them, and returns them.
+// everyCommand runs one command after the other and returns them. Some of them fail.
 func everyCommand(ctx context.Context, rdb commanderOfAll) (cmds []redis.Cmder) {
 	add := func(cmd redis.Cmder) { cmds = append(cmds, cmd) }
 	_, automatic := rdb.(*redis.AutoPipeliner)
 	for _, row := range tracetest.PayloadTypes {
 		if row.Payload == (*time.Time)(nil) && automatic {
-			continue // go-redis panics at it, contains that, and prints the stack
+			continue // go-redis panics on it, recovers, and prints the stack
 		}
 		add(rdb.Publish(ctx, "reports", row.Payload))
 		add(rdb.Do(ctx, "publish", "reports", row.Payload))
@@ -99,18 +117,18 @@ func everyCommand(ctx context.Context, rdb commanderOfAll) (cmds []redis.Cmder) 
 	return cmds
 }
 
-// commanderOfAll is what runs every command.
+// commanderOfAll runs every command.
 type commanderOfAll interface {
 	redis.Cmdable
 	Do(ctx context.Context, args ...any) *redis.Cmd
 	Process(ctx context.Context, cmd redis.Cmder) error
 }
 
-// comparedUses are the ways to use a client that are compared.
+// comparedUses are the uses of a client that are compared.
 var comparedUses = []struct {
 	name, reason string
 	run          func(ctx context.Context, rdb redis.UniversalClient) []redis.Cmder
-	breaks       bool // the connection of the first message
+	breaks       bool // the connection breaks at the first message
 }{{
 	name:   "one by one",
 	reason: "the usual case",
@@ -133,7 +151,7 @@ var comparedUses = []struct {
 	},
 }, {
 	name:   "pipeline",
-	reason: "a command that fails does not take the others with it",
+	reason: "the others are executed if a command fails",
 	run: func(ctx context.Context, rdb redis.UniversalClient) []redis.Cmder {
 		pipe := rdb.Pipeline()
 		everyCommand(ctx, pipe)
@@ -141,7 +159,7 @@ var comparedUses = []struct {
 	},
 }, {
 	name:   "aborted transaction",
-	reason: "commands that fail take the others with them",
+	reason: "no command is executed if one fails",
 	run: func(ctx context.Context, rdb redis.UniversalClient) []redis.Cmder {
 		pipe := rdb.TxPipeline()
 		everyCommand(ctx, pipe)
@@ -168,7 +186,7 @@ var comparedUses = []struct {
 		return append(execute(ctx, rdb, pipe), rdb.Publish(ctx, "reports", tracetest.Unsupported{ID: 7}), rdb.Do(ctx, "publish", "reports", tracetest.Unsupported{ID: 7}))
 	},
 }, {
-	name:   "context that has ended",
+	name:   "canceled context",
 	reason: "nothing is sent",
 	run: func(ctx context.Context, rdb redis.UniversalClient) []redis.Cmder {
 		ctx, cancel := context.WithCancel(ctx)
@@ -191,7 +209,7 @@ var comparedUses = []struct {
 	},
 }, {
 	name:   "full-duplex auto-pipeline",
-	reason: "a hook watches, and no more",
+	reason: "the hook only watches",
 	run: func(ctx context.Context, rdb redis.UniversalClient) []redis.Cmder {
 		return automatically(ctx, func() (*redis.AutoPipeliner, error) {
 			return rdb.AsyncAutoPipelineWithOptions(&redis.AutoPipelineOptions{FullDuplex: true})
@@ -199,7 +217,7 @@ var comparedUses = []struct {
 	},
 }, {
 	name:   "closed client",
-	reason: "no command gets anywhere",
+	reason: "no command is sent",
 	run: func(ctx context.Context, rdb redis.UniversalClient) []redis.Cmder {
 		pipe := rdb.Pipeline()
 		pipe.Publish(ctx, "reports", "hello")
@@ -208,7 +226,7 @@ var comparedUses = []struct {
 	},
 }, {
 	name:   "lost connection",
-	reason: "go-redis sends again, or does not",
+	reason: "go-redis may send it again",
 	run: func(ctx context.Context, rdb redis.UniversalClient) []redis.Cmder {
 		return []redis.Cmder{rdb.SPublish(ctx, "reports", "hello"), rdb.Do(ctx, "spublish", "reports", "hello")}
 	},
@@ -235,18 +253,18 @@ var comparedUses = []struct {
 	breaks: true,
 }}
 
-// execute executes a pipeline, and adds what came of it.
+// execute executes a pipeline, and returns its commands and its error.
 func execute(ctx context.Context, rdb redis.UniversalClient, pipe redis.Pipeliner) []redis.Cmder {
 	cmds, err := pipe.Exec(ctx)
 	if _, ring := rdb.(*redis.Ring); ring && err != nil {
-		err = errors.New("that of the shard that failed first") // which may be any
+		err = errors.New("error of the shard that failed first") // it may be any of them
 	}
 	return append(cmds, outcome(ctx, "Exec", err))
 }
 
 // automatically runs every command on an auto-pipeline, and waits for the last.
-func automatically(ctx context.Context, face func() (*redis.AutoPipeliner, error)) []redis.Cmder {
-	ap, err := face()
+func automatically(ctx context.Context, open func() (*redis.AutoPipeliner, error)) []redis.Cmder {
+	ap, err := open()
 	if err != nil {
 		return []redis.Cmder{outcome(ctx, "AutoPipeline", err)}
 	}
@@ -254,7 +272,7 @@ func automatically(ctx context.Context, face func() (*redis.AutoPipeliner, error
 	return append(cmds, outcome(ctx, "Close", ap.Close()))
 }
 
-// outcome is an error to be compared as that of a command.
+// outcome returns a command with err, to be compared like others.
 func outcome(ctx context.Context, of string, err error) redis.Cmder {
 	cmd := redis.NewCmd(ctx, of)
 	cmd.SetErr(err)

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package hook
 
 import (
 	"fmt"
@@ -18,18 +18,18 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// The channels decide, then the filters, each for itself.
+// The channels of the hook decide first, then WithFilter, then WithEnvelopeFilter.
 func TestChannelsAndFilters(t *testing.T) {
 	rows := []struct {
 		name, reason                string
 		channels, filter, envelopes bool
-		span, enveloped             bool
+		span, envelope              bool
 	}{
 		{"all", "the usual case", true, true, true, true, true},
 		{"not among the channels", "its consumers cannot read envelopes", false, true, true, false, false},
 		{"filtered", "it is left alone", true, false, true, false, false},
-		{"bare", "a span, and the payload as it is", true, true, false, true, false},
-		{"neither", "what is left alone is not asked about envelopes", false, false, false, false, false},
+		{"without envelope", "a span, and the payload as it is", true, true, false, true, false},
+		{"neither", "a channel that is left out needs no envelope filter", false, false, false, false, false},
 	}
 	server := redistest.Start(t)
 	for _, row := range rows {
@@ -38,20 +38,20 @@ func TestChannelsAndFilters(t *testing.T) {
 				ctx, rec, channel := tracetest.Context(t), tracetest.NewRecorder(t), row.name+"/"+p.Name
 				rdb := server.Client()
 				var a tracetest.CallCounter
-				answer := func(question string, yes bool) func(string) bool {
-					return func(asked string) bool {
-						a.Count(question)
-						if asked != channel {
-							t.Errorf("%s was asked about %q, want %q", question, asked, channel)
+				decide := func(option string, yes bool) func(string) bool {
+					return func(got string) bool {
+						a.Count(option)
+						if got != channel {
+							t.Errorf("%s was called with %q, want %q", option, got, channel)
 						}
 						return yes
 					}
 				}
 				var errs tracetest.ErrorLog
-				err := tracedpubsub.Instrument(rdb, answer("channels", row.channels),
+				err := tracedpubsub.Instrument(rdb, decide("channels", row.channels),
 					tracedpubsub.WithTracerProvider(rec), errs.Option(),
-					tracedpubsub.WithFilter(answer("filter", row.filter)),
-					tracedpubsub.WithEnvelopeFilter(answer("envelopes", row.envelopes)),
+					tracedpubsub.WithFilter(decide("filter", row.filter)),
+					tracedpubsub.WithEnvelopeFilter(decide("envelopes", row.envelopes)),
 					tracedpubsub.WithDestinationTemplate(func(string) string { a.Count("template"); return "{any}" }))
 				if err != nil {
 					t.Fatal(err)
@@ -64,7 +64,7 @@ func TestChannelsAndFilters(t *testing.T) {
 				tracetest.AssertSent(t, cmd)
 
 				wire := tracetest.NextRaw(t, raw).Payload
-				if enveloped := wire != "hello"; enveloped != row.enveloped {
+				if envelope := wire != "hello"; envelope != row.envelope {
 					t.Errorf("on the wire is %q: %s", wire, row.reason)
 				}
 				spans := rec.Ended()
@@ -90,15 +90,15 @@ func TestChannelsAndFilters(t *testing.T) {
 	}
 }
 
-// What a function panics with reaches the error handler, once, and the message goes
-// its way; a channel is traced only if channels has said so.
+// A panic of a function is reported to the error handler once, and the message is sent. If
+// the function that chooses the channels panics, the channel is not traced.
 func TestHookAndPanickingFunctions(t *testing.T) {
 	panics := func(string) bool { panic(tracetest.ErrTest) }
 	rows := []struct {
 		name, reason string
 		channels     func(string) bool
 		option       tracedpubsub.Option
-		span, bare   bool
+		span, plain  bool
 	}{
 		{"channels", "its consumers may not be able to read envelopes", panics, nil, false, true},
 		{"WithFilter", "as for a Client", tracetest.AllChannels, tracedpubsub.WithFilter(panics), true, false},
@@ -125,11 +125,11 @@ func TestHookAndPanickingFunctions(t *testing.T) {
 					} else {
 						tracetest.AssertSent(t, own.Publish(ctx, row.name, "hello"))
 					}
-					if bare := tracetest.NextRaw(t, raw).Payload == "hello"; bare != row.bare {
-						t.Errorf("the payload went out bare: %t, want %t: %s", bare, row.bare, row.reason)
+					if plain := tracetest.NextRaw(t, raw).Payload == "hello"; plain != row.plain {
+						t.Errorf("the payload was sent without an envelope: %t, want %t: %s", plain, row.plain, row.reason)
 					}
 					if traced := len(rec.Ended()) > 0; traced != row.span {
-						t.Errorf("there are the spans %v: %s", tracetest.Names(rec.Ended()), row.reason)
+						t.Errorf("the spans are %v: %s", tracetest.Names(rec.Ended()), row.reason)
 					}
 					errs.AssertOne(t, tracetest.ErrTest)
 					if text := errs.All()[0].Error(); !strings.HasPrefix(text, "tracedpubsub: ") {
@@ -141,7 +141,7 @@ func TestHookAndPanickingFunctions(t *testing.T) {
 	})
 }
 
-// All that shapes a consumer span does so for a message that a hook has traced.
+// The options for consumers apply to messages that a hook has traced.
 func TestHookAndConsumers(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, row := range []struct {
@@ -179,11 +179,11 @@ func TestHookAndConsumers(t *testing.T) {
 	})
 }
 
-// Several Clients and a hook over one pool: each goes by its own options.
+// Several Clients and a hook over one pool each apply their own options.
 func TestHookAndClientsOverOnePool(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx := tracetest.Context(t)
-		hooking, plain, bare, full := tracetest.NewRecorder(t), tracetest.NewRecorder(t), tracetest.NewRecorder(t), tracetest.NewRecorder(t)
+		hooking, filtered, unwrapped, wrapped := tracetest.NewRecorder(t), tracetest.NewRecorder(t), tracetest.NewRecorder(t), tracetest.NewRecorder(t)
 		no := func(string) bool { return false }
 		raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "reports"))
 		tracetest.Instrument(t, rdb, hooking)
@@ -193,9 +193,9 @@ func TestHookAndClientsOverOnePool(t *testing.T) {
 			rec           *tracetest.Recorder
 			spans, hooked int
 		}{
-			{"filtered", "the Client leaves it alone, and the hook sees a bare payload", tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(plain), tracedpubsub.WithFilter(no)), plain, 0, 1},
-			{"bare", "the Client has its span, and wants the payload bare", tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(bare), tracedpubsub.WithEnvelopeFilter(no)), bare, 1, 0},
-			{"enveloped", "the hook sees an envelope", tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(full)), full, 1, 0},
+			{"filtered", "the Client leaves it alone, and the hook sees a payload", tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(filtered), tracedpubsub.WithFilter(no)), filtered, 0, 1},
+			{"without envelope", "the Client has its span, and wants no envelope", tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(unwrapped), tracedpubsub.WithEnvelopeFilter(no)), unwrapped, 1, 0},
+			{"with envelope", "the hook sees an envelope", tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(wrapped)), wrapped, 1, 0},
 		}
 		hooked := 0
 		for _, row := range rows {
@@ -203,7 +203,7 @@ func TestHookAndClientsOverOnePool(t *testing.T) {
 			spans := row.rec.Spans(t, row.spans)
 			hooked += row.hooked
 			seen := hooking.Spans(t, hooked)
-			if m := tracetest.NextRaw(t, raw); row.name != "bare" {
+			if m := tracetest.NextRaw(t, raw); row.name != "without envelope" {
 				tracetest.AssertCarries(t, m, "hello", append(spans, seen[len(seen)-row.hooked:]...)[0])
 			} else if m.Payload != "hello" {
 				t.Errorf("on the wire is %q, want hello: %s", m.Payload, row.reason)
@@ -212,7 +212,7 @@ func TestHookAndClientsOverOnePool(t *testing.T) {
 	})
 }
 
-// Without spans the context of the caller travels, in whatever way it is sent.
+// Without spans a message carries the context of the caller.
 func TestHookWithoutSpans(t *testing.T) {
 	ctx := tracetest.Context(t)
 	rdb := redistest.Start(t).Client()
@@ -234,7 +234,7 @@ func TestHookWithoutSpans(t *testing.T) {
 	}
 }
 
-// A sampler sees what the span of a batch says, but for the outcome.
+// A sampler gets the attributes of the span of a batch, except for the outcome.
 func TestSamplersSeeBatches(t *testing.T) {
 	ctx := tracetest.Context(t)
 	rdb := redistest.Start(t).Client()
@@ -245,9 +245,9 @@ func TestSamplersSeeBatches(t *testing.T) {
 	if _, err := pipe.Exec(ctx); err != nil {
 		t.Fatal(err)
 	}
-	asked := sampler.Calls[1]
-	tracetest.AssertAttributeSet(t, "the sampler's question", asked.Attributes, tracetest.MessagingOn(rdb, "send", "reports", tracetest.BatchSize(1)))
-	if asked.Name != "send reports" || len(asked.Links) != 1 {
-		t.Errorf("the sampler was asked about %q with %d links, want one", asked.Name, len(asked.Links))
+	call := sampler.Calls[1]
+	tracetest.AssertAttributeSet(t, "the call of the sampler", call.Attributes, tracetest.MessagingOn(rdb, "send", "reports", tracetest.BatchSize(1)))
+	if call.Name != "send reports" || len(call.Links) != 1 {
+		t.Errorf("the sampler was called for %q with %d links, want one", call.Name, len(call.Links))
 	}
 }

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package hook
 
 import (
 	"bytes"
@@ -14,10 +14,10 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// TestHookedPipelineOfManyLengths: what a batch sends shares pieces of memory, and no
-// message may reach into another one's.
+// The envelopes of a batch share pieces of memory. No message may reach into the memory
+// of another one.
 func TestHookedPipelineOfManyLengths(t *testing.T) {
-	const messages = 300 // more than fill one piece
+	const messages = 300 // more than fit into one piece
 	for name, opts := range map[string][]tracedpubsub.Option{
 		"a span for each message": nil,
 		"one span for the batch":  {tracedpubsub.WithBatchSpanOnly()},
@@ -25,16 +25,16 @@ func TestHookedPipelineOfManyLengths(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 				ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
-				raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "c", "bare"))
+				raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "c", "unwrapped"))
 				own := tracetest.OtherClient(t, rdb)
-				tracetest.Instrument(t, own, rec, append(opts, tracedpubsub.WithEnvelopeFilter(func(channel string) bool { return channel != "bare" }))...)
+				tracetest.Instrument(t, own, rec, append(opts, tracedpubsub.WithEnvelopeFilter(func(channel string) bool { return channel != "unwrapped" }))...)
 
 				payload := func(i int) string { return strings.Repeat(string(rune('a'+i%26)), 1+i*i*7%1500) }
 				pipe := own.Pipeline()
 				for i := range messages {
 					switch {
 					case i%7 == 3:
-						pipe.Publish(ctx, "bare", payload(i))
+						pipe.Publish(ctx, "unwrapped", payload(i))
 					case i%5 == 2:
 						pipe.Do(ctx, "publish", "c", payload(i))
 					case i%5 == 4:
@@ -61,7 +61,7 @@ func TestHookedPipelineOfManyLengths(t *testing.T) {
 					m := tracetest.NextRaw(t, raw)
 					if i%7 == 3 {
 						if m.Payload != payload(i) {
-							t.Fatalf("message %d is %.30q, want it bare: %.30q", i, m.Payload, payload(i))
+							t.Fatalf("message %d is %.30q, want it without an envelope: %.30q", i, m.Payload, payload(i))
 						}
 						continue
 					}
@@ -76,7 +76,7 @@ func TestHookedPipelineOfManyLengths(t *testing.T) {
 	}
 }
 
-// reused is a payload that is marshalled into a buffer that it shares with others.
+// reused is a payload that is marshaled into a buffer that it shares with others.
 type reused struct {
 	buffer *bytes.Buffer
 	text   string
@@ -88,8 +88,8 @@ func (r reused) MarshalBinary() ([]byte, error) {
 	return r.buffer.Bytes(), nil
 }
 
-// TestHookedPipelineOfOneBuffer: go-redis copies what a payload is marshalled into
-// before it marshals the next one.
+// go-redis copies the bytes of a payload before it marshals the next one, and so must the
+// hook.
 func TestHookedPipelineOfOneBuffer(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)

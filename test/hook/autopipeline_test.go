@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package hook
 
 import (
 	"fmt"
@@ -16,7 +16,7 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// An auto-pipeline makes its own batches: each message is in one, or goes alone.
+// An auto-pipeline makes its own batches. Each message is in one of them, or sent alone.
 func TestHookedAutoPipeline(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, rec, meters := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)
@@ -69,7 +69,8 @@ func TestHookedAutoPipeline(t *testing.T) {
 	})
 }
 
-// Those of a cluster are one for each node, or full-duplex ones of the nodes.
+// assertSeenOnceInAutoPipelines asserts that each message is traced once. The
+// auto-pipelines of a cluster are one for each node, or full-duplex ones of the nodes.
 func assertSeenOnceInAutoPipelines(t *testing.T, cluster *redistest.Cluster) {
 	t.Helper()
 	faces := map[string]func(*redis.ClusterClient, *redis.AutoPipelineOptions) (*redis.AutoPipeliner, error){

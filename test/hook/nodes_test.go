@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package hook
 
 import (
 	"context"
@@ -21,22 +21,22 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// severalPublishers are the things that publish through a client of several servers.
-// They are about the key and the channel of one slot.
+// severalPublishers are the ways to publish through a client of several servers. The key
+// and the channel are in one slot.
 var severalPublishers = []struct {
 	name, reason string
 	with         func(ctx context.Context, rdb redis.UniversalClient, key string, use func(commander)) error
 	pipeline     bool
 }{{
 	name:   "client",
-	reason: "a ring sends Publish straight to a shard, and all else by its own hooks",
+	reason: "a Ring sends Publish directly to a shard, and other commands through its own hooks",
 	with: func(_ context.Context, rdb redis.UniversalClient, _ string, use func(commander)) error {
 		use(rdb)
 		return nil
 	},
 }, {
 	name:   "Tx",
-	reason: "it belongs to a node, and passes only the hooks of the node",
+	reason: "it belongs to a node, and passes the hooks of that node only",
 	with: func(ctx context.Context, rdb redis.UniversalClient, key string, use func(commander)) error {
 		return rdb.Watch(ctx, func(tx *redis.Tx) error { use(tx); return nil }, key)
 	},
@@ -71,6 +71,7 @@ var severalPublishers = []struct {
 // listenFunc subscribes to a channel.
 type listenFunc func(ctx context.Context, channel string, sharded bool) *redis.PubSub
 
+// listenBy subscribes with rdb.
 func listenBy(rdb redis.UniversalClient) listenFunc {
 	return func(ctx context.Context, channel string, sharded bool) *redis.PubSub {
 		if sharded {
@@ -80,16 +81,16 @@ func listenBy(rdb redis.UniversalClient) listenFunc {
 	}
 }
 
-// assertSeenOnce instruments rdb and asserts that each of severalPublishers is traced,
-// and not twice: a bare payload would betray a second hook by its span. then is done in
-// between.
+// assertSeenOnce instruments rdb, calls then, and asserts that each message of
+// severalPublishers is traced once. Messages without an envelope are among them, as they
+// would have a second span if a second hook saw them.
 func assertSeenOnce(t *testing.T, rdb redis.UniversalClient, listen listenFunc, then func()) {
 	t.Helper()
 	rec, meters := tracetest.NewRecorder(t), tracetest.NewMetrics(t)
 	var a tracetest.CallCounter
 	err := tracedpubsub.Instrument(rdb, func(string) bool { a.Count("channels"); return true },
 		tracedpubsub.WithTracerProvider(rec), meters.Option(),
-		tracedpubsub.WithEnvelopeFilter(func(channel string) bool { return channel[0] != 'b' }))
+		tracedpubsub.WithEnvelopeFilter(func(channel string) bool { return channel[0] != 'u' }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,12 +98,12 @@ func assertSeenOnce(t *testing.T, rdb redis.UniversalClient, listen listenFunc, 
 	total := 0
 	for _, p := range severalPublishers {
 		for _, c := range commands {
-			for _, bare := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%s/%s/bare %t", p.name, c.name, bare), func(t *testing.T) {
+			for _, unwrapped := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s/%s/without envelope %t", p.name, c.name, unwrapped), func(t *testing.T) {
 					ctx := tracetest.Context(t)
-					channel := "enveloped"
-					if bare {
-						channel = "bare"
+					channel := "wrapped"
+					if unwrapped {
+						channel = "unwrapped"
 					}
 					channel += "{" + p.name + c.name + "}"
 					raw := tracetest.ReadyRaw(t, listen(ctx, channel, c.sharded))
@@ -136,7 +137,7 @@ func assertSeenOnce(t *testing.T, rdb redis.UniversalClient, listen listenFunc, 
 						}
 						tracetest.AssertAttributes(t, s, attributes...)
 					}
-					assertWire(t, tracetest.NextRaw(t, raw), bare, spans[0])
+					assertWire(t, tracetest.NextRaw(t, raw), unwrapped, spans[0])
 					a.Assert(t, "for one message", map[string]int{"channels": 1})
 				})
 			}
@@ -145,16 +146,18 @@ func assertSeenOnce(t *testing.T, rdb redis.UniversalClient, listen listenFunc, 
 	meters.AssertMatch(t, rec.Ended())
 }
 
-func assertWire(t *testing.T, m *redis.Message, bare bool, span sdktrace.ReadOnlySpan) {
+// assertWire asserts that m is hello, in an envelope of span or without one.
+func assertWire(t *testing.T, m *redis.Message, unwrapped bool, span sdktrace.ReadOnlySpan) {
 	t.Helper()
-	if !bare {
+	if !unwrapped {
 		tracetest.AssertCarries(t, m, "hello", span)
 	} else if m.Payload != "hello" {
 		t.Errorf("on the wire is %q, want hello", m.Payload)
 	}
 }
 
-// assertOneBatch asserts that a batch is one, however many nodes it goes to.
+// assertOneBatch asserts that a batch is traced as one, no matter how many nodes it is
+// sent to.
 func assertOneBatch(t *testing.T, rdb redis.UniversalClient, listen listenFunc) {
 	t.Helper()
 	ctx, rec, meters := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)
@@ -188,8 +191,8 @@ func assertOneBatch(t *testing.T, rdb redis.UniversalClient, listen listenFunc) 
 }
 
 func TestHookOnRing(t *testing.T) {
-	// A ring sends PUBLISH to any shard, unless it is by its method Publish. Two shards
-	// that are one server hear all.
+	// Do of a Ring sends PUBLISH to any shard. If both shards are one server, its
+	// subscribers receive all messages.
 	server := redistest.Start(t)
 	servers := map[string]string{"one": server.Addr(), "two": redistest.NewProxy(t, server.Addr()).Addr()}
 	ring := func(addrs map[string]string) *redis.Ring {
@@ -199,14 +202,14 @@ func TestHookOnRing(t *testing.T) {
 	}
 	listen := listenBy(server.Client())
 	t.Run("shards that are there", func(t *testing.T) { assertSeenOnce(t, ring(servers), listen, func() {}) })
-	t.Run("shards that come later", func(t *testing.T) {
+	t.Run("shards that are added later", func(t *testing.T) {
 		rdb := ring(map[string]string{"one": servers["one"]})
 		assertSeenOnce(t, rdb, listen, func() { rdb.SetAddrs(servers) })
 	})
 	t.Run("batch over all shards", func(t *testing.T) { assertOneBatch(t, ring(servers), listen) })
 }
 
-// Instrument asks nobody: what cannot be reached does not hold it up.
+// Instrument does not connect to servers.
 func TestInstrumentDoesNotDial(t *testing.T) {
 	var dialed atomic.Int32
 	dial := func(context.Context, string, string) (net.Conn, error) {

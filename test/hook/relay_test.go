@@ -1,10 +1,9 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package hook
 
 import (
-	"context"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -16,7 +15,7 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// relayed is where foreignEnvelope and laterEnvelope come from.
+// relayed is the producer of ForeignEnvelope and laterEnvelope.
 var relayed = trace.NewSpanContext(trace.SpanContextConfig{
 	TraceID: trace.TraceID{0x0a, 0xf7, 0x65, 0x19, 0x16, 0xcd, 0x43, 0xdd, 0x84, 0x48, 0xeb, 0x21, 0x1c, 0x80, 0x31, 0x9c},
 	SpanID:  trace.SpanID{0xb7, 0xad, 0x6b, 0x71, 0x69, 0x20, 0x33, 0x31},
@@ -24,23 +23,23 @@ var relayed = trace.NewSpanContext(trace.SpanContextConfig{
 
 const (
 	laterEnvelope = `{"tracedpubsub":2,` + tracetest.ForeignTraceparent + `,"anything":0}`
-	nakedEnvelope = `{"tracedpubsub":1,"payload":"hello"}`
+	emptyEnvelope = `{"tracedpubsub":1,"payload":"hello"}`
 )
 
-// relays are batches with messages that are envelopes already.
+// relays are batches with messages that are envelopes already, as a relay sends them.
 var relays = []struct {
 	name, reason string
 	payloads     []string
 }{
-	{"envelopes", "all have been created elsewhere", []string{tracetest.ForeignEnvelope, tracetest.ForeignEnvelope}},
-	{"later version", "what it is cannot be told, where it comes from can", []string{laterEnvelope}},
-	{"without context", "there is nothing to link to, and it is sent all the same", []string{nakedEnvelope}},
+	{"envelopes", "all were created elsewhere", []string{tracetest.ForeignEnvelope, tracetest.ForeignEnvelope}},
+	{"later version", "its payload is unknown, its producer is not", []string{laterEnvelope}},
+	{"without context", "there is no producer to link to", []string{emptyEnvelope}},
 	{"envelope first", "links are in the order of the messages", []string{tracetest.ForeignEnvelope, "hello", "world"}},
-	{"envelopes last", "likewise", []string{"hello", nakedEnvelope, tracetest.ForeignEnvelope}},
+	{"envelopes last", "likewise", []string{"hello", emptyEnvelope, tracetest.ForeignEnvelope}},
 }
 
-// An envelope in a pipeline is one of the messages of the batch. It goes out as it is, and
-// the span of the batch links to where it comes from.
+// An envelope in a pipeline is one of the messages of the batch. It is sent as it is, and
+// the span of the batch links to its producer.
 func TestHookedPipelineOfRelay(t *testing.T) {
 	server := redistest.Start(t)
 	for _, mode := range []struct {
@@ -49,13 +48,13 @@ func TestHookedPipelineOfRelay(t *testing.T) {
 		only         bool
 	}{
 		{"default", "the usual case", nil, false},
-		{"batch span only", "its span is the context of what has none", tracedpubsub.WithBatchSpanOnly(), true},
-		{"public endpoint", "that is about reading", tracedpubsub.WithPublicEndpoint(), false},
+		{"batch span only", "its span is the context of the messages that are not envelopes", tracedpubsub.WithBatchSpanOnly(), true},
+		{"public endpoint", "the option is about consumers", tracedpubsub.WithPublicEndpoint(), false},
 	} {
 		for _, p := range tracetest.Pipelines {
 			for _, row := range relays {
 				t.Run(mode.name+"/"+p.Name+"/"+row.name, func(t *testing.T) {
-					ctx, rec, metered, behind := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t), &passing{}
+					ctx, rec, metered, behind := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t), &recordingHook{}
 					rdb, raw := server.Client(), tracetest.ReadyRaw(t, server.Client().Subscribe(ctx, row.name))
 					tracetest.Instrument(t, rdb, rec, mode.option, metered.Option())
 					rdb.AddHook(behind)
@@ -79,7 +78,7 @@ func TestHookedPipelineOfRelay(t *testing.T) {
 					assertRelayed(t, row.payloads, spans, mode.only, raw)
 					for i, payload := range row.payloads {
 						if same := behind.saw(cmds[i]); same != (payload[0] == '{') {
-							t.Errorf("for %s the caller's own command was sent: %t", payload, same)
+							t.Errorf("for %s the command of the caller was sent: %t", payload, same)
 						}
 					}
 					n := int64(len(row.payloads))
@@ -91,8 +90,8 @@ func TestHookedPipelineOfRelay(t *testing.T) {
 	}
 }
 
-// assertRelayed asserts what there is on the wire of a batch, and in its spans, of which
-// the last is that of the batch.
+// assertRelayed asserts what was sent for the payloads of a batch, and what its spans are.
+// The last one is the span of the batch.
 func assertRelayed(t *testing.T, payloads []string, spans []sdktrace.ReadOnlySpan, only bool, raw *redis.PubSub) {
 	t.Helper()
 	created, send := spans[:len(spans)-1], spans[len(spans)-1]
@@ -105,11 +104,11 @@ func assertRelayed(t *testing.T, payloads []string, spans []sdktrace.ReadOnlySpa
 			if m.Payload != payload {
 				t.Errorf("on the wire is %q, want %q as it was", m.Payload, payload)
 			}
-			if payload != nakedEnvelope {
+			if payload != emptyEnvelope {
 				links = append(links, relayed)
 			}
 		case only:
-			kind = trace.SpanKindProducer // some of its messages are created by it
+			kind = trace.SpanKindProducer // it creates some of the messages
 			tracetest.AssertCarries(t, m, payload, send)
 		case len(created) == 0:
 			t.Fatalf("there is no span for %q: %v", payload, tracetest.Names(spans))
@@ -126,40 +125,7 @@ func assertRelayed(t *testing.T, payloads []string, spans []sdktrace.ReadOnlySpa
 	tracetest.AssertLinks(t, send, links...)
 }
 
-// passing is a hook that remembers the commands that pass it in pipelines.
-type passing struct {
-	unhooked
-	cmds []redis.Cmder
-}
-
-func (p *passing) saw(cmd redis.Cmder) bool {
-	for _, seen := range p.cmds {
-		if seen == cmd {
-			return true
-		}
-	}
-	return false
-}
-
-func (p *passing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error {
-		p.cmds = append(p.cmds, cmds...)
-		return next(ctx, cmds)
-	}
-}
-
-// unhooked is a hook that does nothing.
-type unhooked struct{}
-
-func (unhooked) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-func (unhooked) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
-
-func (unhooked) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
-}
-
-// What PublishTo puts into a pipeline of a client that has a hook is in the batch, too.
+// Messages that PublishTo adds to a pipeline of a client with a hook are in its batch.
 func TestHookedPipelineOfClient(t *testing.T) {
 	server := redistest.Start(t)
 	for _, p := range tracetest.Pipelines {
@@ -192,7 +158,7 @@ func TestHookedPipelineOfClient(t *testing.T) {
 	}
 }
 
-// A propagator that panics costs the link, and no more.
+// If the propagator panics, the link is missing, and the message is sent.
 func TestHookedPipelineOfRelayAndPanickingPropagator(t *testing.T) {
 	ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 	rdb := redistest.Start(t).Client()

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package hook
 
 import (
 	"testing"
@@ -12,35 +12,19 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// limitedServer has a user who may not publish on the channel "forbidden".
-func limitedServer(t *testing.T) *redistest.Server {
-	t.Helper()
-	server := redistest.Start(t)
-	limit(t, server.Client())
-	return server
-}
-
-func limit(t *testing.T, rdb *redis.Client) {
-	t.Helper()
-	err := rdb.ACLSetUser(tracetest.Context(t), "limited", "on", ">secret", "~*", "+@all", "resetchannels", "&reports", "&allowed", "&7").Err()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// comparedClients are the clients that are compared, one with the hook and one without.
+// comparedClients are the types of clients that are compared, with the hook and without.
 var comparedClients = []struct {
 	name, reason string
 	serve        func(t *testing.T) compared
 }{{
 	name:   "Client",
-	reason: "the usual one, with the retries that it has by default",
+	reason: "the usual client, with its default retries",
 	serve: func(t *testing.T) compared {
 		return comparedClient(limitedServer(t), 0)
 	},
 }, {
 	name:   "Client that tries once",
-	reason: "an error is that of the first time",
+	reason: "the error is that of the first attempt",
 	serve: func(t *testing.T) compared {
 		return comparedClient(limitedServer(t), -1)
 	},
@@ -79,8 +63,8 @@ var comparedClients = []struct {
 		}
 	},
 }, {
-	name:   "Client of nobody",
-	reason: "there is no connection",
+	name:   "unreachable Client",
+	reason: "there is no server",
 	serve: func(t *testing.T) compared {
 		addr := tracetest.UnreachableClient(t).Options().Addr
 		return compared{client: func(line *breaking) redis.UniversalClient {
@@ -88,7 +72,7 @@ var comparedClients = []struct {
 		}}
 	},
 }, {
-	name:   "ClusterClient of nobody",
+	name:   "unreachable ClusterClient",
 	reason: "there is no node",
 	serve: func(t *testing.T) compared {
 		addr := tracetest.UnreachableClient(t).Options().Addr
@@ -100,11 +84,11 @@ var comparedClients = []struct {
 	},
 }}
 
-// compared is what serves the clients that are compared.
+// compared has the servers of clients that are compared.
 type compared struct {
 	client func(line *breaking) redis.UniversalClient
-	nodes  []*redis.Client // as somebody who may do everything
-	listen listenFunc      // to what is sharded; nil: each node does for itself
+	nodes  []*redis.Client // without restrictions
+	listen listenFunc      // subscribes to sharded channels; nil: each node does
 }
 
 func comparedClient(server *redistest.Server, retries int) compared {
@@ -118,8 +102,8 @@ func comparedClient(server *redistest.Server, retries int) compared {
 	}
 }
 
-// hear has one connection of each node listen, so that replies are not zero.
-func (c *compared) hear(t *testing.T) {
+// subscribe subscribes on each node, so that replies are not zero.
+func (c *compared) subscribe(t *testing.T) {
 	t.Helper()
 	ctx := tracetest.Context(t)
 	for _, node := range c.nodes {
@@ -133,12 +117,12 @@ func (c *compared) hear(t *testing.T) {
 	}
 }
 
-// Under the hook go-redis is as it was: every reply, every error, every command.
+// With the hook every command has the same arguments, reply and error as without it.
 func TestHookChangesNothingElse(t *testing.T) {
 	for _, kind := range comparedClients {
 		t.Run(kind.name, func(t *testing.T) {
 			c := kind.serve(t)
-			c.hear(t)
+			c.subscribe(t)
 			for _, use := range comparedUses {
 				t.Run(use.name, func(t *testing.T) {
 					ctx := tracetest.Context(t)
@@ -173,7 +157,7 @@ func TestHookChangesNothingElse(t *testing.T) {
 // A connection has the hooks of its client.
 func TestHookChangesNothingElseOfConn(t *testing.T) {
 	c := comparedClient(limitedServer(t), 0)
-	c.hear(t)
+	c.subscribe(t)
 	run := func(rdb redis.UniversalClient) []redis.Cmder {
 		t.Cleanup(func() { _ = rdb.Close() })
 		c.nodes[0].FlushAll(tracetest.Context(t))

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package hook
 
 import (
 	"context"
@@ -15,40 +15,40 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// nodeHooker is a client, and how to add a hook that commands pass after those of the
-// client: that of its nodes, where it has any.
-type nodeHooker struct {
+// hookedClient is a client, and a function that adds a hook behind those of the client:
+// to its nodes, if it has any.
+type hookedClient struct {
 	redis.UniversalClient
 	listen listenFunc
 	add    func(redis.Hook)
 }
 
 // onEachHookedClient runs test for each type of client; open makes a new one.
-func onEachHookedClient(t *testing.T, test func(t *testing.T, open func() nodeHooker)) {
+func onEachHookedClient(t *testing.T, test func(t *testing.T, open func() hookedClient)) {
 	t.Helper()
 	t.Run("Client", func(t *testing.T) {
 		server := redistest.Start(t)
-		test(t, func() nodeHooker {
+		test(t, func() hookedClient {
 			rdb := server.Client()
-			return nodeHooker{rdb, listenBy(rdb), rdb.AddHook}
+			return hookedClient{rdb, listenBy(rdb), rdb.AddHook}
 		})
 	})
 	t.Run("ClusterClient", func(t *testing.T) {
 		cluster := redistest.StartCluster(t)
-		test(t, func() nodeHooker {
+		test(t, func() hookedClient {
 			rdb := cluster.Client()
-			return nodeHooker{rdb, listenBy(cluster.Client()), func(h redis.Hook) {
+			return hookedClient{rdb, listenBy(cluster.Client()), func(h redis.Hook) {
 				rdb.OnNewNode(func(node *redis.Client) { node.AddHook(h) })
 			}}
 		})
 	})
 	t.Run("Ring", func(t *testing.T) {
 		server := redistest.Start(t)
-		addrs := map[string]string{"one": server.Addr(), "two": redistest.NewProxy(t, server.Addr()).Addr()} // which hear all
-		test(t, func() nodeHooker {
+		addrs := map[string]string{"one": server.Addr(), "two": redistest.NewProxy(t, server.Addr()).Addr()} // one server, whose subscribers receive all messages
+		test(t, func() hookedClient {
 			rdb := redis.NewRing(&redis.RingOptions{Addrs: addrs})
 			t.Cleanup(func() { _ = rdb.Close() })
-			return nodeHooker{rdb, listenBy(server.Client()), func(h redis.Hook) {
+			return hookedClient{rdb, listenBy(server.Client()), func(h redis.Hook) {
 				_ = rdb.ForEachShard(t.Context(), func(_ context.Context, shard *redis.Client) error {
 					shard.AddHook(h)
 					return nil
@@ -58,22 +58,23 @@ func onEachHookedClient(t *testing.T, test func(t *testing.T, open func() nodeHo
 	})
 }
 
-// Of several hooks the first that a message passes has it, and no batch is there twice.
+// Of several hooks the first one that sees a message traces it, and a batch is traced
+// once.
 func TestBatchOfSeveralHooks(t *testing.T) {
 	rows := []struct {
 		name, reason string
 		inner        func(channel string) bool
 		option       tracedpubsub.Option // of the first hook
-		first, then  []string            // the channels whose messages are theirs
-		bare         bool
+		first, then  []string            // the channels that they trace
+		unwrapped    bool
 	}{
-		{"same channels", "all messages are the first hook's", tracetest.AllChannels, nil, []string{"a", "b"}, nil, false},
-		{"other channels", "each hook has its own", func(channel string) bool { return channel == "b" },
+		{"same channels", "the first hook traces all messages", tracetest.AllChannels, nil, []string{"a", "b"}, nil, false},
+		{"other channels", "each hook traces its own", func(channel string) bool { return channel == "b" },
 			tracedpubsub.WithFilter(func(channel string) bool { return channel == "a" }), []string{"a"}, []string{"b"}, false},
-		{"first hook that leaves payloads bare", "it has said so", tracetest.AllChannels,
+		{"first hook without envelopes", "the second hook leaves its messages alone", tracetest.AllChannels,
 			tracedpubsub.WithEnvelopeFilter(func(string) bool { return false }), []string{"a", "b"}, nil, true},
 	}
-	onEachHookedClient(t, func(t *testing.T, open func() nodeHooker) {
+	onEachHookedClient(t, func(t *testing.T, open func() hookedClient) {
 		for _, row := range rows {
 			t.Run(row.name, func(t *testing.T) {
 				ctx, rdb := tracetest.Context(t), open()
@@ -93,26 +94,26 @@ func TestBatchOfSeveralHooks(t *testing.T) {
 				}); err != nil {
 					t.Fatalf("%v: %s", err, row.reason)
 				}
-				assertBatchAbout(t, first, row.first, raws, row.bare)
-				assertBatchAbout(t, then, row.then, raws, row.bare)
+				assertBatchAbout(t, first, row.first, raws, row.unwrapped)
+				assertBatchAbout(t, then, row.then, raws, row.unwrapped)
 				if n := metered.Total(t, tracetest.SentMessages); n != 4 {
 					t.Errorf("%d messages were counted, want 4: %s", n, row.reason)
 				}
 
-				// A single message is the first hook's as well.
+				// The first hook traces a single message as well.
 				before, after := len(first.Ended()), len(then.Ended())
 				tracetest.AssertSent(t, rdb.SPublish(ctx, "a", "hello"))
-				assertWire(t, tracetest.NextRaw(t, raws["a"]), row.bare, first.Spans(t, before+1)[before])
+				assertWire(t, tracetest.NextRaw(t, raws["a"]), row.unwrapped, first.Spans(t, before+1)[before])
 				then.Spans(t, after)
-				last.Spans(t, 0) // nothing is left for it
+				last.Spans(t, 0)
 			})
 		}
 	})
 }
 
-// assertBatchAbout asserts that a hook has traced a batch of two messages, an envelope and
-// another, on each of the channels, or nothing if there are none.
-func assertBatchAbout(t *testing.T, rec *tracetest.Recorder, channels []string, raws map[string]*redis.PubSub, bare bool) {
+// assertBatchAbout asserts that a hook has traced a batch with an envelope and another
+// message on each of the channels, or nothing if there are none.
+func assertBatchAbout(t *testing.T, rec *tracetest.Recorder, channels []string, raws map[string]*redis.PubSub, unwrapped bool) {
 	t.Helper()
 	if len(channels) == 0 {
 		rec.Spans(t, 0)
@@ -126,7 +127,7 @@ func assertBatchAbout(t *testing.T, rec *tracetest.Recorder, channels []string, 
 		if got := tracetest.NextRaw(t, raws[channel]).Payload; got != tracetest.ForeignEnvelope {
 			t.Errorf("on the wire is %q, want %q", got, tracetest.ForeignEnvelope)
 		}
-		assertWire(t, tracetest.NextRaw(t, raws[channel]), bare, spans[i])
+		assertWire(t, tracetest.NextRaw(t, raws[channel]), unwrapped, spans[i])
 	}
 	send := spans[len(channels)]
 	tracetest.AssertKind(t, send, trace.SpanKindClient)
@@ -136,7 +137,7 @@ func assertBatchAbout(t *testing.T, rec *tracetest.Recorder, channels []string, 
 	}
 }
 
-// A single message is the first hook's also where that cannot make an envelope of it.
+// The first hook traces a single message even if it cannot make an envelope of it.
 func TestSeveralHooksAndOneWithoutEnvelope(t *testing.T) {
 	rows := []struct {
 		name, reason string
@@ -146,14 +147,14 @@ func TestSeveralHooksAndOneWithoutEnvelope(t *testing.T) {
 		{"payload that go-redis refuses", "its error is on the command", func(ctx context.Context) redis.Cmder {
 			return redis.NewIntCmd(ctx, "spublish", "reports", tracetest.Unsupported{ID: 7})
 		}, true},
-		{"payload that fails to marshal", "it is not asked again", func(ctx context.Context) redis.Cmder {
+		{"payload that fails to marshal", "it is not marshaled again", func(ctx context.Context) redis.Cmder {
 			return redis.NewIntCmd(ctx, "spublish", "reports", &tracetest.FailingPayload{Err: tracetest.ErrTest})
 		}, true},
 		{"command of another type", "a hook cannot send another payload with it", func(ctx context.Context) redis.Cmder {
-			return labeled{IntCmd: redis.NewIntCmd(ctx, "spublish", "reports", "hello")}
+			return incomparable{IntCmd: redis.NewIntCmd(ctx, "spublish", "reports", "hello")}
 		}, false},
 	}
-	onEachHookedClient(t, func(t *testing.T, open func() nodeHooker) {
+	onEachHookedClient(t, func(t *testing.T, open func() hookedClient) {
 		for _, row := range rows {
 			t.Run(row.name, func(t *testing.T) {
 				ctx, rdb := tracetest.Context(t), open()
@@ -176,30 +177,30 @@ func TestSeveralHooksAndOneWithoutEnvelope(t *testing.T) {
 	})
 }
 
-// What a Client has traced and sends bare, hooks leave alone.
-func TestHookAndBareClient(t *testing.T) {
-	onEachHookedClient(t, func(t *testing.T, open func() nodeHooker) {
+// Hooks leave alone what a Client has traced and sends without an envelope.
+func TestHookAndClientWithoutEnvelope(t *testing.T) {
+	onEachHookedClient(t, func(t *testing.T, open func() hookedClient) {
 		ctx, rdb := tracetest.Context(t), open()
 		rec, hooking, metered := tracetest.NewRecorder(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)
 		tracetest.Instrument(t, rdb.UniversalClient, hooking, metered.Option())
 		rdb.add(tracedpubsub.NewHook(tracetest.AllChannels, tracedpubsub.WithTracerProvider(hooking), metered.Option()))
 		client := tracedpubsub.Wrap(rdb.UniversalClient, tracedpubsub.WithTracerProvider(rec), metered.Option(),
-			tracedpubsub.WithEnvelopeFilter(func(channel string) bool { return channel != "bare" }))
-		raw := tracetest.ReadyRaw(t, rdb.listen(ctx, "bare", true))
+			tracedpubsub.WithEnvelopeFilter(func(channel string) bool { return channel != "unwrapped" }))
+		raw := tracetest.ReadyRaw(t, rdb.listen(ctx, "unwrapped", true))
 
-		tracetest.AssertSent(t, client.SPublish(ctx, "bare", "hello"))
+		tracetest.AssertSent(t, client.SPublish(ctx, "unwrapped", "hello"))
 		if got := tracetest.NextRaw(t, raw).Payload; got != "hello" {
 			t.Errorf("on the wire is %q, want hello", got)
 		}
-		tracetest.AssertName(t, rec.Spans(t, 1)[0], "spublish bare")
-		tracetest.AssertSent(t, client.Publish(ctx, "bare", 7)) // a ring sends it to a shard past its own hooks
+		tracetest.AssertName(t, rec.Spans(t, 1)[0], "spublish unwrapped")
+		tracetest.AssertSent(t, client.Publish(ctx, "unwrapped", 7)) // a Ring sends it to a shard without its own hooks
 		rec.Spans(t, 2)
-		err := rdb.Watch(ctx, func(tx *redis.Tx) error { return client.SPublishTo(ctx, tx, "bare", "watched").Err() }, "bare")
+		err := rdb.Watch(ctx, func(tx *redis.Tx) error { return client.SPublishTo(ctx, tx, "unwrapped", "watched").Err() }, "unwrapped")
 		if got := tracetest.NextRaw(t, raw).Payload; got != "watched" || err != nil {
 			t.Errorf("on the wire is %q, %v, want watched", got, err)
 		}
 		rec.Spans(t, 3)
-		if err := client.SPublish(ctx, "enveloped", tracetest.Unsupported{ID: 7}).Err(); err == nil {
+		if err := client.SPublish(ctx, "wrapped", tracetest.Unsupported{ID: 7}).Err(); err == nil {
 			t.Error("a struct was published")
 		}
 		tracetest.AssertFailed(t, rec.Spans(t, 4)[3], tracetest.PlainErrorType) // and not a second time
@@ -208,15 +209,15 @@ func TestHookAndBareClient(t *testing.T) {
 			t.Errorf("%d messages were counted, want 4", n)
 		}
 
-		// It is about that one message.
-		tracetest.AssertSent(t, rdb.SPublish(ctx, "bare", "hello"))
+		// This holds for that message only.
+		tracetest.AssertSent(t, rdb.SPublish(ctx, "unwrapped", "hello"))
 		tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), "hello", hooking.Spans(t, 1)[0])
 	})
 }
 
-// A hook that publishes something else with the context that it is given is a publisher
-// like any other.
-func TestHookAndBareClientAndAuditor(t *testing.T) {
+// A hook that publishes another message with the context that it gets is a publisher like
+// any other.
+func TestHookAndClientWithoutEnvelopeAndAuditor(t *testing.T) {
 	ctx, rec, hooking := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewRecorder(t)
 	server := redistest.Start(t)
 	rdb, other := server.Client(), server.Client()
@@ -224,25 +225,10 @@ func TestHookAndBareClientAndAuditor(t *testing.T) {
 	rdb.AddHook(auditing{rdb: other})
 	raw := tracetest.ReadyRaw(t, server.Client().Subscribe(ctx, "audit"))
 	client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithEnvelopeFilter(func(string) bool { return false }))
-	tracetest.AssertSent(t, client.Publish(ctx, "bare", "hello"))
+	tracetest.AssertSent(t, client.Publish(ctx, "unwrapped", "hello"))
 	audit, publish := hooking.Spans(t, 1)[0], rec.Spans(t, 1)[0]
 	tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), "hello", audit)
 	tracetest.AssertParent(t, audit, publish)
-}
-
-// auditing is a hook that publishes the payload of each command with three arguments.
-type auditing struct {
-	unhooked
-	rdb *redis.Client
-}
-
-func (a auditing) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		if args := cmd.Args(); len(args) == 3 {
-			a.rdb.Publish(ctx, "audit", args[2])
-		}
-		return next(ctx, cmd)
-	}
 }
 
 // A command may be of a type that cannot be compared.
@@ -253,7 +239,7 @@ func TestBatchOfSeveralHooksAndStrangeCommands(t *testing.T) {
 	tracetest.Instrument(t, rdb, first)
 	tracetest.Instrument(t, rdb, then)
 	if _, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		return pipe.Process(ctx, labeled{IntCmd: redis.NewIntCmd(ctx, "publish", "reports", tracetest.ForeignEnvelope)})
+		return pipe.Process(ctx, incomparable{IntCmd: redis.NewIntCmd(ctx, "publish", "reports", tracetest.ForeignEnvelope)})
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +250,8 @@ func TestBatchOfSeveralHooksAndStrangeCommands(t *testing.T) {
 	then.Spans(t, 0)
 }
 
-type labeled struct {
+// incomparable is a command of a type that cannot be compared with ==.
+type incomparable struct {
 	*redis.IntCmd
 	_ []string
 }

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package hook
 
 import (
 	"context"
@@ -15,13 +15,7 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// limited is a client that may publish on some channels only.
-func limited(t *testing.T) *redis.Client {
-	t.Helper()
-	return tracetest.NoRetryClient(t, &redis.Options{Addr: limitedServer(t).Addr(), Username: "limited", Password: "secret"})
-}
-
-// The first message that fails says why, whatever becomes of the others.
+// The span of a batch has the error of the first message that fails.
 func TestPipelineFailsInPart(t *testing.T) {
 	rows := []struct {
 		name, reason string
@@ -30,7 +24,7 @@ func TestPipelineFailsInPart(t *testing.T) {
 		errorType    string // "": none of the messages has failed
 	}{{
 		name:   "second message",
-		reason: "Redis refuses it and goes on",
+		reason: "Redis refuses it and executes the others",
 		fill: func(ctx context.Context, pipe redis.Pipeliner) {
 			pipe.Publish(ctx, "allowed", "hello")
 			pipe.Publish(ctx, "forbidden", "hello")
@@ -49,7 +43,7 @@ func TestPipelineFailsInPart(t *testing.T) {
 		messages: 1,
 	}, {
 		name:   "payload that go-redis refuses",
-		reason: "it takes the whole pipeline with it",
+		reason: "the whole pipeline fails with it",
 		fill: func(ctx context.Context, pipe redis.Pipeliner) {
 			pipe.Publish(ctx, "allowed", "hello")
 			pipe.Publish(ctx, "allowed", tracetest.Unsupported{ID: 7})
@@ -67,12 +61,7 @@ func TestPipelineFailsInPart(t *testing.T) {
 					opts, spans = append(opts, tracedpubsub.WithBatchSpanOnly()), 1
 				}
 				tracetest.Instrument(t, rdb, rec, opts...)
-				bare := tracetest.NoRetryClient(t, &redis.Options{Addr: rdb.Options().Addr, Username: "limited", Password: "secret"})
-				fill := func(pipe redis.Pipeliner) error { row.fill(ctx, pipe); return nil }
-				got, gotErr := rdb.Pipelined(ctx, fill)
-				want, wantErr := bare.Pipelined(ctx, fill)
-				assertSameCommands(t, got, want)
-				tracetest.AssertSameError(t, gotErr, wantErr)
+				assertSamePipeline(t, ctx, rdb, nil, row.fill)
 
 				send := rec.Spans(t, spans)[spans-1]
 				if row.errorType == "" {
@@ -81,14 +70,14 @@ func TestPipelineFailsInPart(t *testing.T) {
 					tracetest.AssertFailed(t, send, row.errorType)
 				}
 				if !only {
-					tracetest.AssertSucceeded(t, rec.Spans(t, spans)[0]) // it was created
+					tracetest.AssertSucceeded(t, rec.Spans(t, spans)[0]) // the message was created
 				}
 			})
 		}
 	}
 }
 
-// A transaction that does not take place has sent nothing.
+// The span of a transaction that is not executed has the error of EXEC.
 func TestTransactionFails(t *testing.T) {
 	ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 	rdb := limited(t)
@@ -99,7 +88,7 @@ func TestTransactionFails(t *testing.T) {
 		return nil
 	})
 	if err == nil {
-		t.Fatal("the transaction has taken place")
+		t.Fatal("the transaction was executed")
 	}
 	tracetest.AssertFailed(t, rec.Spans(t, 3)[2], "EXECABORT")
 
@@ -117,7 +106,7 @@ func TestTransactionFails(t *testing.T) {
 	tracetest.AssertFailed(t, rec.Spans(t, 5)[4], "_OTHER")
 }
 
-// Nobody answers: every message has failed, and the batch.
+// Where no server answers, the commands and the batch have failed.
 func TestPipelineOfDeadServer(t *testing.T) {
 	ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 	rdb := tracetest.UnreachableClient(t)
@@ -134,8 +123,7 @@ func TestPipelineOfDeadServer(t *testing.T) {
 	tracetest.AssertFailed(t, spans[1], "connection")
 }
 
-// The same with a command whose reply could not be given back, so that it goes out
-// itself.
+// The same with a command of a type that the hook cannot copy replies to.
 func TestPipelineOfDeadServerWithAnotherType(t *testing.T) {
 	ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 	rdb := tracetest.UnreachableClient(t)
@@ -149,23 +137,16 @@ func TestPipelineOfDeadServerWithAnotherType(t *testing.T) {
 	tracetest.AssertFailed(t, rec.Spans(t, 2)[1], "connection")
 }
 
-// A hook behind ours that sends nothing decides for the batch.
+// If another hook behind this one sends nothing, its error is that of the batch.
 func TestPipelineThatIsNotSent(t *testing.T) {
 	ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 	rdb := redistest.Start(t).Client()
 	tracetest.Instrument(t, rdb, rec)
-	rdb.AddHook(aborting{})
+	rdb.AddHook(rejecting{})
 	_, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.Publish(ctx, "reports", "hello")
 		return nil
 	})
 	tracetest.AssertSameError(t, err, tracetest.ErrTest)
 	tracetest.AssertFailed(t, rec.Spans(t, 2)[1], tracetest.PlainErrorType)
-}
-
-// aborting is a hook that lets no pipeline pass.
-type aborting struct{ unhooked }
-
-func (aborting) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(context.Context, []redis.Cmder) error { return tracetest.ErrTest }
 }

@@ -1,12 +1,11 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package hook
 
 import (
 	"context"
 	"fmt"
-	"io"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -15,7 +14,7 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// An envelope that goes out as it is has an outcome of its own, as any message has.
+// Each envelope of a relay has its own outcome, as any message has.
 func TestRelayFailsInPart(t *testing.T) {
 	for _, row := range []struct {
 		name, reason string
@@ -25,7 +24,7 @@ func TestRelayFailsInPart(t *testing.T) {
 		errorType    string
 	}{{
 		name:   "second message",
-		reason: "Redis refuses it and goes on",
+		reason: "Redis refuses it and executes the others",
 		fill: func(ctx context.Context, pipe redis.Pipeliner) {
 			pipe.Publish(ctx, "allowed", tracetest.ForeignEnvelope)
 			pipe.Publish(ctx, "forbidden", tracetest.ForeignEnvelope)
@@ -34,7 +33,7 @@ func TestRelayFailsInPart(t *testing.T) {
 		sent: 2, failed: 1, errorType: "NOPERM",
 	}, {
 		name:   "message of the hook",
-		reason: "that of a relay has nothing to do with it",
+		reason: "the relayed message succeeds",
 		fill: func(ctx context.Context, pipe redis.Pipeliner) {
 			pipe.Publish(ctx, "forbidden", "hello")
 			pipe.Do(ctx, "PUBLISH", "allowed", tracetest.ForeignEnvelope)
@@ -51,7 +50,7 @@ func TestRelayFailsInPart(t *testing.T) {
 		sent: 1,
 	}, {
 		name:   "command of another server",
-		reason: "it is lost, and the message is not",
+		reason: "it is lost, the message is not",
 		behind: losing{},
 		fill: func(ctx context.Context, pipe redis.Pipeliner) {
 			pipe.Publish(ctx, "allowed", tracetest.ForeignEnvelope)
@@ -60,8 +59,8 @@ func TestRelayFailsInPart(t *testing.T) {
 		sent: 1,
 	}, {
 		name:   "batch that is not sent",
-		reason: "the error is on no command, and about all",
-		behind: aborting{},
+		reason: "the error is that of the whole batch",
+		behind: rejecting{},
 		fill: func(ctx context.Context, pipe redis.Pipeliner) {
 			pipe.Publish(ctx, "allowed", tracetest.ForeignEnvelope)
 		},
@@ -71,17 +70,8 @@ func TestRelayFailsInPart(t *testing.T) {
 			t.Log(row.reason)
 			ctx, rec, metered := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)
 			rdb := limited(t)
-			bare := tracetest.NoRetryClient(t, &redis.Options{Addr: rdb.Options().Addr, Username: "limited", Password: "secret"})
 			tracetest.Instrument(t, rdb, rec, metered.Option(), tracedpubsub.WithBatchSpanOnly())
-			if row.behind != nil {
-				rdb.AddHook(row.behind)
-				bare.AddHook(row.behind)
-			}
-			fill := func(pipe redis.Pipeliner) error { row.fill(ctx, pipe); return nil }
-			got, gotErr := rdb.Pipelined(ctx, fill)
-			want, wantErr := bare.Pipelined(ctx, fill)
-			assertSameCommands(t, got, want)
-			tracetest.AssertSameError(t, gotErr, wantErr)
+			assertSamePipeline(t, ctx, rdb, row.behind, row.fill)
 
 			send := rec.Spans(t, 1)[0]
 			var counted []tracetest.Point
@@ -99,22 +89,8 @@ func TestRelayFailsInPart(t *testing.T) {
 	}
 }
 
-// losing is a hook that loses the connection for what comes second, as a ring does that
-// has lost one of its shards.
-type losing struct{ unhooked }
-
-func (losing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error {
-		if err := next(ctx, cmds[:1]); err != nil {
-			return err
-		}
-		cmds[1].SetErr(io.ErrUnexpectedEOF)
-		return io.ErrUnexpectedEOF
-	}
-}
-
-// All that a dead server does not answer has failed, and so has a transaction that does
-// not take place.
+// If the server does not answer, or the transaction is not executed, every message has
+// failed.
 func TestRelayFails(t *testing.T) {
 	for _, row := range []struct {
 		name, reason string
@@ -122,8 +98,8 @@ func TestRelayFails(t *testing.T) {
 		run          func(redis.UniversalClient, context.Context, func(redis.Pipeliner) error) ([]redis.Cmder, error)
 		errorType    string
 	}{
-		{"dead server", "nobody answers", tracetest.UnreachableClient, redis.UniversalClient.Pipelined, "connection"},
-		{"transaction", "one message takes the others with it", limited, redis.UniversalClient.TxPipelined, "EXECABORT"},
+		{"dead server", "no server answers", tracetest.UnreachableClient, redis.UniversalClient.Pipelined, "connection"},
+		{"transaction", "all messages fail with one of them", limited, redis.UniversalClient.TxPipelined, "EXECABORT"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			ctx, rec, metered := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)
@@ -144,16 +120,16 @@ func TestRelayFails(t *testing.T) {
 	}
 }
 
-// The command of an asynchronous auto-pipeline makes its readers wait for the batch, which
-// waits for the hook: a hook that read it would wait for itself. Nor does go-redis help
-// where another hook goes on in another goroutine.
+// Reading a command of an asynchronous auto-pipeline waits for the batch, which waits for
+// the hook, so the hook must not read it. This holds in another goroutine as well, where
+// go-redis does not detect the deadlock.
 func TestRelayInAutoPipeline(t *testing.T) {
 	for _, elsewhere := range []bool{false, true} {
 		t.Run(fmt.Sprintf("in another goroutine %t", elsewhere), func(t *testing.T) {
 			ctx, metered := tracetest.Context(t), tracetest.NewMetrics(t)
 			rdb := limited(t)
 			if elsewhere {
-				rdb.AddHook(hurrying{})
+				rdb.AddHook(goroutineHook{})
 			}
 			tracetest.Instrument(t, rdb, tracetest.NewRecorder(t), metered.Option())
 			ap, err := rdb.AsyncAutoPipeline()
@@ -178,22 +154,11 @@ func TestRelayInAutoPipeline(t *testing.T) {
 				kind, _ := p.Attributes.Value("error.type")
 				counted[kind.AsString()] = p.N
 			}
-			// What go-redis sends alone is in no batch: there may be fewer.
+			// There may be fewer, as go-redis sends some messages alone and not in a batch.
 			sent, failed := counted[""], counted["NOPERM"]
 			if len(counted) != 2 || sent < 1 || sent > n || failed < 1 || failed > n {
-				t.Errorf("counted were %v, want up to %d each of those sent and those refused", counted, n)
+				t.Errorf("counted were %v, want up to %d sent and as many refused", counted, n)
 			}
 		})
-	}
-}
-
-// hurrying is a hook that goes on in another goroutine, as one with a deadline does.
-type hurrying struct{ unhooked }
-
-func (hurrying) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error {
-		done := make(chan error)
-		go func() { done <- next(ctx, cmds) }()
-		return <-done
 	}
 }

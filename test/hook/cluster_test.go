@@ -1,12 +1,9 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package hook
 
 import (
-	"context"
-	"fmt"
-	"sync"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -25,27 +22,27 @@ func TestHookOnCluster(t *testing.T) {
 	t.Run("auto-pipelines", func(t *testing.T) { assertSeenOnceInAutoPipelines(t, cluster) })
 }
 
-// assertSeenOnceRedirected has nodes send messages away to others: each is one message
-// still.
+// assertSeenOnceRedirected asserts that a message which nodes redirect with MOVED is
+// traced once.
 func assertSeenOnceRedirected(t *testing.T, cluster *redistest.Cluster) {
 	t.Helper()
 	ctx, rec, meters := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)
 	masters := cluster.Masters()
 	for i, p := range severalPublishers {
 		if p.name != "client" && p.name != "Pipelined" && p.name != "TxPipelined" {
-			continue // within Watch, a transaction fails with its node
+			continue // within Watch, a transaction fails with its connection
 		}
 		t.Run(p.name, func(t *testing.T) {
 			channel := cluster.ChannelOn(masters[i%len(masters)], p.name)
 			rdb, listener := cluster.Client(), cluster.Client()
-			counting := &wiretap{}
-			rdb.OnNewNode(func(node *redis.Client) { node.AddHook(counting) })
+			sending := &payloadLog{}
+			rdb.OnNewNode(func(node *redis.Client) { node.AddHook(sending) })
 			tracetest.Instrument(t, rdb, rec, meters.Option())
-			if err := rdb.SPublish(ctx, channel, "hello").Err(); err != nil { // it knows where the slot is
+			if err := rdb.SPublish(ctx, channel, "hello").Err(); err != nil { // caches the owner of the slot
 				t.Fatal(err)
 			}
 			before := len(rec.Ended())
-			counting.take()
+			sending.take()
 			cluster.MigrateSlotOf(channel, masters[(i+1)%len(masters)])
 			raw := tracetest.ReadyRaw(t, listener.SSubscribe(ctx, channel))
 
@@ -54,9 +51,9 @@ func assertSeenOnceRedirected(t *testing.T, cluster *redistest.Cluster) {
 				t.Fatal(err)
 			}
 			if cmd.Val() != 1 || cmd.String() != "spublish "+channel+" hello: 1" {
-				t.Errorf("the command is %q, want the caller's with one receiver", cmd)
+				t.Errorf("the command is %q, want that of the caller with one receiver", cmd)
 			}
-			sent := counting.take()
+			sent := sending.take()
 			if len(sent) != 2 || sent[0] != sent[1] || sent[0] == "hello" {
 				t.Errorf("the nodes were sent %q, want the same envelope twice", sent)
 			}
@@ -77,18 +74,19 @@ func assertSeenOnceRedirected(t *testing.T, cluster *redistest.Cluster) {
 	meters.AssertMatch(t, rec.Ended())
 }
 
-// assertSeenOnceAsked has a node send a transaction away with ASK: a key of it is not
-// there, and its slot moves. What only publishes is not sent away so, having no key.
+// assertSeenOnceAsked asserts that a message in a transaction which a node redirects with
+// ASK is traced once. A node redirects so if a key is missing while its slot migrates: a
+// command that only publishes has no key.
 func assertSeenOnceAsked(t *testing.T, cluster *redistest.Cluster) {
 	t.Helper()
 	ctx, rec, meters := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)
 	from, to := cluster.Masters()[0], cluster.Masters()[1]
-	channel := cluster.ChannelOn(from, "asked")
-	rdb, counting := cluster.Client(), &wiretap{}
-	rdb.OnNewNode(func(node *redis.Client) { node.AddHook(counting) })
+	channel := cluster.ChannelOn(from, "ask")
+	rdb, sending := cluster.Client(), &payloadLog{}
+	rdb.OnNewNode(func(node *redis.Client) { node.AddHook(sending) })
 	tracetest.Instrument(t, rdb, rec, meters.Option())
 
-	defer cluster.MigrateSlotOf(channel, to) // which ends what begins here
+	defer cluster.MigrateSlotOf(channel, to) // completes the migration
 	setSlot(t, to.Client(), channel, "importing", from.Client())
 	setSlot(t, from.Client(), channel, "migrating", to.Client())
 	cmds, err := rdb.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
@@ -100,11 +98,11 @@ func assertSeenOnceAsked(t *testing.T, cluster *redistest.Cluster) {
 		t.Fatal(err)
 	}
 	if got := cmds[1].String(); got != "spublish "+channel+" hello: 0" {
-		t.Errorf("the command is %q, want the caller's with no receiver", got)
+		t.Errorf("the command is %q, want that of the caller with no receiver", got)
 	}
-	sent := counting.take()
+	sent := sending.take()
 	if len(sent) != 2 || sent[0] != sent[1] || cluster.OwnerOf(channel) != from {
-		t.Fatalf("the nodes were sent %q, want the same envelope twice, and no other owner of the slot", sent)
+		t.Fatalf("the nodes were sent %q, want the same envelope twice, and the same owner of the slot", sent)
 	}
 	spans := rec.Spans(t, 2)
 	for _, s := range spans {
@@ -114,52 +112,13 @@ func assertSeenOnceAsked(t *testing.T, cluster *redistest.Cluster) {
 	meters.AssertMatch(t, spans)
 }
 
-// setSlot makes a node import the slot of a channel from another, or migrate it there.
+// setSlot sets the slot of a channel on a node to importing from another node, or to
+// migrating there.
 func setSlot(t *testing.T, node *redis.Client, channel, how string, other *redis.Client) {
 	t.Helper()
 	ctx := tracetest.Context(t)
 	slot, id := node.ClusterKeySlot(ctx, channel), other.ClusterMyID(ctx)
 	if err := node.Do(ctx, "cluster", "setslot", slot.Val(), how, id.Val()).Err(); err != nil {
 		t.Fatalf("%v, %v: %v", slot, id, err)
-	}
-}
-
-// wiretap is a hook that keeps the payloads that pass it.
-type wiretap struct {
-	mu       sync.Mutex
-	payloads []string
-}
-
-func (w *wiretap) take() []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	payloads := w.payloads
-	w.payloads = nil
-	return payloads
-}
-
-func (w *wiretap) keep(cmds ...redis.Cmder) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, cmd := range cmds {
-		if args := cmd.Args(); len(args) == 3 && cmd.Name() == "spublish" {
-			w.payloads = append(w.payloads, fmt.Sprint(args[2]))
-		}
-	}
-}
-
-func (w *wiretap) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-func (w *wiretap) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		w.keep(cmd)
-		return next(ctx, cmd)
-	}
-}
-
-func (w *wiretap) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error {
-		w.keep(cmds...)
-		return next(ctx, cmds)
 	}
 }

@@ -1,11 +1,9 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package hook
 
 import (
-	"context"
-	"slices"
 	"strings"
 	"testing"
 
@@ -17,7 +15,7 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// A payload is wrapped once, whoever does it.
+// A payload is wrapped once, by the Client or by the hook.
 func TestHookAndPublish(t *testing.T) {
 	server := redistest.Start(t)
 	for _, p := range tracetest.Publishers {
@@ -37,12 +35,12 @@ func TestHookAndPublish(t *testing.T) {
 					t.Fatalf("%v: %s", err, p.Reason)
 				}
 				tracetest.AssertSent(t, cmd)
-				spans := rec.Ended() // that of Publish, and of the hook at most that of the batch
+				spans := rec.Ended() // of Publish, and at most that of the batch of the hook
 				if len(spans) == 2 && p.Deferred {
 					tracetest.AssertKind(t, spans[1], trace.SpanKindClient)
 					tracetest.AssertLinks(t, spans[1], spans[0].SpanContext())
 					tracetest.AssertAttributes(t, spans[1], tracetest.MessagingOn(hooked, "send", channel, tracetest.BatchSize(1))...)
-				} else if len(spans) != 1 || p.Deferred && p.Name != "AsyncAutoPipeline" { // which may send it alone
+				} else if len(spans) != 1 || p.Deferred && p.Name != "AsyncAutoPipeline" { // it may send the message alone
 					t.Fatalf("the spans are %v: %s", tracetest.Names(spans), p.Reason)
 				}
 				tracetest.AssertChildOf(t, spans[0], caller)
@@ -52,7 +50,7 @@ func TestHookAndPublish(t *testing.T) {
 	}
 }
 
-// Of two hooks the first has the message.
+// Of two hooks the first one traces the message.
 func TestTwoHooks(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, first, second := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewRecorder(t)
@@ -81,8 +79,8 @@ func TestTwoHooks(t *testing.T) {
 	})
 }
 
-// A hook that wraps nothing leaves envelopes alone as well.
-func TestBareHookAndPublish(t *testing.T) {
+// A hook without envelopes leaves envelopes alone as well.
+func TestHookWithoutEnvelopeAndPublish(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, rec, hooking := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewRecorder(t)
 		tracetest.Instrument(t, rdb, hooking, tracedpubsub.WithEnvelopeFilter(func(string) bool { return false }))
@@ -99,50 +97,20 @@ func TestBareHookAndPublish(t *testing.T) {
 	})
 }
 
-// An envelope that a relay passes on is left as it is, with the creation context that
-// it has; what merely resembles one is a payload. The vectors of the wire format tell
-// which is which.
-func TestHookAndRelays(t *testing.T) {
-	ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
-	rdb := redistest.Start(t).Client()
-	tracetest.Instrument(t, rdb, rec, tracedpubsub.WithPropagators(everyField))
-	raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "relay"))
-	wrapped := 0
-	for _, v := range readVectors(t).Decode {
-		t.Run(v.Name, func(t *testing.T) {
-			message := string(v.Message)
-			tracetest.AssertSent(t, rdb.Publish(ctx, "relay", message))
-			wire := tracetest.NextRaw(t, raw).Payload
-			switch v.Rule {
-			case "R0", "R1", "R3":
-				if wire != message {
-					t.Errorf("on the wire is %.200q, want the envelope as it was: %s (%s)", wire, v.Rule, v.Reason)
-				}
-			default:
-				wrapped++
-				if e := decodeAll(t, wire); e.Payload != message || wire == message {
-					t.Errorf("on the wire is %.200q, want an envelope around it: %s (%s)", wire, v.Rule, v.Reason)
-				}
-			}
-			rec.Spans(t, wrapped)
-		})
-	}
-}
-
-// The escapes of JSON do not hide an envelope.
+// A payload is an envelope also if JSON escapes hide that.
 func TestHookSeesThroughEscapes(t *testing.T) {
 	for _, row := range []struct {
 		name, reason, message string
 		envelope              bool
 	}{
 		{"plain", "the usual one", `{"tracedpubsub":1,"payload":"hello"}`, true},
-		{"other order, white space", "any writer may", ` { "payload" : "hello" , "tracedpubsub" : 1 } `, true},
+		{"other order, white space", "other writers may do so", ` { "payload" : "hello" , "tracedpubsub" : 1 } `, true},
 		{"escaped marker", "names are compared unescaped", `{"\u0074racedpubsub":1,"payload":"hello"}`, true},
 		{"all of it escaped", "names are compared unescaped", `{"payload":"hello","` + escaped("tracedpubsub") + `":1}`, true},
 		{"later version", "a later release has written it", `{"tracedpubsub":2,"anything":0}`, true},
 		{"no payload", "it is malformed", `{"tracedpubsub":1}`, false},
-		{"document that talks of it", "it is a payload", `{"library":"tracedpubsub"}`, false},
-		{"document with the context of another", "it is a payload", foreignEnvelopeOfAnother, false},
+		{"document that mentions it", "it is a payload", `{"library":"tracedpubsub"}`, false},
+		{"document with a trace context", "it is a payload", foreignDocument, false},
 		{"text", "it is a payload", `tracedpubsub`, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -160,7 +128,7 @@ func TestHookSeesThroughEscapes(t *testing.T) {
 	}
 }
 
-const foreignEnvelopeOfAnother = `{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01","data":7}`
+const foreignDocument = `{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01","data":7}`
 
 func escaped(s string) string {
 	var b strings.Builder
@@ -170,11 +138,12 @@ func escaped(s string) string {
 	return b.String()
 }
 
-// Another hook may copy commands, as ours do: their messages stay those of the first hook.
+// Another hook may send copies of the commands. The first hook still traces their
+// messages.
 func TestBatchOfSeveralHooksAndCopies(t *testing.T) {
 	ctx, first, then, metered := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)
 	rdb := redistest.Start(t).Client()
-	tracetest.Instrument(t, rdb, first, metered.Option(), tracedpubsub.WithErrorHandler(func(error) {})) // which misses its copies
+	tracetest.Instrument(t, rdb, first, metered.Option(), tracedpubsub.WithErrorHandler(func(error) {})) // it reports that its commands are missing
 	rdb.AddHook(cloning{})
 	tracetest.Instrument(t, rdb, then, metered.Option())
 	if err := pipelined(ctx, rdb.Pipelined, "reports", "reports"); err != nil {
@@ -184,18 +153,5 @@ func TestBatchOfSeveralHooksAndCopies(t *testing.T) {
 	then.Spans(t, 0)
 	if n := metered.Total(t, tracetest.SentMessages); n != 2 {
 		t.Errorf("%d messages were counted, want 2", n)
-	}
-}
-
-// cloning is a hook that sends copies.
-type cloning struct{ unhooked }
-
-func (cloning) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error {
-		copies := slices.Clone(cmds)
-		for i, cmd := range cmds {
-			copies[i] = cmd.Clone()
-		}
-		return next(ctx, copies)
 	}
 }

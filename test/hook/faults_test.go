@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package hook
 
 import (
 	"bytes"
@@ -22,15 +22,15 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// A caller may look at a command while it is sent: nobody changes it.
+// The hook does not change a command, as the caller may read it while it is sent.
 func TestHookDoesNotTouchCommands(t *testing.T) {
 	rows := []struct {
 		name, reason string
 		options      *redis.AutoPipelineOptions
 	}{
-		{"half-duplex", "batches go out one by one", nil},
-		{"full-duplex", "commands go out before the hook sees them", &redis.AutoPipelineOptions{FullDuplex: true}},
-		{"unordered", "batches go out side by side", &redis.AutoPipelineOptions{Unordered: true, MaxConcurrentBatches: 4}},
+		{"half-duplex", "batches are sent one by one", nil},
+		{"full-duplex", "commands are sent before the hook sees them", &redis.AutoPipelineOptions{FullDuplex: true}},
+		{"unordered", "batches are sent at the same time", &redis.AutoPipelineOptions{Unordered: true, MaxConcurrentBatches: 4}},
 	}
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, row := range rows {
@@ -65,7 +65,8 @@ func TestHookDoesNotTouchCommands(t *testing.T) {
 	})
 }
 
-// Where go-redis has sent a command before a hook sees it, the span is all there is.
+// A full-duplex auto-pipeline sends a command before the hook sees it. The message has a
+// span and no envelope, which is reported once.
 func TestHookOnFullDuplex(t *testing.T) {
 	faces := map[string]func(*redis.Client, *redis.AutoPipelineOptions) (*redis.AutoPipeliner, error){
 		"blocking":     (*redis.Client).AutoPipelineWithOptions,
@@ -105,7 +106,7 @@ func TestHookOnFullDuplex(t *testing.T) {
 					t.Errorf("the error handler got %v, want once that full-duplex is the reason", reports)
 				}
 
-				// What does not go out that way is as ever.
+				// Commands that are not sent that way have an envelope.
 				if err := ap.Do(publishing, "publish", name, "hello").Err(); err != nil {
 					t.Fatal(err)
 				}
@@ -140,7 +141,7 @@ func TestHookOnFullDuplexThatFails(t *testing.T) {
 	meters.AssertMatch(t, rec.Ended())
 }
 
-// A command of a type whose reply cannot be given back is sent as it is.
+// A command of a type that the hook cannot copy replies to is sent as it is.
 func TestHookAndOtherTypesOfCommands(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
@@ -163,7 +164,7 @@ func TestHookAndOtherTypesOfCommands(t *testing.T) {
 
 		answer := redis.NewRawCmd(ctx, "publish", "reports", "hello")
 		if err := rdb.Process(ctx, answer); err != nil || string(answer.Val()) != ":1\r\n" {
-			t.Errorf("the command has %q, %v, want the reply as it came", answer.Val(), err)
+			t.Errorf("the command has %q, %v, want the reply as it is", answer.Val(), err)
 		}
 		tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), "hello", rec.Spans(t, 4)[3])
 
@@ -179,8 +180,8 @@ func TestHookAndOtherTypesOfCommands(t *testing.T) {
 	})
 }
 
-// breaking dials connections of which one can be made to break when a message is
-// written to it.
+// breaking is a dialer. When it is armed, the next connection that publishes a message
+// breaks.
 type breaking struct{ armed, broken atomic.Bool }
 
 func (b *breaking) dial(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -205,12 +206,12 @@ func (c *breakingConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// What go-redis sends again after a connection was lost is one message, with one span.
+// A message that go-redis sends again after a connection was lost has one span.
 func TestHookAndRetries(t *testing.T) {
 	server := redistest.Start(t)
 	for _, p := range tracetest.Publishers {
 		if strings.HasSuffix(p.Name, "Conn") || p.Name == "Tx" || strings.HasSuffix(p.Name, "Watch") {
-			continue // they have one connection, and end with it
+			continue // they have one connection, and fail with it
 		}
 		for _, c := range commands {
 			t.Run(p.Name+"/"+c.name, func(t *testing.T) {
@@ -221,18 +222,18 @@ func TestHookAndRetries(t *testing.T) {
 				t.Cleanup(func() { _ = rdb.Close() })
 				tracetest.Instrument(t, rdb, rec, meters.Option())
 				listener := server.Client()
-				subscribe, publish := listener.Subscribe, listener.Publish
+				publish := listener.Publish
 				if c.sharded {
-					subscribe, publish = listener.SSubscribe, listener.SPublish
+					publish = listener.SPublish
 				}
-				raw := tracetest.ReadyRaw(t, subscribe(ctx, channel))
+				raw := tracetest.ReadyRaw(t, listenBy(listener)(ctx, channel, c.sharded))
 
 				var reply func() (int64, error)
 				line.armed.Store(true)
 				err := p.With(ctx, rdb, func(p tracetest.Publisher) { reply = c.run(ctx, p.(commander), channel) })
 				switch {
 				case strings.HasPrefix(p.Name, "TxPipeline"):
-					// Sent again, and go-redis leaves the error of the first time on MULTI.
+					// It is sent again, and go-redis leaves the first error on MULTI.
 					if !errors.Is(err, io.ErrUnexpectedEOF) {
 						t.Errorf("the transaction has %v", err)
 					}
@@ -256,7 +257,7 @@ func TestHookAndRetries(t *testing.T) {
 				tracetest.AssertCarries(t, tracetest.NextRaw(t, raw), "hello", spans[0])
 				tracetest.AssertSent(t, publish(ctx, channel, "end"))
 				if got := tracetest.NextRaw(t, raw).Payload; got != "end" {
-					t.Errorf("there is another message: %q", got)
+					t.Errorf("the next message is %q, want no other before the end", got)
 				}
 			})
 		}

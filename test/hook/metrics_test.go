@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package hook
 
 import (
 	"context"
@@ -18,12 +18,12 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// measuredByHook is something that is done with a client that has a hook, and what the
-// metrics say about it. Other scenarios hold them against the spans: see assertTells.
+// measuredByHook is a use of a client that has a hook, and what is recorded for it. Other
+// tests compare the metrics with the spans: see Metrics.AssertMatch.
 type measuredByHook struct {
 	name, reason string
 	options      []tracedpubsub.Option
-	twice        bool // there is another hook behind
+	twice        bool // there is another hook behind it
 	publish      func(ctx context.Context, rdb *redis.Client, client *tracedpubsub.Client) error
 	operation    string
 	sent         map[string]int64 // messages by error.type
@@ -32,7 +32,7 @@ type measuredByHook struct {
 
 var measuredByHooks = []measuredByHook{{
 	name:   "single",
-	reason: "as Publish of this package has it",
+	reason: "as with Publish of the library",
 	publish: func(ctx context.Context, rdb *redis.Client, _ *tracedpubsub.Client) error {
 		return rdb.Publish(ctx, "allowed", "1").Err()
 	},
@@ -46,7 +46,7 @@ var measuredByHooks = []measuredByHook{{
 	operation: "send", sent: map[string]int64{"": 3}, took: map[string]int64{"": 1},
 }, {
 	name:   "transaction",
-	reason: "MULTI and EXEC are no messages",
+	reason: "MULTI and EXEC are not messages",
 	publish: func(ctx context.Context, rdb *redis.Client, _ *tracedpubsub.Client) error {
 		return pipelined(ctx, rdb.TxPipelined, "allowed", "allowed")
 	},
@@ -60,7 +60,7 @@ var measuredByHooks = []measuredByHook{{
 	operation: "send", sent: map[string]int64{"": 2}, took: map[string]int64{"": 1},
 }, {
 	name:    "batch span only",
-	reason:  "the spans are others, the messages are not",
+	reason:  "other spans, the same messages",
 	options: []tracedpubsub.Option{tracedpubsub.WithBatchSpanOnly()},
 	publish: func(ctx context.Context, rdb *redis.Client, _ *tracedpubsub.Client) error {
 		return pipelined(ctx, rdb.Pipelined, "allowed", "allowed", "allowed")
@@ -75,28 +75,28 @@ var measuredByHooks = []measuredByHook{{
 	operation: "send", sent: map[string]int64{"": 2, "NOPERM": 1}, took: map[string]int64{"NOPERM": 1},
 }, {
 	name:   "transaction that fails",
-	reason: "none was sent: one was refused, and the others with it",
+	reason: "one message was refused, and none was sent",
 	publish: func(ctx context.Context, rdb *redis.Client, _ *tracedpubsub.Client) error {
 		return answeredWith("EXECABORT", pipelined(ctx, rdb.TxPipelined, "allowed", "forbidden", "allowed"))
 	},
 	operation: "send", sent: map[string]int64{"EXECABORT": 2, "NOPERM": 1}, took: map[string]int64{"EXECABORT": 1},
 }, {
 	name:   "hook and Client",
-	reason: "the Client counts, and the hook sees an envelope",
+	reason: "the Client counts it, and the hook sees an envelope",
 	publish: func(ctx context.Context, _ *redis.Client, client *tracedpubsub.Client) error {
 		return client.Publish(ctx, "allowed", "1").Err()
 	},
 	operation: "publish", sent: map[string]int64{"": 1}, took: map[string]int64{"": 1},
 }, {
 	name:   "hook and Client, refused",
-	reason: "a failure is counted once, too",
+	reason: "a failure is counted once as well",
 	publish: func(ctx context.Context, _ *redis.Client, client *tracedpubsub.Client) error {
 		return answeredWith("NOPERM", client.Publish(ctx, "forbidden", "1").Err())
 	},
 	operation: "publish", sent: map[string]int64{"NOPERM": 1}, took: map[string]int64{"NOPERM": 1},
 }, {
 	name:   "two hooks",
-	reason: "the first counts, and the second sees an envelope",
+	reason: "the first hook counts it, and the second sees an envelope",
 	twice:  true,
 	publish: func(ctx context.Context, rdb *redis.Client, _ *tracedpubsub.Client) error {
 		return rdb.Publish(ctx, "allowed", "1").Err()
@@ -104,8 +104,8 @@ var measuredByHooks = []measuredByHook{{
 	operation: "publish", sent: map[string]int64{"": 1}, took: map[string]int64{"": 1},
 }}
 
-// What a hook sees is sent when it sees it, in a pipeline too: each message
-// counts, and the batch took its time once.
+// Each message of a command or pipeline counts once, and each command or pipeline has one
+// duration.
 func TestHookMetrics(t *testing.T) {
 	server := limitedServer(t)
 	for _, row := range measuredByHooks {
@@ -131,7 +131,7 @@ func TestHookMetrics(t *testing.T) {
 	}
 }
 
-// The span that a hook has measured is the exemplar: of a pipeline that of the batch.
+// The exemplar is the span that the hook measured: for a pipeline, the span of the batch.
 func TestExemplarsOfHook(t *testing.T) {
 	for _, row := range measuredByHooks[:3] {
 		t.Run(row.name, func(t *testing.T) {
@@ -163,7 +163,7 @@ func TestExemplarsOfHook(t *testing.T) {
 	}
 }
 
-// pointsOf are the series of an operation, by error.type; "" is for none.
+// pointsOf returns the series of an operation by error.type; "" is for none.
 func pointsOf(byError map[string]int64, rdb *redis.Client, operation string) (points []tracetest.Point) {
 	for failure, n := range byError {
 		if failure == "" {
@@ -175,7 +175,7 @@ func pointsOf(byError map[string]int64, rdb *redis.Client, operation string) (po
 	return points
 }
 
-// pipelined publishes on channels by one of go-redis' functions for that.
+// pipelined publishes on channels with a function of go-redis that runs a pipeline.
 func pipelined(ctx context.Context, run func(context.Context, func(redis.Pipeliner) error) ([]redis.Cmder, error), channels ...string) error {
 	_, err := run(ctx, func(pipe redis.Pipeliner) error {
 		for _, channel := range channels {
@@ -186,7 +186,7 @@ func pipelined(ctx context.Context, run func(context.Context, func(redis.Pipelin
 	return err
 }
 
-// answeredWith returns an error unless err is the server's with the given prefix.
+// answeredWith returns nil if err is an error of the server with the given prefix.
 func answeredWith(prefix string, err error) error {
 	if answer, ok := errors.AsType[redis.Error](err); ok && strings.HasPrefix(answer.Error(), prefix+" ") {
 		return nil
