@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package telemetry
 
 import (
 	"fmt"
@@ -17,7 +17,7 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// Channels may be without number: they are one series for each instrument.
+// Channels are not attributes of metrics: any number of them is one series.
 func TestChannelsAreNoSeries(t *testing.T) {
 	const channels = 10_000
 	rdb := redistest.Start(t).Client()
@@ -41,8 +41,8 @@ func TestChannelsAreNoSeries(t *testing.T) {
 	}
 }
 
-// What is kept of templates is bounded; what is recorded of them is not: the user
-// has said that they are few.
+// Every template is recorded, also beyond the number that the library caches: the user says
+// that they are few.
 func TestManyTemplates(t *testing.T) {
 	const templates, rounds = 300, 2
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
@@ -65,7 +65,8 @@ func TestManyTemplates(t *testing.T) {
 	})
 }
 
-// Whoever answers may say anything: beyond a bound, all of it is one series.
+// A server may reply with any error. Beyond a bound of error types the others are one
+// series.
 func TestErrorTypesAreBounded(t *testing.T) {
 	const answers, bound = 500, 64
 	ctx, meters := tracetest.Context(t), tracetest.NewMetrics(t, sdkmetric.WithCardinalityLimit(0))
@@ -73,7 +74,7 @@ func TestErrorTypesAreBounded(t *testing.T) {
 	for i := range answers {
 		tracedpubsub.Publish(ctx, tracetest.FailingPublisher{Err: tracetest.ServerError(fmt.Sprintf("E%d no", i))}, "reports", "hello")
 	}
-	tracedpubsub.Publish(ctx, tracetest.FailingPublisher{Err: tracetest.ServerError("MOVED 1 a:1")}, "reports", "hello") // is not crowded out
+	tracedpubsub.Publish(ctx, tracetest.FailingPublisher{Err: tracetest.ServerError("MOVED 1 a:1")}, "reports", "hello") // is still recorded
 	tracedpubsub.Publish(ctx, tracetest.FailingPublisher{Err: redis.ErrClosed}, "reports", "hello")
 	for _, name := range []string{tracetest.OperationDuration, tracetest.SentMessages} {
 		found := make(map[string]int64)
@@ -93,8 +94,8 @@ func TestErrorTypesAreBounded(t *testing.T) {
 	}
 }
 
-// One Client serves many goroutines: they meet at templates and errors that are
-// new to it.
+// A Client is safe for concurrent use, also by goroutines that use a new template or error
+// type at the same time.
 func TestMetricsOfConcurrentUse(t *testing.T) {
 	const workers, templates = 8, 300
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package telemetry
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// measuredPublish is something that is done with a client, and what the metrics
-// say about it: both, the duration and the count, or nothing.
+// measuredPublish is a use of a client, and what is recorded for it: a duration and a
+// count for each operation, or nothing.
 type measuredPublish struct {
 	name, reason string
 	options      []tracedpubsub.Option
@@ -35,14 +35,14 @@ var measuredPublishes = []measuredPublish{{
 	operation: "publish", n: 1,
 }, {
 	name:   "SPublish",
-	reason: "has a name of its own",
+	reason: "a command of its own",
 	publish: func(ctx context.Context, c *tracedpubsub.Client, _ *redis.Client) {
 		c.SPublish(ctx, "reports", "hello")
 	},
 	operation: "spublish", n: 1,
 }, {
 	name:   "several",
-	reason: "whatever the channels are called, they are one series",
+	reason: "all channels are one series",
 	publish: func(ctx context.Context, c *tracedpubsub.Client, _ *redis.Client) {
 		for _, channel := range []string{"a", "b", "c"} {
 			c.Publish(ctx, channel, "hello")
@@ -51,7 +51,7 @@ var measuredPublishes = []measuredPublish{{
 	operation: "publish", n: 3,
 }, {
 	name:   "PublishTo a Conn",
-	reason: "waits for the reply as a client does",
+	reason: "it waits for the reply as a client does",
 	publish: func(ctx context.Context, c *tracedpubsub.Client, rdb *redis.Client) {
 		conn := rdb.Conn()
 		defer func() { _ = conn.Close() }()
@@ -60,7 +60,7 @@ var measuredPublishes = []measuredPublish{{
 	operation: "publish", n: 1,
 }, {
 	name:   "refused by the server",
-	reason: "an attempt is counted, with what came of it",
+	reason: "an attempt is counted, with its error",
 	publish: func(ctx context.Context, c *tracedpubsub.Client, rdb *redis.Client) {
 		rdb.ACLSetUser(ctx, "default", "resetchannels")
 		defer rdb.ACLSetUser(ctx, "default", "allchannels")
@@ -78,21 +78,21 @@ var measuredPublishes = []measuredPublish{{
 	operation: "publish", errorType: "canceled", n: 1,
 }, {
 	name:   "refused payload",
-	reason: "go-redis was asked to send it, and has failed",
+	reason: "go-redis failed to send it",
 	publish: func(ctx context.Context, c *tracedpubsub.Client, _ *redis.Client) {
 		c.Publish(ctx, "reports", tracetest.Unsupported{ID: 7})
 	},
 	operation: "publish", errorType: tracetest.PlainErrorType, n: 1,
 }, {
 	name:   "panicking payload",
-	reason: "the duration is that of the span, which says the same",
+	reason: "the error.type is that of the span",
 	publish: func(ctx context.Context, c *tracedpubsub.Client, _ *redis.Client) {
 		tracetest.EndingOf(func() { c.Publish(ctx, "reports", &tracetest.FailingPayload{Panic: tracetest.ErrTest}) })
 	},
 	operation: "publish", errorType: "panic", n: 1,
 }, {
 	name:    "without an envelope",
-	reason:  "is a message all the same",
+	reason:  "it is a message all the same",
 	options: []tracedpubsub.Option{tracedpubsub.WithEnvelopeFilter(func(string) bool { return false })},
 	publish: func(ctx context.Context, c *tracedpubsub.Client, _ *redis.Client) {
 		c.Publish(ctx, "reports", "hello")
@@ -108,7 +108,7 @@ var measuredPublishes = []measuredPublish{{
 	},
 }, {
 	name:   "Pipeline",
-	reason: "what is created and not sent yet must not be counted (the conventions' MUST NOT)",
+	reason: "the conventions forbid to count messages that are not sent yet",
 	publish: func(ctx context.Context, c *tracedpubsub.Client, rdb *redis.Client) {
 		pipe := rdb.Pipeline()
 		c.PublishTo(ctx, pipe, "reports", "hello")
@@ -125,7 +125,7 @@ var measuredPublishes = []measuredPublish{{
 	},
 }, {
 	name:   "AsyncAutoPipeline",
-	reason: "likewise: it only queues",
+	reason: "likewise, as it only queues",
 	publish: func(ctx context.Context, c *tracedpubsub.Client, rdb *redis.Client) {
 		ap, err := rdb.AsyncAutoPipeline()
 		if err != nil {
@@ -136,7 +136,7 @@ var measuredPublishes = []measuredPublish{{
 	},
 }, {
 	name:   "AutoPipeline",
-	reason: "the blocking face has the reply",
+	reason: "the blocking type has the reply",
 	publish: func(ctx context.Context, c *tracedpubsub.Client, rdb *redis.Client) {
 		ap, err := rdb.AutoPipeline()
 		if err != nil {
@@ -179,8 +179,7 @@ func TestMetricsOfPublish(t *testing.T) {
 	}
 }
 
-// What the metrics say of a server is what the spans say: nothing, where there
-// are several, or one that is not told.
+// Without the address of a server, metrics have no server attributes, as spans have none.
 func TestMetricsWithoutServer(t *testing.T) {
 	meters := tracetest.NewMetrics(t)
 	tracetest.SetGlobalMeter(t, meters)
@@ -213,7 +212,7 @@ func TestMetricsHaveTheTemplate(t *testing.T) {
 		} {
 			rest := tracetest.MessagePoint(1, rdb, operation)
 			if operation == "process" {
-				rest = tracetest.MessagePoint(1, rdb, operation, tracetest.Template("*")) // the pattern stands in
+				rest = tracetest.MessagePoint(1, rdb, operation, tracetest.Template("*")) // the pattern is the template
 			}
 			meters.AssertPoints(t, name, tracetest.MessagePoint(2, rdb, operation, tracetest.Template("a.{id}")), tracetest.MessagePoint(1, rdb, operation, tracetest.Template("b.{id}")), rest)
 		}

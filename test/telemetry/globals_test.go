@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package telemetry
 
 import (
 	"context"
@@ -19,42 +19,42 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// setGlobalPropagator sets the global propagator until the test ends. The one
-// that was there at first hands everything on to the first that is set, for ever:
-// so what is left behind is one without fields, which is what it was.
+// setGlobalPropagator sets the global propagator until the test ends, and one without
+// fields then. The propagator that was there at first cannot be set again: it delegates to
+// the first one that is set, for as long as the process lives.
 func setGlobalPropagator(t *testing.T, p propagation.TextMapPropagator) {
 	t.Helper()
 	t.Cleanup(func() { otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator()) })
 	otel.SetTextMapPropagator(p)
 }
 
-// The functions without options are those of a Client without options, with the
-// global providers.
+// The functions of the package do what a Client without options does, with the global
+// providers.
 func TestPackageFunctions(t *testing.T) {
 	rows := []struct {
 		tracetest.WayToSubscribe
-		subscribe func(ctx context.Context, rdb *redis.Client, name string) *tracedpubsub.PubSub
+		subscribe func(ctx context.Context, rdb *redis.Client, topic string) *tracedpubsub.PubSub
 		publish   func(ctx context.Context, rdb *redis.Client, channel, payload string) *redis.IntCmd
 	}{{
 		tracetest.WaysToSubscribe[0],
-		func(ctx context.Context, rdb *redis.Client, name string) *tracedpubsub.PubSub {
-			return tracedpubsub.Subscribe(ctx, rdb, name)
+		func(ctx context.Context, rdb *redis.Client, topic string) *tracedpubsub.PubSub {
+			return tracedpubsub.Subscribe(ctx, rdb, topic)
 		},
 		func(ctx context.Context, rdb *redis.Client, channel, payload string) *redis.IntCmd {
 			return tracedpubsub.Publish(ctx, rdb, channel, payload)
 		},
 	}, {
 		tracetest.WaysToSubscribe[1],
-		func(ctx context.Context, rdb *redis.Client, name string) *tracedpubsub.PubSub {
-			return tracedpubsub.PSubscribe(ctx, rdb, name)
+		func(ctx context.Context, rdb *redis.Client, topic string) *tracedpubsub.PubSub {
+			return tracedpubsub.PSubscribe(ctx, rdb, topic)
 		},
 		func(ctx context.Context, rdb *redis.Client, channel, payload string) *redis.IntCmd {
 			return tracedpubsub.Publish(ctx, rdb, channel, payload)
 		},
 	}, {
 		tracetest.WaysToSubscribe[2],
-		func(ctx context.Context, rdb *redis.Client, name string) *tracedpubsub.PubSub {
-			return tracedpubsub.SSubscribe(ctx, rdb, name)
+		func(ctx context.Context, rdb *redis.Client, topic string) *tracedpubsub.PubSub {
+			return tracedpubsub.SSubscribe(ctx, rdb, topic)
 		},
 		func(ctx context.Context, rdb *redis.Client, channel, payload string) *redis.IntCmd {
 			return tracedpubsub.SPublish(ctx, rdb, channel, payload)
@@ -87,6 +87,7 @@ func TestPackageFunctions(t *testing.T) {
 	}
 }
 
+// A global tracer provider that is set while a Client is in use counts from then on.
 func TestGlobalTracerProviderSetLaterCounts(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, client := tracetest.Context(t), tracedpubsub.Wrap(rdb)
@@ -100,7 +101,7 @@ func TestGlobalTracerProviderSetLaterCounts(t *testing.T) {
 				break
 			}
 		}
-		before() // used, and kept, before there is any
+		before() // the no-op provider is used, and cached
 
 		for _, name := range []string{"first", "second"} {
 			rec := tracetest.NewRecorder(t)
@@ -117,23 +118,25 @@ func TestGlobalTracerProviderSetLaterCounts(t *testing.T) {
 	})
 }
 
+// The global propagator counts if it has fields, and W3C Trace Context and Baggage
+// otherwise.
 func TestGlobalPropagator(t *testing.T) {
 	rows := []struct {
 		name, reason string
 		global       propagation.TextMapPropagator // nil: none is set
 		has, lacks   []string                      // on the wire
 	}{
-		{"none", "it works before anybody has set one", nil, []string{`"traceparent":"00-`, `"baggage":"tenant=acme"`}, nil},
-		{"no fields", "one without fields carries nothing, and is what is there before one is set", propagation.NewCompositeTextMapPropagator(),
+		{"none", "there is a default", nil, []string{`"traceparent":"00-`, `"baggage":"tenant=acme"`}, nil},
+		{"no fields", "a propagator without fields counts as none", propagation.NewCompositeTextMapPropagator(),
 			[]string{`"traceparent":"00-`, `"baggage":"tenant=acme"`}, nil},
-		{"W3C trace context only", "whoever leaves out baggage means it", propagation.TraceContext{}, []string{`"traceparent":"00-`}, []string{"baggage"}},
+		{"W3C trace context only", "baggage may be left out", propagation.TraceContext{}, []string{`"traceparent":"00-`}, []string{"baggage"}},
 		{"a slice", "the composite propagator of the API cannot be compared with ==",
 			propagation.NewCompositeTextMapPropagator(tracetest.CustomPropagator{}, propagation.Baggage{}), []string{`"x-trace":"`, `"baggage":"tenant=acme"`}, []string{"traceparent"}},
-		{"other fields", "another format in the place of W3C", tracetest.CustomPropagator{}, []string{`"x-trace":"`}, []string{"traceparent", "baggage"}},
+		{"other fields", "another format instead of W3C", tracetest.CustomPropagator{}, []string{`"x-trace":"`}, []string{"traceparent", "baggage"}},
 	}
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
-		// One client for all: what it keeps of one propagator must not outlive it.
+		// One client for all rows: it must not keep anything of a propagator that was replaced.
 		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec))
 		sub := tracetest.ReadySub(t, client.Subscribe(ctx, "reports"))
 		raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "reports"))
@@ -164,7 +167,7 @@ func TestGlobalPropagator(t *testing.T) {
 	})
 }
 
-// A sampler sees what a span says, but for the outcome.
+// A sampler gets the attributes of a span, except for the outcome.
 func TestSamplersSeeAttributes(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx := tracetest.Context(t)
@@ -180,10 +183,10 @@ func TestSamplersSeeAttributes(t *testing.T) {
 		}
 		spans := rec.Spans(t, 2)
 		for i, operation := range []string{"publish", "process"} {
-			asked := sampler.Calls[i]
-			tracetest.AssertAttributeSet(t, "the sampler's question", asked.Attributes, tracetest.MessagingOn(rdb, operation, "user.7", tracetest.Template("user.{id}")))
-			if asked.Name != operation+" user.{id}" || asked.Kind != spans[i].SpanKind() || len(asked.Links) != i {
-				t.Errorf("the sampler was asked about %q, %v, %d links", asked.Name, asked.Kind, len(asked.Links))
+			call := sampler.Calls[i]
+			tracetest.AssertAttributeSet(t, "the call of the sampler", call.Attributes, tracetest.MessagingOn(rdb, operation, "user.7", tracetest.Template("user.{id}")))
+			if call.Name != operation+" user.{id}" || call.Kind != spans[i].SpanKind() || len(call.Links) != i {
+				t.Errorf("the sampler was called for %q, %v, %d links", call.Name, call.Kind, len(call.Links))
 			}
 		}
 	})

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package telemetry
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// A message is counted once, in whichever way it is consumed; how long it takes is
-// known where the library runs what the user does with it.
+// A message is counted once, no matter how it is consumed. Messages and Process, which run
+// the code of the user, record the duration as well.
 func TestMetricsOfConsumers(t *testing.T) {
 	timed := map[string]bool{"Messages": true, "Process": true}
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
@@ -30,9 +30,9 @@ func TestMetricsOfConsumers(t *testing.T) {
 					tracetest.AssertSent(t, rdb.Publish(ctx, w.Name, "hello"))
 					w.Receive(t, ctx, s, func(ctx context.Context, m *tracedpubsub.Message) {
 						if got := meters.Total(t, tracetest.ConsumedMessages); got != int64(i+1) {
-							t.Errorf("%d messages are counted in the midst of number %d", got, i+1)
+							t.Errorf("%d messages are counted while number %d is handled", got, i+1)
 						}
-						_, span := m.Start(ctx) // a span of its own for a second try
+						_, span := m.Start(ctx) // a second span for the message
 						span.End()
 					})
 				}
@@ -49,7 +49,7 @@ func TestMetricsOfConsumers(t *testing.T) {
 	})
 }
 
-// What is read ahead, and never handed over, was not consumed.
+// Messages that are read ahead and not delivered are not counted.
 func TestMessagesThatNobodyTakesAreNotCounted(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, meters := tracetest.Context(t), tracetest.NewMetrics(t)
@@ -90,7 +90,7 @@ func TestMetricsOfEndings(t *testing.T) {
 			tracetest.AssertSent(t, rdb.Publish(ctx, e.Name, "hello"))
 			tracetest.EndingOf(func() { e.Loop(ctx, sub) })
 			want := tracetest.MessagePoint(1, rdb, "process")
-			meters.AssertPoints(t, tracetest.ConsumedMessages, want) // it was delivered, whatever came of it
+			meters.AssertPoints(t, tracetest.ConsumedMessages, want) // it was delivered, no matter how the loop ended
 			if e.ErrorType != "" {
 				want = tracetest.MessagePoint(1, rdb, "process", tracetest.ErrorType(e.ErrorType))
 			}
@@ -121,8 +121,8 @@ func TestMetricsOfHandlerErrors(t *testing.T) {
 	})
 }
 
-// A duration is as long as what it measures, in seconds: longer than what is in
-// it, shorter than what is around it.
+// A duration is in seconds. It is longer than what happens within it, and shorter than what
+// happens around it.
 func TestDurations(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, meters := tracetest.Context(t), tracetest.NewMetrics(t)
@@ -150,7 +150,7 @@ func TestDurations(t *testing.T) {
 	})
 }
 
-// timing is a hook that takes the time of the last command.
+// timing returns a hook that measures the last command.
 func timing(took *time.Duration) redis.Hook { return timingHook{took} }
 
 type timingHook struct{ took *time.Duration }

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package telemetry
 
 import (
 	"errors"
@@ -19,7 +19,7 @@ func TestReconnectsAreCounted(t *testing.T) {
 	ctx, meters := tracetest.Context(t), tracetest.NewMetrics(t)
 	var errs tracetest.ErrorLog
 	sub := tracetest.ReadySub(t, tracedpubsub.Wrap(rdb, meters.Option(), errs.Option()).Subscribe(ctx, "reports"))
-	meters.AssertOnly(t) // the first connection takes nobody's place
+	meters.AssertOnly(t) // the first connection does not replace another one
 	for i := range int64(3) {
 		tracetest.KillSubscriptions(t, rdb)
 		tracetest.EventuallyWithin(t, 2*tracetest.Patience, "the subscription reconnects", func() bool { return meters.Total(t, tracetest.Reconnects) == i+1 })
@@ -36,31 +36,30 @@ func TestReconnectsAreCounted(t *testing.T) {
 	meters.AssertPoints(t, tracetest.SubscriptionErrors, tracetest.SubscriptionPoint(3, rdb, tracetest.ErrorType("connection"))) // Close is no failure
 }
 
-// Each failure counts, whether the error handler got of it by itself or with
-// others.
+// Each failure is counted, also if one report stands for several of them.
 func TestSubscriptionErrorsAreCounted(t *testing.T) {
 	server := redistest.Start(t)
 	rdb := tracetest.NoRetryClient(t, &redis.Options{Addr: server.Addr()})
 	ctx, meters := tracetest.Context(t), tracetest.NewMetrics(t)
 	var errs tracetest.ErrorLog
 	sub := tracetest.ReadySub(t, tracedpubsub.Wrap(rdb, meters.Option(), errs.Option()).Subscribe(ctx, "reports"))
-	server.Kill() // from now on nobody waits in Ready: all goes to the error handler
+	server.Kill() // nothing waits in Ready, so all failures are reported to the error handler
 	tracetest.EventuallyWithin(t, 2*tracetest.Patience, "several attempts fail", func() bool { return meters.Total(t, tracetest.SubscriptionErrors) >= 4 })
 	server.Restart()
 	tracetest.EventuallyWithin(t, 2*tracetest.Patience, "the subscription reconnects", func() bool { return meters.Total(t, tracetest.Reconnects) == 1 })
-	tracetest.EventuallyWithin(t, 2*tracetest.Patience, "the handler has been told of the outage", func() bool { return reported(errs.All(), "receive") == 1 })
+	tracetest.EventuallyWithin(t, 2*tracetest.Patience, "the outage is reported", func() bool { return reported(errs.All(), "receive") == 1 })
 	_ = sub.Close()
 	tracetest.EventuallyWithin(t, 2*tracetest.Patience, "as many failures are reported as are counted", func() bool {
 		return reported(errs.All(), "receive", "connect") == meters.Total(t, tracetest.SubscriptionErrors)
 	})
 	if n := int64(len(errs.All())); n >= meters.Total(t, tracetest.SubscriptionErrors) {
-		t.Errorf("%d reports: none has told of several failures at once", n)
+		t.Errorf("%d reports: none of them stands for several failures", n)
 	}
 	meters.AssertPoints(t, tracetest.Reconnects, tracetest.SubscriptionPoint(1, rdb))
 	meters.AssertPoints(t, tracetest.SubscriptionErrors, tracetest.SubscriptionPoint(meters.Total(t, tracetest.SubscriptionErrors), rdb, tracetest.ErrorType("connection")))
 }
 
-// reported is how many failures of the given kinds were reported.
+// reported returns how many failures of the given ops were reported.
 func reported(all []error, ops ...string) (n int64) {
 	for _, err := range all {
 		var e *tracedpubsub.SubscriptionError
@@ -88,14 +87,14 @@ func TestRefusedSubscriptionsAreCounted(t *testing.T) {
 	sub := tracedpubsub.Wrap(rdb, meters.Option(), errs.Option()).Subscribe(ctx, "forbidden")
 	t.Cleanup(func() { _ = sub.Close() })
 	if err := sub.Ready(ctx); err == nil {
-		t.Fatal("Ready has returned nil for a name that is refused")
+		t.Fatal("Ready has returned nil for a channel that is refused")
 	}
 	meters.AssertPoints(t, tracetest.SubscriptionErrors, tracetest.SubscriptionPoint(1, rdb, tracetest.ErrorType("NOPERM")))
-	tracetest.EventuallyWithin(t, 2*tracetest.Patience, "it is asked for, and refused, again", func() bool { return meters.Total(t, tracetest.SubscriptionErrors) >= 2 })
+	tracetest.EventuallyWithin(t, 2*tracetest.Patience, "it is refused again", func() bool { return meters.Total(t, tracetest.SubscriptionErrors) >= 2 })
 	meters.AssertOnly(t, tracetest.SubscriptionErrors)
 }
 
-// An attempt that fails before anybody reads is a failure, heard of or not.
+// The first attempt to connect is counted if it fails, also if it is never reported.
 func TestFirstAttemptIsCounted(t *testing.T) {
 	rdb := tracetest.UnreachableClient(t)
 	ctx, meters := tracetest.Context(t), tracetest.NewMetrics(t)

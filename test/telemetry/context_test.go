@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package telemetry
 
 import (
 	"context"
@@ -17,6 +17,8 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
+// A message carries baggage and tracestate of the publisher. Without baggage the consumer
+// keeps its own.
 func TestBaggageAndTraceState(t *testing.T) {
 	const tenant = "tenant=acme,user=J%C3%BCrgen%2C%20%22x%22;prop=1"
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
@@ -42,6 +44,7 @@ func TestBaggageAndTraceState(t *testing.T) {
 	})
 }
 
+// A message carries the context of a span that is not sampled.
 func TestUnsampledContextTravels(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx := tracetest.Context(t)
@@ -70,6 +73,7 @@ func TestUnsampledContextTravels(t *testing.T) {
 	})
 }
 
+// With a no-op provider a message carries the context and the baggage of the caller.
 func TestNoopProvider(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx := tracetest.Context(t)
@@ -87,7 +91,7 @@ func TestNoopProvider(t *testing.T) {
 		for ctx, m := range sub.Messages(ctx) {
 			inside := trace.SpanContextFromContext(ctx)
 			if inside.SpanID() != callerSpan.SpanID() || inside.TraceID() != callerSpan.TraceID() || !inside.IsSampled() {
-				t.Errorf("in the loop is %v, want the publisher's caller's %v", inside, callerSpan)
+				t.Errorf("in the loop is %v, want %v of the caller of Publish", inside, callerSpan)
 			}
 			if m.Payload != "hello" {
 				t.Errorf("payload is %q, want hello", m.Payload)
@@ -98,6 +102,8 @@ func TestNoopProvider(t *testing.T) {
 	})
 }
 
+// Without a context a message has an envelope all the same, and the consumer span is a
+// root.
 func TestNoContextAtAll(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, consumers := tracetest.Context(t), tracetest.NewRecorder(t)
@@ -106,9 +112,9 @@ func TestNoContextAtAll(t *testing.T) {
 		raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "reports"))
 
 		tracetest.AssertSent(t, from.Publish(ctx, "reports", "hello"))
-		const bare = `{"tracedpubsub":1,"payload":"hello"}`
-		if got := tracetest.NextRaw(t, raw).Payload; got != bare {
-			t.Errorf("on the wire is %s, want %s", got, bare)
+		const envelope = `{"tracedpubsub":1,"payload":"hello"}`
+		if got := tracetest.NextRaw(t, raw).Payload; got != envelope {
+			t.Errorf("on the wire is %s, want %s", got, envelope)
 		}
 		for _, m := range sub.Messages(ctx) {
 			if m.Payload != "hello" || m.Err != nil {
@@ -123,6 +129,7 @@ func TestNoContextAtAll(t *testing.T) {
 	})
 }
 
+// The propagator decides which fields an envelope has.
 func TestPropagatorWithOtherFields(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, producers, consumers, others := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewRecorder(t), tracetest.NewRecorder(t)
@@ -147,7 +154,7 @@ func TestPropagatorWithOtherFields(t *testing.T) {
 		}
 		tracetest.AssertParent(t, consumers.Spans(t, 1)[0], producer)
 
-		// Who looks for other fields still gets the payload.
+		// A consumer with another propagator gets the payload all the same.
 		for _, m := range w3c.Messages(ctx) {
 			if m.Payload != "hello" || m.Err != nil {
 				t.Errorf("another propagator got %q, %v, want hello", m.Payload, m.Err)
@@ -160,7 +167,7 @@ func TestPropagatorWithOtherFields(t *testing.T) {
 
 type contextKey struct{}
 
-// The context in the loop is the caller's own, with the span in it.
+// The context in the loop is that of the caller, with the consumer span in it.
 func TestCallersContextReachesTheBody(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, c := range tracetest.WaysToReceive {
@@ -182,11 +189,11 @@ func TestCallersContextReachesTheBody(t *testing.T) {
 						t.Errorf("the caller's value is %v in the loop", got)
 					}
 					if ctx.Err() != nil {
-						t.Errorf("the context in the loop has ended too early: %v", ctx.Err())
+						t.Errorf("the context in the loop is canceled too early: %v", ctx.Err())
 					}
 					cancel()
 					if !errors.Is(ctx.Err(), context.Canceled) {
-						t.Errorf("the context in the loop says %v when the caller's is canceled", ctx.Err())
+						t.Errorf("the error of the context in the loop is %v after the caller canceled", ctx.Err())
 					}
 				})
 				consumer := consumers.Spans(t, 2)[1]

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package telemetry
 
 import (
 	"context"
@@ -19,14 +19,12 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// policy is one combination of options, each of them given or not. Its methods say what
-// the options promise together: each promise is that of one option, and holds whatever the
-// others are, but where another leaves nothing to promise.
+// policy is a combination of options. Its methods say what the options mean together.
 type policy struct {
 	link      bool // WithRelation(RelationLink)
 	public    bool // WithPublicEndpoint
-	filtered  bool // WithFilter says no
-	bare      bool // WithEnvelopeFilter says no
+	filtered  bool // WithFilter returns false
+	unwrapped bool // WithEnvelopeFilter returns false
 	templated bool // WithDestinationTemplate
 }
 
@@ -39,13 +37,13 @@ func allPolicies() (all []policy) {
 
 func (p policy) traced() bool { return !p.filtered }
 
-func (p policy) enveloped() bool { return p.traced() && !p.bare }
+func (p policy) wrapped() bool { return p.traced() && !p.unwrapped }
 
-func (p policy) child() bool { return p.enveloped() && !p.link && !p.public }
+func (p policy) child() bool { return p.wrapped() && !p.link && !p.public }
 
-func (p policy) linked() bool { return p.enveloped() && (p.link || p.public) }
+func (p policy) linked() bool { return p.wrapped() && (p.link || p.public) }
 
-func (p policy) baggage() bool { return p.enveloped() && !p.public }
+func (p policy) baggage() bool { return p.wrapped() && !p.public }
 
 func (p policy) destination(channel string) string {
 	if p.templated {
@@ -55,7 +53,7 @@ func (p policy) destination(channel string) string {
 }
 
 func (p policy) String() string {
-	return fmt.Sprintf("link %t,public %t,filtered %t,bare %t,templated %t", p.link, p.public, p.filtered, p.bare, p.templated)
+	return fmt.Sprintf("link %t,public %t,filtered %t,without envelope %t,templated %t", p.link, p.public, p.filtered, p.unwrapped, p.templated)
 }
 
 func (p policy) options() (opts []tracedpubsub.Option) {
@@ -69,7 +67,7 @@ func (p policy) options() (opts []tracedpubsub.Option) {
 	if p.filtered {
 		opts = append(opts, tracedpubsub.WithFilter(no))
 	}
-	if p.bare {
+	if p.unwrapped {
 		opts = append(opts, tracedpubsub.WithEnvelopeFilter(no))
 	}
 	if p.templated {
@@ -82,20 +80,20 @@ func (p policy) options() (opts []tracedpubsub.Option) {
 type publishing struct {
 	name, reason          string
 	client, hooked, piped bool
-	// spans are the operations of the publisher's spans, if the channel is traced. An
-	// envelope comes from the first.
+	// spans returns the operations of the spans of the publisher, if the channel is traced.
+	// The first one makes the envelope.
 	spans func(p policy) []string
 }
 
 var policed = []publishing{
-	{"Client", "by hand", true, false, false, func(policy) []string { return []string{"publish"} }},
-	{"Client, pipeline", "sent by somebody else", true, false, true, func(policy) []string { return []string{"create"} }},
-	{"hook", "without this package", false, true, false, func(policy) []string { return []string{"publish"} }},
+	{"Client", "the application calls the library", true, false, false, func(policy) []string { return []string{"publish"} }},
+	{"Client, pipeline", "the application sends the pipeline itself", true, false, true, func(policy) []string { return []string{"create"} }},
+	{"hook", "the application calls go-redis", false, true, false, func(policy) []string { return []string{"publish"} }},
 	{"hook, pipeline", "likewise", false, true, true, func(policy) []string { return []string{"create", "send"} }},
-	{"Client and hook", "the Client has it", true, true, false, func(policy) []string { return []string{"publish"} }},
-	{"Client and hook, pipeline", "the hook sends what the Client has made", true, true, true, func(p policy) []string {
-		if p.bare {
-			return []string{"create", "create", "send"} // the hook is not told that it is to go out bare
+	{"Client and hook", "the Client traces it", true, true, false, func(policy) []string { return []string{"publish"} }},
+	{"Client and hook, pipeline", "the hook sends the messages of the Client", true, true, true, func(p policy) []string {
+		if p.unwrapped {
+			return []string{"create", "create", "send"} // the hook does not know that the Client wants no envelope
 		}
 		return []string{"create", "send"}
 	}},
@@ -105,7 +103,7 @@ var policed = []publishing{
 type exchange struct {
 	policy
 	rdb     *redis.Client
-	through *tracedpubsub.Client // nil: rdb publishes by itself
+	through *tracedpubsub.Client // nil: rdb publishes
 	piped   bool
 	spans   []string // of publishing
 	channel string
@@ -115,7 +113,7 @@ type exchange struct {
 	producing, consuming *tracetest.Recorder
 }
 
-// over is an exchange through rdb on a channel. Nothing is subscribed to yet.
+// over returns an exchange over rdb on a channel. Nothing is subscribed to yet.
 func (way *publishing) over(t *testing.T, rdb *redis.Client, p policy, channel string) *exchange {
 	t.Helper()
 	x := &exchange{policy: p, rdb: rdb, piped: way.piped, spans: way.spans(p), channel: channel,
@@ -132,14 +130,14 @@ func (way *publishing) over(t *testing.T, rdb *redis.Client, p policy, channel s
 	return x
 }
 
-// listen makes the subscriptions, one of them through a Client with the same policy.
+// listen subscribes, with a Client that has the same policy and with rdb.
 func (x *exchange) listen(t *testing.T, ctx context.Context) {
 	t.Helper()
 	to := tracedpubsub.Wrap(x.rdb, append(x.options(), tracedpubsub.WithTracerProvider(x.consuming))...)
 	x.sub, x.raw = tracetest.ReadySub(t, to.Subscribe(ctx, x.channel)), tracetest.ReadyRaw(t, x.rdb.Subscribe(ctx, x.channel))
 }
 
-// assert publishes a message and asserts what becomes of it.
+// assert publishes a message, and asserts what is sent, received and recorded.
 func (x *exchange) assert(t *testing.T, ctx context.Context, payload string) {
 	t.Helper()
 	produced, consumed := len(x.producing.Ended()), len(x.consuming.Ended())
@@ -155,7 +153,7 @@ func (x *exchange) assert(t *testing.T, ctx context.Context, payload string) {
 		break
 	}
 	if got := baggage.FromContext(inside).Member("from").Value() == "producer"; got != x.baggage() {
-		t.Errorf("the baggage has come: %t, want %t", got, x.baggage())
+		t.Errorf("the baggage was received: %t, want %t", got, x.baggage())
 	}
 	if !x.traced() {
 		x.producing.Spans(t, produced)
@@ -170,7 +168,7 @@ func (x *exchange) assert(t *testing.T, ctx context.Context, payload string) {
 		x.assertDescribed(t, s, x.spans[i])
 		tracetest.AssertChildOf(t, s, caller)
 	}
-	if x.enveloped() {
+	if x.wrapped() {
 		tracetest.AssertCarries(t, wire, payload, producers[0])
 	} else if wire.Payload != payload {
 		t.Errorf("on the wire is %q, want %q", wire.Payload, payload)
@@ -180,7 +178,7 @@ func (x *exchange) assert(t *testing.T, ctx context.Context, payload string) {
 	x.assertRelated(t, consumer, producers)
 }
 
-// assertRelated asserts what a consumer span has to do with the producer's.
+// assertRelated asserts the parent and the links of a consumer span.
 func (x *exchange) assertRelated(t *testing.T, consumer sdktrace.ReadOnlySpan, producers []sdktrace.ReadOnlySpan) {
 	t.Helper()
 	if x.child() {
@@ -212,13 +210,13 @@ func (x *exchange) publish(t *testing.T, ctx context.Context, payload string) {
 	} else {
 		cmd = rdb.Publish(ctx, x.channel, payload)
 	}
-	if _, err := pipe.Exec(ctx); err != nil { // with nothing in it, it does nothing
+	if _, err := pipe.Exec(ctx); err != nil { // does nothing for an empty pipeline
 		t.Fatal(err)
 	}
 	tracetest.AssertSent(t, cmd)
 }
 
-// assertDescribed asserts the name of a span, and what it says of its destination.
+// assertDescribed asserts the name of a span, its destination and its template.
 func (x *exchange) assertDescribed(t *testing.T, s sdktrace.ReadOnlySpan, operation string) {
 	t.Helper()
 	tracetest.AssertName(t, s, operation+" "+x.destination(x.channel))
@@ -234,8 +232,7 @@ func (x *exchange) assertDescribed(t *testing.T, s sdktrace.ReadOnlySpan, operat
 	}
 }
 
-// Every combination of the options, however a message is published: each option keeps its
-// promise, whatever the others say.
+// Every combination of the options, with every way to publish.
 func TestPoliciesInAllCombinations(t *testing.T) {
 	server := miniredis.RunT(t)
 	for _, p := range allPolicies() {
@@ -255,8 +252,8 @@ func TestPoliciesInAllCombinations(t *testing.T) {
 	}
 }
 
-// All policies over one pool, each on a channel of its own, with Clients and with hooks,
-// and all at once: none minds the others.
+// All policies at once over one pool, each on a channel of its own, with Clients and with
+// hooks.
 func TestPoliciesOverOnePool(t *testing.T) {
 	ctx := tracetest.Context(t)
 	rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr(), PoolSize: 4})

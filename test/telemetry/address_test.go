@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package telemetry
 
 import (
 	"context"
@@ -21,8 +21,7 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// fakeSentinel is a Sentinel that knows one master. It has no replicas and no
-// colleagues.
+// fakeSentinel starts a Sentinel that knows one master, no replicas and no other Sentinels.
 func fakeSentinel(t *testing.T, master string) string {
 	t.Helper()
 	host, port, _ := net.SplitHostPort(master)
@@ -40,10 +39,10 @@ func fakeSentinel(t *testing.T, master string) string {
 	return m.Addr()
 }
 
-// socketServer is a server that also listens on a unix socket.
+// socketServer starts a server that also listens on a unix socket.
 func socketServer(t *testing.T) (path string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "redis") //nolint:usetesting // that of the test may be too long for a socket
+	dir, err := os.MkdirTemp("", "redis") //nolint:usetesting // t.TempDir may be too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,72 +52,72 @@ func socketServer(t *testing.T) (path string) {
 	return path
 }
 
-func portOf(t *testing.T, addr string) (port string, attributes []attribute.KeyValue) {
-	t.Helper()
-	_, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		t.Fatal(err)
+// addressCase makes a client, and returns the server attributes of its spans.
+type addressCase func(t *testing.T) (rdb redis.UniversalClient, want []attribute.KeyValue)
+
+// named has a host in its options that stands for the server of the test.
+func named(host string) addressCase {
+	return func(t *testing.T) (redis.UniversalClient, []attribute.KeyValue) {
+		addr := redistest.Start(t).Addr()
+		_, port, err := net.SplitHostPort(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := strconv.Atoi(port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rdb := redis.NewClient(&redis.Options{
+			Addr: net.JoinHostPort(host, port),
+			Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, network, addr)
+			},
+		})
+		return rdb, []attribute.KeyValue{attribute.String("server.address", host), attribute.Int("server.port", n)}
 	}
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port, []attribute.KeyValue{attribute.Int("server.port", n)}
 }
 
-// servers are clients that have their server, or do not tell of it.
+// onSocket has the path of a unix socket in its options.
+func onSocket(network string) addressCase {
+	return func(t *testing.T) (redis.UniversalClient, []attribute.KeyValue) {
+		path := socketServer(t)
+		return redis.NewClient(&redis.Options{Network: network, Addr: path}), []attribute.KeyValue{attribute.String("server.address", path)}
+	}
+}
+
+// servers are clients with the server attributes that their spans have.
 var servers = []struct {
 	name, reason string
-	client       func(t *testing.T) (rdb redis.UniversalClient, want []attribute.KeyValue)
-	counts       bool // the reply counts all that have heard
+	client       addressCase
+	counts       bool // the reply counts all receivers
 }{{
 	name:   "tcp",
-	reason: "host and port, as the options have them",
-	client: func(t *testing.T) (redis.UniversalClient, []attribute.KeyValue) {
-		s := redistest.Start(t)
-		_, want := portOf(t, s.Addr())
-		return s.Client(), append(want, attribute.String("server.address", "127.0.0.1"))
-	},
+	reason: "host and port of the options",
+	client: named("127.0.0.1"),
 	counts: true,
 }, {
 	name:   "host name",
-	reason: "what was configured, not what it resolves to",
-	client: func(t *testing.T) (redis.UniversalClient, []attribute.KeyValue) {
-		s := redistest.Start(t)
-		port, want := portOf(t, s.Addr())
-		rdb := redis.NewClient(&redis.Options{Addr: "localhost:" + port, Dialer: dialing(s.Addr())})
-		return rdb, append(want, attribute.String("server.address", "localhost"))
-	},
+	reason: "the name in the options, not what it resolves to",
+	client: named("localhost"),
 	counts: true,
 }, {
 	name:   "IPv6",
 	reason: "without its brackets",
-	client: func(t *testing.T) (redis.UniversalClient, []attribute.KeyValue) {
-		s := redistest.Start(t)
-		port, want := portOf(t, s.Addr())
-		rdb := redis.NewClient(&redis.Options{Addr: "[::1]:" + port, Dialer: dialing(s.Addr())})
-		return rdb, append(want, attribute.String("server.address", "::1"))
-	},
+	client: named("::1"),
 	counts: true,
 }, {
 	name:   "unix",
 	reason: "a path has no port",
-	client: func(t *testing.T) (redis.UniversalClient, []attribute.KeyValue) {
-		path := socketServer(t)
-		return redis.NewClient(&redis.Options{Network: "unix", Addr: path}), []attribute.KeyValue{attribute.String("server.address", path)}
-	},
+	client: onSocket("unix"),
 	counts: true,
 }, {
 	name:   "unix by its path",
-	reason: "go-redis takes an absolute path for a socket by itself",
-	client: func(t *testing.T) (redis.UniversalClient, []attribute.KeyValue) {
-		path := socketServer(t)
-		return redis.NewClient(&redis.Options{Addr: path}), []attribute.KeyValue{attribute.String("server.address", path)}
-	},
+	reason: "go-redis uses a socket if the address is an absolute path",
+	client: onSocket(""),
 	counts: true,
 }, {
 	name:   "Sentinel",
-	reason: "the address is a word of go-redis' own",
+	reason: "the address in the options is not a server",
 	client: func(t *testing.T) (redis.UniversalClient, []attribute.KeyValue) {
 		s := redistest.Start(t)
 		return redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "main", SentinelAddrs: []string{fakeSentinel(t, s.Addr())}}), nil
@@ -126,7 +125,7 @@ var servers = []struct {
 	counts: true,
 }, {
 	name:   "cluster",
-	reason: "there are several servers, and each counts its own subscribers",
+	reason: "there are several servers, and each counts its own receivers",
 	client: func(t *testing.T) (redis.UniversalClient, []attribute.KeyValue) {
 		addr := redistest.Start(t).Addr()
 		return redis.NewClusterClient(&redis.ClusterOptions{ClusterSlots: func(context.Context) ([]redis.ClusterSlot, error) {
@@ -140,13 +139,6 @@ var servers = []struct {
 		return redis.NewRing(&redis.RingOptions{Addrs: map[string]string{"shard": redistest.Start(t).Addr()}}), nil
 	},
 }}
-
-func dialing(addr string) func(ctx context.Context, network, _ string) (net.Conn, error) {
-	return func(ctx context.Context, network, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, network, addr)
-	}
-}
 
 func TestServerAddress(t *testing.T) {
 	for _, row := range servers {
@@ -181,8 +173,8 @@ func TestServerAddress(t *testing.T) {
 	}
 }
 
-// One set of options may be used for several clients: the functions without
-// options are.
+// The functions without options share their configuration, but each client has its own
+// address.
 func TestServerAddressOfEachClient(t *testing.T) {
 	rec := tracetest.NewRecorder(t)
 	tracetest.SetGlobalTracer(t, rec)

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package telemetry
 
 import (
 	"context"
@@ -22,7 +22,7 @@ const (
 	link  = tracedpubsub.RelationLink
 )
 
-// related is what a consumer span is to be.
+// related is what a consumer span has of its producer.
 type related struct {
 	child         bool // of the producer
 	linksProducer bool
@@ -35,7 +35,7 @@ var relations = []struct {
 	want         related
 }{{
 	name:   "default",
-	reason: "one publish and its consumers are one trace, without a link that says it again",
+	reason: "one publish and its consumers are one trace, without links",
 	want:   related{child: true, baggage: "from=producer"},
 }, {
 	name:    "child",
@@ -44,17 +44,17 @@ var relations = []struct {
 	want:    related{child: true, baggage: "from=producer"},
 }, {
 	name:    "link",
-	reason:  "a trace of its own for each consumer; the publisher is trusted, so the baggage stays",
+	reason:  "each consumer has a trace of its own, and keeps the baggage of a publisher that is trusted",
 	options: []tracedpubsub.Option{tracedpubsub.WithRelation(link)},
 	want:    related{linksProducer: true, baggage: "from=producer"},
 }, {
 	name:    "public endpoint",
-	reason:  "a stranger decides neither on the trace nor on the baggage",
+	reason:  "a publisher that is not trusted decides neither on the trace nor on the baggage",
 	options: []tracedpubsub.Option{tracedpubsub.WithPublicEndpoint()},
 	want:    related{linksProducer: true},
 }, {
 	name:    "public endpoint and child",
-	reason:  "what is not trusted is no parent, whatever else is said",
+	reason:  "a publisher that is not trusted is not a parent, with any relation",
 	options: []tracedpubsub.Option{tracedpubsub.WithPublicEndpoint(), tracedpubsub.WithRelation(child)},
 	want:    related{linksProducer: true},
 }, {
@@ -120,7 +120,7 @@ func consumeRelated(t *testing.T, ctx context.Context, rdb *redis.Client, channe
 	tracetest.AssertLinks(t, consumer, links...)
 }
 
-// assertOwnTrace asserts that s is in none of the traces of others.
+// assertOwnTrace asserts that s is not in the trace of any other span.
 func assertOwnTrace(t *testing.T, s sdktrace.ReadOnlySpan, others ...trace.SpanContext) {
 	t.Helper()
 	for _, other := range others {
@@ -130,20 +130,20 @@ func assertOwnTrace(t *testing.T, s sdktrace.ReadOnlySpan, others ...trace.SpanC
 	}
 }
 
-// withoutProducer are messages that tell of no producer.
+// withoutProducer are messages without a valid producer.
 var withoutProducer = []struct {
 	name, reason string
 	message      string
 	baggage      string
 }{
-	{"text", "no carrier at all", "hello", ""},
+	{"text", "it has no carrier", "hello", ""},
 	{"envelope", "an envelope without a context", `{"tracedpubsub":1,"payload":"hello"}`, ""},
-	{"baggage", "baggage alone is no producer", `{"tracedpubsub":1,"baggage":"from=producer","payload":"hello"}`, "from=producer"},
-	{"bad traceparent", "a span context that is not valid is none", `{"tracedpubsub":1,"traceparent":"00-0-0-01","payload":"hello"}`, ""},
+	{"baggage", "baggage alone is not a producer", `{"tracedpubsub":1,"baggage":"from=producer","payload":"hello"}`, "from=producer"},
+	{"bad traceparent", "the span context is not valid", `{"tracedpubsub":1,"traceparent":"00-0-0-01","payload":"hello"}`, ""},
 }
 
-// Without a producer there is nothing to be a child of; an ambient span is a
-// link even so, and not the parent: a loop lives long.
+// Without a producer the consumer span is a root. An ambient span is a link and not the
+// parent, as a loop may run for long.
 func TestMessageWithoutProducer(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, relation := range relations {
@@ -156,7 +156,7 @@ func TestMessageWithoutProducer(t *testing.T) {
 						tracetest.AssertSent(t, rdb.Publish(ctx, channel, row.message))
 					}
 					want := "mine=1"
-					if row.baggage != "" && relation.want.baggage != "" { // which says whether the publisher is trusted
+					if row.baggage != "" && relation.want.baggage != "" { // the publisher is trusted
 						want = row.baggage
 					}
 					for range sub.Messages(ctx) {
@@ -185,7 +185,7 @@ func TestMessageWithoutProducer(t *testing.T) {
 	})
 }
 
-// An application may have put the producer's context into ctx itself.
+// An application may have put the context of the producer into ctx itself.
 func TestAmbientSpanIsTheProducer(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, row := range relations {
@@ -211,8 +211,8 @@ func TestAmbientSpanIsTheProducer(t *testing.T) {
 	})
 }
 
-// A new root decides on its sampling itself: a publisher can neither switch it on
-// nor off.
+// The sampler decides on a new root. A publisher can neither switch its sampling on nor
+// off.
 func TestSamplingDecision(t *testing.T) {
 	rows := []struct {
 		name, reason string
@@ -224,8 +224,8 @@ func TestSamplingDecision(t *testing.T) {
 		{"child of a sampled span", "it follows its parent", nil, sdktrace.NeverSample(), trace.FlagsSampled, true},
 		{"child of an unsampled span", "it follows its parent", nil, sdktrace.AlwaysSample(), 0, false},
 		{"link to an unsampled span", "a new root", []tracedpubsub.Option{tracedpubsub.WithRelation(link)}, sdktrace.AlwaysSample(), 0, true},
-		{"public, publisher says no", "a stranger cannot hide", []tracedpubsub.Option{tracedpubsub.WithPublicEndpoint()}, sdktrace.AlwaysSample(), 0, true},
-		{"public, publisher says yes", "a stranger cannot make costs", []tracedpubsub.Option{tracedpubsub.WithPublicEndpoint()}, sdktrace.NeverSample(), trace.FlagsSampled, false},
+		{"public, publisher not sampled", "the publisher cannot hide", []tracedpubsub.Option{tracedpubsub.WithPublicEndpoint()}, sdktrace.AlwaysSample(), 0, true},
+		{"public, publisher sampled", "the publisher cannot cause costs", []tracedpubsub.Option{tracedpubsub.WithPublicEndpoint()}, sdktrace.NeverSample(), trace.FlagsSampled, false},
 	}
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, row := range rows {
@@ -255,7 +255,7 @@ func TestSamplingDecision(t *testing.T) {
 	})
 }
 
-// The consumer's own baggage is its own, whoever publishes.
+// The consumer keeps its own baggage.
 func TestPublicEndpointKeepsOwnBaggage(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx := tracetest.Context(t)
@@ -266,7 +266,7 @@ func TestPublicEndpointKeepsOwnBaggage(t *testing.T) {
 			tracetest.AssertBaggage(t, ctx, "role=guest")
 			tracetest.AssertBaggage(t, m.Extract(mine), "role=guest")
 			if got := baggage.FromContext(m.Extract(t.Context())).Len(); got != 0 {
-				t.Errorf("%d members of a stranger's baggage are left", got)
+				t.Errorf("%d members of the baggage of the publisher are left", got)
 			}
 			break
 		}

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package telemetry
 
 import (
 	"context"
@@ -17,31 +17,29 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// What a stranger can do who may publish: docs/security.md says it in words.
-
-// attack is a message of such a stranger.
+// attack is a message of a publisher that is not trusted: see docs/security.md.
 type attack struct {
 	name, reason string
 	message      string
 
-	payload string // what the consumer gets; "": the message as it came
+	payload string // what the consumer gets; "": the message as it is
 	err     error  // that of the message
 
-	// What gets through to a consumer that trusts.
+	// What reaches a consumer that trusts the publisher:
 	forged  bool // the span of forgedParent
 	members int  // of baggage
 	state   int  // bytes of tracestate
 }
 
-// suffered is what has become of an attack.
-type suffered struct {
+// received is what a consumer got of an attack.
+type received struct {
 	inside   context.Context // of the handler
 	message  *tracedpubsub.Message
 	consumer sdktrace.ReadOnlySpan
 }
 
-// on lets a consumer that has baggage of its own receive the message.
-func (a *attack) on(t *testing.T, rdb *redis.Client, options ...tracedpubsub.Option) (s suffered) {
+// on publishes the message, and receives it with a consumer that has baggage of its own.
+func (a *attack) on(t *testing.T, rdb *redis.Client, options ...tracedpubsub.Option) (s received) {
 	t.Helper()
 	ctx, spans := tracetest.Context(t), tracetest.NewRecorder(t)
 	sub := tracetest.ReadySub(t, tracedpubsub.Wrap(rdb, append(options, tracedpubsub.WithTracerProvider(spans))...).Subscribe(ctx, "reports"))
@@ -103,10 +101,9 @@ func TestAttacks(t *testing.T) {
 	})
 }
 
-// assertCutOff asserts that nothing of the stranger's is in the context of the
-// handler, and in that of Extract at most the span, which whoever calls Extract has
-// asked for.
-func assertCutOff(t *testing.T, s suffered) {
+// assertCutOff asserts that the context of the handler has nothing of the publisher, and
+// that the context of Extract has at most its span.
+func assertCutOff(t *testing.T, s received) {
 	t.Helper()
 	tracetest.AssertRoot(t, s.consumer)
 	inside := trace.SpanContextFromContext(s.inside)
@@ -129,8 +126,8 @@ func forgedSpanContext(t *testing.T) trace.SpanContext {
 	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: traceID, SpanID: spanID, TraceFlags: trace.FlagsSampled, Remote: true})
 }
 
-// With the default sampler of the SDK it is the stranger who says what a trusting
-// consumer records: all of it, or nothing.
+// With the default sampler of the SDK, the sampled flag of the publisher decides what a
+// consumer records that trusts it.
 func TestForgedSampledFlag(t *testing.T) {
 	rows := []struct {
 		name, reason string
@@ -140,7 +137,7 @@ func TestForgedSampledFlag(t *testing.T) {
 		recorded     int
 	}{
 		{"costs", "a sampled flag makes all consumers record", "01", nil, sdktrace.NeverSample(), 1},
-		{"hides", "without one, what the stranger sets off is not seen", "00", nil, sdktrace.AlwaysSample(), 0},
+		{"hides", "without one, the work that the publisher causes is not recorded", "00", nil, sdktrace.AlwaysSample(), 0},
 		{"costs, public endpoint", "the consumer decides", "01", []tracedpubsub.Option{tracedpubsub.WithPublicEndpoint()}, sdktrace.NeverSample(), 0},
 		{"hides, public endpoint", "the consumer decides", "00", []tracedpubsub.Option{tracedpubsub.WithPublicEndpoint()}, sdktrace.AlwaysSample(), 1},
 		{"costs, link", "the consumer decides", "01", []tracedpubsub.Option{tracedpubsub.WithRelation(link)}, sdktrace.NeverSample(), 0},
@@ -162,8 +159,8 @@ func TestForgedSampledFlag(t *testing.T) {
 	})
 }
 
-// A consumer that starts spans of its own on what Extract returns has chosen to
-// believe the stranger, WithPublicEndpoint or not.
+// Extract returns the span of the publisher also with WithPublicEndpoint. A consumer that
+// starts spans with this context trusts the publisher.
 func TestExtractAtPublicEndpoint(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		a := attack{message: `{"traceparent":"` + forgedParent + `","baggage":"role=admin"}`}
@@ -176,20 +173,20 @@ func TestExtractAtPublicEndpoint(t *testing.T) {
 	})
 }
 
-// What a stranger sends as baggage takes the place of the consumer's own, and its
-// values are decoded: they may hold line breaks.
+// The baggage of the publisher replaces that of the consumer. Its values are decoded, and
+// may have line breaks.
 func TestForgedBaggage(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		a := attack{message: `{"traceparent":"` + forgedParent + `","baggage":"role=admin,note=a%0D%0Ab"}`}
 		s := a.on(t, rdb)
 		got := baggage.FromContext(s.inside)
 		if got.Member("role").Value() != "admin" || got.Member("note").Value() != "a\r\nb" || got.Member("mine").Key() != "" {
-			t.Errorf("baggage is %q, want that of the stranger alone", got)
+			t.Errorf("baggage is %q, want only that of the publisher", got)
 		}
 	})
 }
 
-// Without the propagator of baggage, baggage is neither sent nor believed.
+// Without the propagator of baggage, baggage is neither sent nor read.
 func TestWithoutBaggage(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx := tracetest.Context(t)

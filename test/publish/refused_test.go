@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package publish
 
 import (
 	"encoding/json"
@@ -26,27 +26,27 @@ var refusedPayloads = []struct {
 	name, reason string
 	payload      any
 }{
-	{"struct", "is to be marshalled first", tracetest.Unsupported{ID: 7}},
+	{"struct", "has to be marshaled by the caller", tracetest.Unsupported{ID: 7}},
 	{"*struct", "a pointer does not help", &tracetest.Unsupported{ID: 7}},
-	{"map", "is to be marshalled first", map[string]any{"id": 7}},
+	{"map", "has to be marshaled by the caller", map[string]any{"id": 7}},
 	{"slice", "only []byte is written", []string{"a"}},
-	{"array", "is no slice", [2]byte{1, 2}},
-	{"json.RawMessage", "a named []byte, and no BinaryMarshaler", json.RawMessage(`{"id":7}`)},
+	{"array", "is not a slice", [2]byte{1, 2}},
+	{"json.RawMessage", "a named []byte without MarshalBinary", json.RawMessage(`{"id":7}`)},
 	{"named string", "go-redis goes by the type, not by its kind", namedString("hello")},
 	{"named bytes", "go-redis goes by the type, not by its kind", namedBytes("hello")},
 	{"named int", "go-redis goes by the type, not by its kind", namedInt(7)},
-	{"error", "has a text, and is not asked for it", tracetest.ErrTest},
+	{"error", "go-redis does not call its method Error", tracetest.ErrTest},
 	{"complex", "a number that Redis does not have", complex(1, 2)},
 	{"*[]byte", "a pointer that go-redis does not follow", new([]byte("hello"))},
 	{"*net.IP", "a pointer that go-redis does not follow", new(net.IPv4(192, 0, 2, 1))},
 	{"**string", "go-redis follows one pointer", new(new("hello"))},
 	{"marshaler by pointer, passed by value", "has no MarshalBinary", tracetest.PointerMarshaler{Text: "text"}},
-	{"chan", "nothing that can be written", make(chan int)},
-	{"func", "nothing that can be written", func() {}},
+	{"chan", "it cannot be written", make(chan int)},
+	{"func", "it cannot be written", func() {}},
 }
 
-// assertNothingSent asserts that nothing was published on the channel of raw: the
-// next message that comes is one that is published here.
+// assertNothingSent asserts that nothing was published on the channel of raw: it publishes
+// a message, which must be the next one.
 func assertNothingSent(t *testing.T, rdb *redis.Client, raw *redis.PubSub, channel string) {
 	t.Helper()
 	tracetest.AssertSent(t, rdb.Publish(tracetest.Context(t), channel, "the end"))
@@ -55,6 +55,8 @@ func assertNothingSent(t *testing.T, rdb *redis.Client, raw *redis.PubSub, chann
 	}
 }
 
+// A payload that go-redis refuses is not sent. The command has the error of go-redis, and so
+// has the span.
 func TestRefusedPayloads(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
@@ -74,7 +76,7 @@ func TestRefusedPayloads(t *testing.T) {
 				tracetest.AssertName(t, span, "publish reports")
 				tracetest.AssertFailed(t, span, tracetest.PlainErrorType)
 				if d := span.Status().Description; d != want.Error() {
-					t.Errorf("the status says %q, want %q: %s", d, want, row.reason)
+					t.Errorf("the status description is %q, want %q: %s", d, want, row.reason)
 				}
 			})
 		}
@@ -82,13 +84,12 @@ func TestRefusedPayloads(t *testing.T) {
 	})
 }
 
-// queued is a batch of three publishes, the second of which has a payload that is
-// refused.
+// queued publishes three payloads. The second one is refused.
 func queued(publish func(payload any) *redis.IntCmd, refused any) []*redis.IntCmd {
 	return []*redis.IntCmd{publish("before"), publish(refused), publish("after")}
 }
 
-// A payload that is refused fails its batch as it does without this package.
+// A payload that go-redis refuses fails its batch as it does without this library.
 func TestRefusedPayloadInBatch(t *testing.T) {
 	batches := []struct {
 		name, reason string
@@ -132,7 +133,7 @@ var marshalErrors = []struct {
 	errorType    string
 }{
 	{"plain", "an error of errors.New", tracetest.ErrTest, tracetest.PlainErrorType},
-	{"typed", "the caller's own type is to be found again", tracetest.TypedError{}, tracetest.TypedErrorType},
+	{"typed", "errors.As finds the type of the caller", tracetest.TypedError{}, tracetest.TypedErrorType},
 	{"joined", "more than one error", errors.Join(tracetest.ErrTest, tracetest.TypedError{}), "*errors.joinError"},
 }
 
@@ -151,7 +152,7 @@ func TestFailingMarshalBinary(t *testing.T) {
 					t.Errorf("%v is not %v: %s", err, row.err, row.reason)
 				}
 				if payload.Calls != 1 {
-					t.Errorf("MarshalBinary was asked %d times, want once: it might answer, and go out bare", payload.Calls)
+					t.Errorf("MarshalBinary was called %d times, want once: the second call succeeds, and would send the payload without an envelope", payload.Calls)
 				}
 				assertNothingSent(t, rdb, raw, row.name)
 				tracetest.AssertFailed(t, rec.Spans(t, 1)[0], row.errorType)
@@ -160,7 +161,7 @@ func TestFailingMarshalBinary(t *testing.T) {
 	})
 }
 
-// alwaysFailing is for go-redis alone, which may try again.
+// alwaysFailing is for go-redis alone, which may call MarshalBinary again.
 type alwaysFailing struct{ err error }
 
 func (f *alwaysFailing) MarshalBinary() ([]byte, error) { return nil, f.err }
@@ -181,7 +182,7 @@ func TestFailingMarshalBinaryInBatch(t *testing.T) {
 					t.Errorf("the command has %v, want %v", err, row.err)
 				}
 				if payload.Calls != 1 {
-					t.Errorf("MarshalBinary was asked %d times, want once", payload.Calls)
+					t.Errorf("MarshalBinary was called %d times, want once", payload.Calls)
 				}
 				assertNothingSent(t, rdb, raw, row.name)
 				tracetest.AssertFailed(t, rec.Spans(t, 3)[1], row.errorType)
@@ -202,6 +203,6 @@ func TestPanickingMarshalBinary(t *testing.T) {
 		}
 		tracetest.AssertFailed(t, rec.Spans(t, 1)[0], "panic")
 		assertNothingSent(t, rdb, raw, "reports")
-		tracetest.AssertSent(t, client.Publish(ctx, "reports", "works after a panic, too"))
+		tracetest.AssertSent(t, client.Publish(ctx, "reports", "works after a panic"))
 	})
 }

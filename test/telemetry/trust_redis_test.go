@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package telemetry
 
 import (
 	"bufio"
@@ -23,11 +23,11 @@ import (
 
 var setUser = regexp.MustCompile(`(?m)^ACL SETUSER (\w+) .*$`)
 
-// usersOfTheDocumentation creates the users that docs/security.md shows, and
-// returns a client for each.
+// usersOfTheDocumentation creates the users of docs/security.md, and returns a client for
+// each.
 func usersOfTheDocumentation(t *testing.T, server *redistest.Server) map[string]*redis.Client {
 	t.Helper()
-	security, err := os.ReadFile("docs/security.md")
+	security, err := os.ReadFile("../../docs/security.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,6 +45,7 @@ func usersOfTheDocumentation(t *testing.T, server *redistest.Server) map[string]
 	return users
 }
 
+// The access lists of docs/security.md allow what the users need, and nothing else.
 func TestAccessLists(t *testing.T) {
 	server := redistest.Start(t)
 	users, ctx := usersOfTheDocumentation(t, server), tracetest.Context(t)
@@ -72,13 +73,13 @@ func TestAccessLists(t *testing.T) {
 		name, reason string
 		err          error
 	}{
-		{"publish elsewhere", "not its channel", tracedpubsub.Publish(ctx, api, "orders", "hello").Err()},
-		{"publish as a new user", "no channel is allowed yet", tracedpubsub.Publish(ctx, fresh, "reports.daily", "hello").Err()},
-		{"publish as the worker", "not its command", tracedpubsub.Publish(ctx, worker, "reports.daily", "hello").Err()},
-		{"subscribe elsewhere", "not its channel", refusal(t, tracedpubsub.Wrap(worker, silent).Subscribe(ctx, "orders"))},
-		{"subscribe as the api", "not its command", refusal(t, tracedpubsub.Wrap(api, silent).Subscribe(ctx, "reports.daily"))},
-		{"wider pattern", "is not the one that is listed", refusal(t, tracedpubsub.Wrap(worker, silent).PSubscribe(ctx, "*"))},
-		{"narrower pattern", "is not the one that is listed, either", refusal(t, tracedpubsub.Wrap(worker, silent).PSubscribe(ctx, "reports.a*"))},
+		{"publish elsewhere", "the channel is not allowed", tracedpubsub.Publish(ctx, api, "orders", "hello").Err()},
+		{"publish as a new user", "no channel is allowed by default", tracedpubsub.Publish(ctx, fresh, "reports.daily", "hello").Err()},
+		{"publish as the worker", "the command is not allowed", tracedpubsub.Publish(ctx, worker, "reports.daily", "hello").Err()},
+		{"subscribe elsewhere", "the channel is not allowed", refusal(t, tracedpubsub.Wrap(worker, silent).Subscribe(ctx, "orders"))},
+		{"subscribe as the api", "the command is not allowed", refusal(t, tracedpubsub.Wrap(api, silent).Subscribe(ctx, "reports.daily"))},
+		{"wider pattern", "it is another pattern than the allowed one", refusal(t, tracedpubsub.Wrap(worker, silent).PSubscribe(ctx, "*"))},
+		{"narrower pattern", "likewise", refusal(t, tracedpubsub.Wrap(worker, silent).PSubscribe(ctx, "reports.a*"))},
 	} {
 		if refused.err == nil || !strings.Contains(refused.err.Error(), "NOPERM") {
 			t.Errorf("%s: %v, want NOPERM: %s", refused.name, refused.err, refused.reason)
@@ -86,14 +87,14 @@ func TestAccessLists(t *testing.T) {
 	}
 }
 
-// refusal is what Ready of a subscription says, which is closed then.
+// refusal returns the error of Ready, and closes the subscription.
 func refusal(t *testing.T, sub *tracedpubsub.PubSub) error {
 	t.Helper()
 	defer func() { _ = sub.Close() }()
 	return sub.Ready(tracetest.Context(t))
 }
 
-// The propagation fields are at the beginning of what SLOWLOG keeps.
+// SLOWLOG keeps the beginning of an envelope, where the propagation fields are.
 func TestSlowlogHasTheFields(t *testing.T) {
 	rdb := redistest.Start(t, "--slowlog-log-slower-than", "0").Client()
 	ctx, spans := tracetest.Context(t), tracetest.NewRecorder(t)
@@ -113,7 +114,7 @@ func TestSlowlogHasTheFields(t *testing.T) {
 	}
 }
 
-// Whoever may subscribe reads the baggage, with whatever client.
+// Every subscriber can read the baggage, with any client.
 func TestBaggageIsInClearText(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx := tracetest.Context(t)
@@ -125,7 +126,7 @@ func TestBaggageIsInClearText(t *testing.T) {
 	})
 }
 
-// So does whoever may run MONITOR.
+// MONITOR shows the envelope.
 func TestMonitorHasTheEnvelope(t *testing.T) {
 	server := redistest.Start(t)
 	ctx := tracetest.Context(t)
@@ -154,7 +155,7 @@ func TestMonitorHasTheEnvelope(t *testing.T) {
 	}
 }
 
-// The size of a message is what the server bounds.
+// The server limits the size of a message.
 func TestLargestMessageOfTheServer(t *testing.T) {
 	rdb := redistest.Start(t).Client()
 	ctx := tracetest.Context(t)
@@ -170,7 +171,7 @@ func TestLargestMessageOfTheServer(t *testing.T) {
 	}
 }
 
-// This library puts neither payloads nor baggage into telemetry.
+// Telemetry and errors contain neither payloads nor baggage.
 func TestTelemetryHasNothingOfTheMessage(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, message := range []string{
@@ -200,7 +201,7 @@ func TestTelemetryHasNothingOfTheMessage(t *testing.T) {
 			}
 			fmt.Fprintln(&telemetry, meters.ByName(t), errs.All(), err)
 			if strings.Contains(telemetry.String(), "kryptonite") {
-				t.Errorf("the message %.100q has left something of it:\n%s", message, &telemetry)
+				t.Errorf("a part of the message %.100q is in the telemetry:\n%s", message, &telemetry)
 			}
 		}
 	})

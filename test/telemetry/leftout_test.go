@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package telemetry
 
 import (
 	"context"
@@ -29,23 +29,24 @@ func (e extraField) Inject(ctx context.Context, carrier propagation.TextMapCarri
 
 func (e extraField) Fields() []string { return append(e.TraceContext.Fields(), e.name) }
 
-// A field that no envelope can hold stays behind; everything else goes its way.
+// A field that an envelope cannot hold is left out and reported. The message is sent with
+// the other fields.
 func TestFieldThatIsLeftOut(t *testing.T) {
 	rows := []struct {
 		name, reason string
 		field        extraField
 		sent         bool
-		says         string // the report; "": none
+		reported     string // in the report; "": there is none
 	}{
 		{"ordinary", "a field like others is sent", extraField{name: "x-tenant", value: "acme"}, true, ""},
-		{"empty", "an empty value says nothing, and is nothing to report", extraField{name: "x-tenant"}, false, ""},
-		{"payload", "the payload has its place", extraField{name: "payload", value: "mine"}, false, `"payload"`},
-		{"payload_base64", "the payload has its place", extraField{name: "payload_base64", value: "bWluZQ=="}, false, `"payload_base64"`},
-		{"marker", "nobody else says what an envelope is", extraField{name: "tracedpubsub", value: "2"}, false, `"tracedpubsub"`},
-		{"size", "readers go by it", extraField{name: "size", value: "7"}, false, `"size"`},
-		{"ts", "reserved for later", extraField{name: "ts", value: "7"}, false, `"ts"`},
-		{"src", "reserved for later", extraField{name: "src", value: "me"}, false, `"src"`},
-		{"seq", "reserved for later", extraField{name: "seq", value: "7"}, false, `"seq"`},
+		{"empty", "an empty value is left out and not reported", extraField{name: "x-tenant"}, false, ""},
+		{"payload", "the name is that of the payload", extraField{name: "payload", value: "mine"}, false, `"payload"`},
+		{"payload_base64", "the name is that of the payload", extraField{name: "payload_base64", value: "bWluZQ=="}, false, `"payload_base64"`},
+		{"marker", "the name is that of the marker", extraField{name: "tracedpubsub", value: "2"}, false, `"tracedpubsub"`},
+		{"size", "the name is that of the size", extraField{name: "size", value: "7"}, false, `"size"`},
+		{"ts", "the name is reserved", extraField{name: "ts", value: "7"}, false, `"ts"`},
+		{"src", "the name is reserved", extraField{name: "src", value: "me"}, false, `"src"`},
+		{"seq", "the name is reserved", extraField{name: "seq", value: "7"}, false, `"seq"`},
 		{"value that is no UTF-8", "JSON cannot hold it", extraField{name: "x-tenant", value: "\xff"}, false, `"x-tenant"`},
 		{"name that is no UTF-8", "JSON cannot hold it", extraField{name: "x-\xff", value: "acme"}, false, `"x-\xff"`},
 	}
@@ -71,20 +72,20 @@ func TestFieldThatIsLeftOut(t *testing.T) {
 				spans := rec.Spans(t, 2)
 				tracetest.AssertSucceeded(t, spans[0])
 				tracetest.AssertParent(t, spans[1], spans[0])
-				if row.says == "" {
+				if row.reported == "" {
 					errs.AssertNone(t)
 					return
 				}
 				all := errs.All()
-				if len(all) != 1 || !strings.HasPrefix(all[0].Error(), "tracedpubsub: ") || !strings.Contains(all[0].Error(), row.says) {
-					t.Errorf("the error handler got %v, want that %s was left out", all, row.says)
+				if len(all) != 1 || !strings.HasPrefix(all[0].Error(), "tracedpubsub: ") || !strings.Contains(all[0].Error(), row.reported) {
+					t.Errorf("the error handler got %v, want that %s was left out", all, row.reported)
 				}
 			})
 		}
 	})
 }
 
-// A carrier that no reader would take is not sent; the payload is.
+// A carrier that is too large for readers is left out and reported. The payload is sent.
 func TestCarrierTooLargeToSend(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
@@ -101,7 +102,7 @@ func TestCarrierTooLargeToSend(t *testing.T) {
 	})
 }
 
-// An error handler that panics is not to take the publisher with it.
+// A panic of the error handler does not reach the publisher.
 func TestPanickingErrorHandler(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
@@ -124,7 +125,7 @@ func TestPanickingErrorHandler(t *testing.T) {
 	})
 }
 
-// incomparable is a provider, and a propagator, that == panics on.
+// incomparable is a provider and a propagator of a type that cannot be compared with ==.
 type incomparable struct {
 	trace.TracerProvider
 	propagation.TraceContext

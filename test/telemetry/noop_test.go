@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package telemetry
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 	"github.com/tracedpubsub/tracedpubsub"
 )
 
-// A provider that makes no spans passes on the one that it finds. Which that is
-// is decided here.
+// A no-op provider returns the span that it finds in the context. For a consumer that is
+// the producer, or its own span if the producer must not be the parent.
 func TestConsumerWithoutSpans(t *testing.T) {
 	const envelope = `{"tracedpubsub":1,"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01","baggage":"k=v","payload":"x"}`
 	producer := trace.SpanID{0xb7, 0xad, 0x6b, 0x71, 0x69, 0x20, 0x33, 0x31}
@@ -30,13 +30,13 @@ func TestConsumerWithoutSpans(t *testing.T) {
 		want         trace.SpanID
 		baggage      string
 	}{
-		{"child", "the producer's context goes on", nil, caller, envelope, producer, "v"},
+		{"child", "the context of the producer", nil, caller, envelope, producer, "v"},
 		{"child alone", "the same without a caller", nil, trace.SpanContext{}, envelope, producer, "v"},
-		{"bare", "the caller's context stays where there is no producer", nil, caller, "x", caller.SpanID(), ""},
-		{"bare alone", "there is none at all", nil, trace.SpanContext{}, "x", trace.SpanID{}, ""},
-		{"link", "the producer's trace is not to be this one", link, caller, envelope, caller.SpanID(), "v"},
+		{"without producer", "the context of the caller", nil, caller, "x", caller.SpanID(), ""},
+		{"without producer, alone", "there is no context", nil, trace.SpanContext{}, "x", trace.SpanID{}, ""},
+		{"link", "the consumer is not in the trace of the producer", link, caller, envelope, caller.SpanID(), "v"},
 		{"link alone", "the same without a caller", link, trace.SpanContext{}, envelope, trace.SpanID{}, "v"},
-		{"public", "nothing of the publisher's gets in", public, caller, envelope, caller.SpanID(), ""},
+		{"public", "the publisher is not trusted", public, caller, envelope, caller.SpanID(), ""},
 		{"public alone", "the same without a caller", public, trace.SpanContext{}, envelope, trace.SpanID{}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

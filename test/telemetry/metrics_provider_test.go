@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package telemetry
 
 import (
 	"errors"
@@ -21,7 +21,7 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// The tables of the conventions, and our own two.
+// The instruments are those of the conventions, and two more.
 func TestInstruments(t *testing.T) {
 	advised := []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10}
 	rows := []struct {
@@ -68,7 +68,7 @@ func TestInstruments(t *testing.T) {
 	}
 }
 
-// recordToAll does what lets each instrument record.
+// recordToAll makes each instrument record something.
 func recordToAll(t *testing.T, rdb *redis.Client, client *tracedpubsub.Client, meters *tracetest.Metrics) {
 	t.Helper()
 	ctx := tracetest.Context(t)
@@ -81,6 +81,7 @@ func recordToAll(t *testing.T, rdb *redis.Client, client *tracedpubsub.Client, m
 	tracetest.EventuallyWithin(t, 2*tracetest.Patience, "the subscription reconnects", func() bool { return meters.Total(t, tracetest.Reconnects) == 1 })
 }
 
+// Clients over one pool record with their own providers.
 func TestSeveralMeterProvidersOverOnePool(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx := tracetest.Context(t)
@@ -101,6 +102,7 @@ func TestSeveralMeterProvidersOverOnePool(t *testing.T) {
 	})
 }
 
+// A global meter provider that is set while a Client is in use counts from then on.
 func TestGlobalMeterProviderSetLaterCounts(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, client := tracetest.Context(t), tracedpubsub.Wrap(rdb)
@@ -111,7 +113,7 @@ func TestGlobalMeterProviderSetLaterCounts(t *testing.T) {
 				break
 			}
 		}
-		use() // and what is kept from now on must not outlive the provider
+		use() // the no-op provider is used, and cached
 		for range 2 {
 			meters := tracetest.NewMetrics(t)
 			tracetest.SetGlobalMeter(t, meters)
@@ -123,7 +125,7 @@ func TestGlobalMeterProviderSetLaterCounts(t *testing.T) {
 	})
 }
 
-// The span that was measured is the exemplar: from a slow bucket to the trace.
+// The exemplar of a measurement is its span.
 func TestExemplars(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, meters, spans := tracetest.Context(t), tracetest.NewMetrics(t), tracetest.NewRecorder(t)
@@ -152,7 +154,7 @@ func TestExemplars(t *testing.T) {
 	})
 }
 
-// An instrument that a view drops is not there; the others are.
+// If a view drops an instrument, the others still record.
 func TestDroppedInstruments(t *testing.T) {
 	all := []string{tracetest.OperationDuration, tracetest.SentMessages, tracetest.ConsumedMessages, tracetest.ProcessDuration, tracetest.Reconnects, tracetest.SubscriptionErrors}
 	rdb := redistest.Start(t).Client()
@@ -166,7 +168,7 @@ func TestDroppedInstruments(t *testing.T) {
 	}
 }
 
-// brokenMeters is a provider that makes counters only.
+// brokenMeters is a provider that cannot make histograms.
 type brokenMeters struct{ metricnoop.MeterProvider }
 
 type brokenMeter struct{ metricnoop.Meter }
@@ -179,12 +181,14 @@ func (brokenMeter) Float64Histogram(string, ...metric.Float64HistogramOption) (m
 	return nil, errMeter
 }
 
+// An instrument that cannot be made is reported once. Messages are published and consumed
+// without it.
 func TestInstrumentsThatCannotBeMade(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx := tracetest.Context(t)
-		told := make(chan error, 10)
+		reported := make(chan error, 10)
 		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithMeterProvider(brokenMeters{}),
-			tracedpubsub.WithErrorHandler(func(err error) { told <- err }))
+			tracedpubsub.WithErrorHandler(func(err error) { reported <- err }))
 		sub := tracetest.ReadySub(t, client.Subscribe(ctx, "reports"))
 		for range 3 {
 			tracetest.AssertSent(t, client.Publish(ctx, "reports", "hello"))
@@ -192,11 +196,11 @@ func TestInstrumentsThatCannotBeMade(t *testing.T) {
 				break
 			}
 		}
-		if err := <-told; !errors.Is(err, errMeter) {
+		if err := <-reported; !errors.Is(err, errMeter) {
 			t.Errorf("the error handler got %v, want %v", err, errMeter)
 		}
-		if n := len(told); n != 0 {
-			t.Errorf("and %d times more", n)
+		if n := len(reported); n != 0 {
+			t.Errorf("the error handler got %d more errors", n)
 		}
 	})
 }

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package telemetry
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// A channel that is left out is as go-redis has it, on both sides.
+// A channel that is left out has no spans and no envelopes, for publishers and consumers.
 func TestFilter(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
@@ -41,10 +41,10 @@ func TestFilter(t *testing.T) {
 			}
 			for inside, m := range sub.Messages(trace.ContextWithSpanContext(ctx, ambient)) {
 				if m.Payload != want || m.Err != nil || m.Channel != "plain" || m.Pattern != "*" {
-					t.Errorf("got %+v, want %q: it is not looked into", m, want)
+					t.Errorf("got %+v, want %q as it is", m, want)
 				}
 				if got := trace.SpanContextFromContext(inside); !got.Equal(ambient) {
-					t.Errorf("in the loop is the span %v, want the caller's %v", got.SpanID(), ambient.SpanID())
+					t.Errorf("in the loop is the span %v, want %v of the caller", got.SpanID(), ambient.SpanID())
 				}
 				if got := trace.SpanContextFromContext(m.Extract(t.Context())); got.IsValid() {
 					t.Errorf("Extract gives %v, want nothing", got)
@@ -67,19 +67,19 @@ func TestFilter(t *testing.T) {
 	})
 }
 
-// Without an envelope a publish still has its span, and reading is not affected.
+// Without an envelope a publish still has a span, and consumers still read envelopes.
 func TestEnvelopeFilter(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec),
-			tracedpubsub.WithEnvelopeFilter(func(channel string) bool { return channel != "bare" }))
-		raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "bare"))
-		sub := tracetest.ReadySub(t, client.Subscribe(ctx, "bare"))
+			tracedpubsub.WithEnvelopeFilter(func(channel string) bool { return channel != "unwrapped" }))
+		raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "unwrapped"))
+		sub := tracetest.ReadySub(t, client.Subscribe(ctx, "unwrapped"))
 		publishing, callerSpan := tracetest.WithCaller(t, ctx)
 		for i, row := range tracetest.PayloadTypes {
-			tracetest.AssertSent(t, rdb.Publish(ctx, "bare", row.Payload))
+			tracetest.AssertSent(t, rdb.Publish(ctx, "unwrapped", row.Payload))
 			want := tracetest.NextRaw(t, raw).Payload
-			tracetest.AssertSent(t, client.Publish(publishing, "bare", row.Payload))
+			tracetest.AssertSent(t, client.Publish(publishing, "unwrapped", row.Payload))
 			if got := tracetest.NextRaw(t, raw).Payload; got != want {
 				t.Errorf("%s: on the wire is %.200q, want %.200q", row.Name, got, want)
 			}
@@ -90,17 +90,17 @@ func TestEnvelopeFilter(t *testing.T) {
 			}
 			span := rec.Spans(t, i+1)[i]
 			tracetest.AssertChildOf(t, span, callerSpan)
-			tracetest.AssertAttributes(t, span, tracetest.MessagingOn(rdb, "publish", "bare", tracetest.Receivers(2))...)
+			tracetest.AssertAttributes(t, span, tracetest.MessagingOn(rdb, "publish", "unwrapped", tracetest.Receivers(2))...)
 		}
-		tracetest.AssertSent(t, rdb.Publish(ctx, "bare", tracetest.ForeignEnvelope))
+		tracetest.AssertSent(t, rdb.Publish(ctx, "unwrapped", tracetest.ForeignEnvelope))
 		if m := tracetest.NextMessage(t, sub); m.Payload != "hello" {
-			t.Errorf("received %q, want that an envelope is read where none is written", m.Payload)
+			t.Errorf("received %q, want the payload of the envelope", m.Payload)
 		}
 
 		n := len(tracetest.PayloadTypes)
-		tracetest.AssertSameError(t, client.Publish(ctx, "bare", tracetest.Unsupported{ID: 7}).Err(), rdb.Publish(ctx, "bare", tracetest.Unsupported{ID: 7}).Err())
+		tracetest.AssertSameError(t, client.Publish(ctx, "unwrapped", tracetest.Unsupported{ID: 7}).Err(), rdb.Publish(ctx, "unwrapped", tracetest.Unsupported{ID: 7}).Err())
 		tracetest.AssertFailed(t, rec.Spans(t, n+1)[n], tracetest.PlainErrorType)
-		got := tracetest.EndingOf(func() { client.Publish(ctx, "bare", &tracetest.FailingPayload{Panic: tracetest.ErrTest}) })
+		got := tracetest.EndingOf(func() { client.Publish(ctx, "unwrapped", &tracetest.FailingPayload{Panic: tracetest.ErrTest}) })
 		if want := (tracetest.Ending{Panicked: tracetest.ErrTest}); got != want {
 			t.Errorf("Publish has ended with %+v, want %+v", got, want)
 		}
@@ -108,38 +108,39 @@ func TestEnvelopeFilter(t *testing.T) {
 	})
 }
 
-func countedOptions(a *tracetest.CallCounter) []tracedpubsub.Option {
+// countedOptions returns options with functions whose calls are counted.
+func countedOptions(calls *tracetest.CallCounter) []tracedpubsub.Option {
 	filter := func(option string) func(string) bool {
-		return func(string) bool { a.Count(option); return true }
+		return func(string) bool { calls.Count(option); return true }
 	}
 	return []tracedpubsub.Option{
 		tracedpubsub.WithFilter(filter("filter")),
 		tracedpubsub.WithEnvelopeFilter(filter("envelope filter")),
-		tracedpubsub.WithDestinationTemplate(func(string) string { a.Count("template"); return "user.{id}" }),
+		tracedpubsub.WithDestinationTemplate(func(string) string { calls.Count("template"); return "user.{id}" }),
 	}
 }
 
-// A user's function is asked at most once a message: it may be costly.
-func TestFunctionsAreAskedOnce(t *testing.T) {
+// The functions of options are called at most once a message, as they may be slow.
+func TestFunctionsAreCalledOnce(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx := tracetest.Context(t)
-		var a tracetest.CallCounter
-		client := tracedpubsub.Wrap(rdb, append(countedOptions(&a), tracedpubsub.WithTracerProvider(tracetest.NewRecorder(t)))...)
+		var calls tracetest.CallCounter
+		client := tracedpubsub.Wrap(rdb, append(countedOptions(&calls), tracedpubsub.WithTracerProvider(tracetest.NewRecorder(t)))...)
 		publishing := map[string]int{"filter": 1, "envelope filter": 1, "template": 1}
 		reading := map[string]int{"filter": 1, "template": 1}
 
 		tracetest.AssertSent(t, client.Publish(ctx, "user.7", "hello"))
-		a.Assert(t, "at a publish", publishing)
+		calls.Assert(t, "at a publish", publishing)
 		if err := client.Publish(ctx, "user.7", tracetest.Unsupported{ID: 7}).Err(); err == nil {
 			t.Error("a struct was published")
 		}
-		a.Assert(t, "at a publish that fails", publishing)
+		calls.Assert(t, "at a publish that fails", publishing)
 		pipe := rdb.Pipeline()
 		client.PublishTo(ctx, pipe, "user.7", "hello")
 		if _, err := pipe.Exec(ctx); err != nil {
 			t.Fatal(err)
 		}
-		a.Assert(t, "at a deferred publish", publishing)
+		calls.Assert(t, "at a deferred publish", publishing)
 
 		for _, c := range tracetest.WaysToReceive {
 			channel := "user." + c.Name
@@ -149,22 +150,22 @@ func TestFunctionsAreAskedOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			if c.FromRaw {
-				_ = s.Sub.Close() // which would ask as well
+				_ = s.Sub.Close() // it would call them as well
 			}
-			a.Take()
+			calls.Take()
 			tracetest.AssertSent(t, rdb.Publish(ctx, channel, sent))
 			c.Receive(t, ctx, s, func(ctx context.Context, m *tracedpubsub.Message) {
 				m.Extract(ctx)
 				_, span := m.Start(ctx)
 				span.End()
 			})
-			a.Assert(t, "in "+c.Name, reading)
+			calls.Assert(t, "in "+c.Name, reading)
 		}
 	})
 }
 
-// What a function panics with reaches the error handler, once, and the message
-// goes its way.
+// A panic of a function is reported to the error handler once, and the message is sent or
+// delivered.
 func TestPanickingFunctions(t *testing.T) {
 	rows := []struct {
 		name, reason string
@@ -174,8 +175,8 @@ func TestPanickingFunctions(t *testing.T) {
 		reads        int
 	}{
 		{"WithFilter", "the channel is traced", tracedpubsub.WithFilter(func(string) bool { panic(tracetest.ErrTest) }), "WithFilter", 1, 1},
-		{"WithEnvelopeFilter", "the payload goes out in an envelope", tracedpubsub.WithEnvelopeFilter(func(string) bool { panic(tracetest.ErrTest) }), "WithEnvelopeFilter", 1, 0},
-		{"WithDestinationTemplate", "the channel has none", tracedpubsub.WithDestinationTemplate(func(string) string { panic(tracetest.ErrTest) }), "WithDestinationTemplate", 1, 1},
+		{"WithEnvelopeFilter", "the payload has an envelope", tracedpubsub.WithEnvelopeFilter(func(string) bool { panic(tracetest.ErrTest) }), "WithEnvelopeFilter", 1, 0},
+		{"WithDestinationTemplate", "the channel has no template", tracedpubsub.WithDestinationTemplate(func(string) string { panic(tracetest.ErrTest) }), "WithDestinationTemplate", 1, 1},
 	}
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, row := range rows {
@@ -215,7 +216,7 @@ func TestPanickingFunctions(t *testing.T) {
 	})
 }
 
-// A message goes out, and comes in, without a context if the propagator panics.
+// If the propagator panics, the message is sent, or delivered, without a context.
 func TestPropagatorThatPanics(t *testing.T) {
 	ctx, rdb, rec := tracetest.Context(t), redistest.Start(t).Client(), tracetest.NewRecorder(t)
 	var published, read tracetest.ErrorLog
@@ -223,9 +224,9 @@ func TestPropagatorThatPanics(t *testing.T) {
 	tracetest.AssertSent(t, tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithPropagators(tracetest.PanickingPropagator{}),
 		published.Option()).Publish(ctx, "reports", "hello"))
 	published.AssertOne(t, tracetest.ErrTest)
-	const bare = `{"tracedpubsub":1,"payload":"hello"}`
-	if got := tracetest.NextRaw(t, raw).Payload; got != bare {
-		t.Errorf("what went out is %s, want %s", got, bare)
+	const envelope = `{"tracedpubsub":1,"payload":"hello"}`
+	if got := tracetest.NextRaw(t, raw).Payload; got != envelope {
+		t.Errorf("on the wire is %s, want %s", got, envelope)
 	}
 
 	m := tracedpubsub.FromRedis(&redis.Message{Channel: "reports", Payload: `{"tracedpubsub":1,"traceparent":"x","payload":"hello"}`},

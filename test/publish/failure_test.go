@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package publish
 
 import (
 	"context"
@@ -18,8 +18,8 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// hangUp returns an address where all connections end as soon as they begin.
-func hangUp(t *testing.T) string {
+// closingServer returns the address of a server that closes each connection at once.
+func closingServer(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -43,8 +43,8 @@ func hangUp(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// Failures that a server or a network causes; those that it does not take one for
-// are in TestErrorTypes.
+// Failures of servers and networks are on the command and on the span, with an error.type.
+// Those that need no server are in TestErrorTypes of the root package.
 func TestPublishFails(t *testing.T) {
 	rows := []struct {
 		name, reason string
@@ -53,7 +53,7 @@ func TestPublishFails(t *testing.T) {
 		errorType    string
 	}{{
 		name:   "NOPERM",
-		reason: "the server answers, and its first word tells most",
+		reason: "the error.type is the prefix of the error reply",
 		client: func(t *testing.T) *redis.Client {
 			server := redistest.Start(t)
 			err := server.Client().ACLSetUser(tracetest.Context(t), "limited", "on", ">secret", "+@all", "resetchannels", "&allowed").Err()
@@ -65,24 +65,26 @@ func TestPublishFails(t *testing.T) {
 		errorType: "NOPERM",
 	}, {
 		name:   "NOAUTH",
-		reason: "the server answers before it looks at the command",
+		reason: "the server requires a password",
 		client: func(t *testing.T) *redis.Client {
 			return tracetest.NoRetryClient(t, &redis.Options{Addr: redistest.Start(t, "--requirepass", "secret").Addr()})
 		},
 		errorType: "NOAUTH",
 	}, {
 		name:      "dead address",
-		reason:    "nobody answers",
+		reason:    "no server listens",
 		client:    tracetest.UnreachableClient,
 		errorType: "connection",
 	}, {
-		name:      "hung up",
-		reason:    "the server takes the connection and ends it",
-		client:    func(t *testing.T) *redis.Client { return tracetest.NoRetryClient(t, &redis.Options{Addr: hangUp(t)}) },
+		name:   "closed at once",
+		reason: "the server accepts the connection and closes it",
+		client: func(t *testing.T) *redis.Client {
+			return tracetest.NoRetryClient(t, &redis.Options{Addr: closingServer(t)})
+		},
 		errorType: "connection",
 	}, {
 		name:   "closed client",
-		reason: "there will be no connection any more",
+		reason: "the client is closed",
 		client: func(t *testing.T) *redis.Client {
 			rdb := redistest.Start(t).Client()
 			if err := rdb.Close(); err != nil {
@@ -93,7 +95,7 @@ func TestPublishFails(t *testing.T) {
 		errorType: "connection",
 	}, {
 		name:   "canceled",
-		reason: "the caller does not want it any more",
+		reason: "the caller canceled the context",
 		client: func(t *testing.T) *redis.Client { return redistest.Start(t).Client() },
 		ctx: func(_ *testing.T, ctx context.Context) context.Context {
 			ctx, cancel := context.WithCancel(ctx)
@@ -103,7 +105,7 @@ func TestPublishFails(t *testing.T) {
 		errorType: "canceled",
 	}, {
 		name:   "deadline",
-		reason: "the caller's time is up",
+		reason: "the deadline of the caller has passed",
 		client: func(t *testing.T) *redis.Client { return redistest.Start(t).Client() },
 		ctx: func(t *testing.T, ctx context.Context) context.Context {
 			ctx, cancel := context.WithDeadline(ctx, time.Now().Add(-time.Second))
@@ -113,7 +115,7 @@ func TestPublishFails(t *testing.T) {
 		errorType: "timeout",
 	}, {
 		name:   "server that hangs",
-		reason: "the client's own time is up",
+		reason: "the ReadTimeout of the client has passed",
 		client: func(t *testing.T) *redis.Client {
 			server := redistest.Start(t)
 			rdb := tracetest.NoRetryClient(t, &redis.Options{Addr: server.Addr(), ReadTimeout: 50 * time.Millisecond})
@@ -148,19 +150,19 @@ func TestPublishFails(t *testing.T) {
 			}
 			err := client.Publish(ctx, "reports", "hello").Err()
 			if err == nil {
-				t.Fatalf("Publish has worked: %s", row.reason)
+				t.Fatalf("Publish succeeded: %s", row.reason)
 			}
 			span := rec.Spans(t, 1)[0]
 			tracetest.AssertFailed(t, span, row.errorType)
 			tracetest.AssertAttributes(t, span, tracetest.MessagingOn(rdb, "publish", "reports", attribute.String("error.type", row.errorType))...)
 			if got := span.Status().Description; got != err.Error() {
-				t.Errorf("the status says %q, want %q", got, err)
+				t.Errorf("the status description is %q, want %q", got, err)
 			}
 		})
 	}
 }
 
-// What the caller gets is go-redis' own error, to be asked with errors.Is.
+// The command has the error of go-redis, so that errors.Is works.
 func TestPublishReturnsTheErrorOfGoRedis(t *testing.T) {
 	rdb := redistest.Start(t).Client()
 	if err := rdb.Close(); err != nil {

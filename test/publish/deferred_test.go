@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package publish
 
 import (
 	"context"
@@ -15,12 +15,12 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// gate is a hook that holds back all commands until it is opened.
+// gate is a hook that holds every command until it is opened.
 type gate struct {
 	opened chan struct{}
 	open   sync.Once
 	mu     sync.Mutex
-	late   bool // nobody has opened it in time
+	late   bool // it was not opened in time
 }
 
 func newGate(t *testing.T, rdb *redis.Client) *gate {
@@ -66,15 +66,15 @@ func (g *gate) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 	}
 }
 
-// To read a deferred command is to wait for its batch: the library must not.
+// Reading a deferred command waits for its batch, so the library must not read it.
 func TestPublishDoesNotWaitForTheBatch(t *testing.T) {
 	rows := []struct {
 		name, reason string
 		options      *redis.AutoPipelineOptions
 	}{
-		{"half-duplex", "batches go out one by one", nil},
-		{"full-duplex", "commands go out on a connection that is held", &redis.AutoPipelineOptions{FullDuplex: true}},
-		{"unordered", "batches go out side by side", &redis.AutoPipelineOptions{Unordered: true, MaxConcurrentBatches: 4}},
+		{"half-duplex", "batches are sent one by one", nil},
+		{"full-duplex", "commands are sent on a connection of their own", &redis.AutoPipelineOptions{FullDuplex: true}},
+		{"unordered", "batches are sent at the same time", &redis.AutoPipelineOptions{Unordered: true, MaxConcurrentBatches: 4}},
 	}
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, row := range rows {
@@ -99,7 +99,7 @@ func TestPublishDoesNotWaitForTheBatch(t *testing.T) {
 					tracetest.AssertAttributes(t, s, tracetest.MessagingOn(own, "create", row.name)...)
 					tracetest.AssertSucceeded(t, s)
 				}
-				if row.options == nil || !row.options.FullDuplex { // there a hook cannot hold back what is written
+				if row.options == nil || !row.options.FullDuplex { // there a hook cannot hold commands
 					assertNothingSent(t, rdb, raw, row.name)
 				}
 				if gate.wasLate() {
@@ -120,7 +120,7 @@ func TestPublishDoesNotWaitForTheBatch(t *testing.T) {
 	})
 }
 
-// IsBlocking is asked of publishers of any type.
+// asynchronous is a publisher with a method IsBlocking.
 type asynchronous struct {
 	tracedpubsub.Publisher
 	blocking bool
@@ -128,6 +128,7 @@ type asynchronous struct {
 
 func (a asynchronous) IsBlocking() bool { return a.blocking }
 
+// IsBlocking of any type of publisher says whether its commands are deferred.
 func TestIsBlocking(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for name, row := range map[string]struct {
@@ -149,8 +150,8 @@ func TestIsBlocking(t *testing.T) {
 	})
 }
 
-// A batch that fails later is not on the create spans, which have ended; its
-// error is where go-redis has it.
+// The error of a batch is on its commands, as go-redis has it. It is not on the create
+// spans, which have ended.
 func TestBatchThatFailsLater(t *testing.T) {
 	ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 	rdb := tracetest.UnreachableClient(t)
@@ -158,7 +159,7 @@ func TestBatchThatFailsLater(t *testing.T) {
 	pipe := rdb.Pipeline()
 	cmd := client.PublishTo(ctx, pipe, "reports", "hello")
 	if _, err := pipe.Exec(ctx); err == nil || cmd.Err() == nil {
-		t.Errorf("Exec returned %v, the command has %v, want that nobody answers", err, cmd.Err())
+		t.Errorf("Exec returned %v, the command has %v, want errors", err, cmd.Err())
 	}
 	span := rec.Spans(t, 1)[0]
 	tracetest.AssertAttributes(t, span, tracetest.MessagingOn(rdb, "create", "reports")...)

@@ -1,0 +1,6 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package publish tests what publishing returns and records when a command is deferred,
+// fails, or has a payload that go-redis refuses.
+package publish
