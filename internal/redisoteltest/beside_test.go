@@ -17,25 +17,27 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
 )
 
-// ways are those to send the message hello, on the sharded channel reports as a cluster
-// has one node for it.
-var ways = []struct {
+// way is a way to send the message hello. It does so on the sharded channel reports, for
+// which a cluster has one node.
+type way struct {
 	name, reason string
 	options      []tracedpubsub.Option
 	send         func(ctx context.Context, rdb redis.UniversalClient) error
 	n            int    // messages
 	redisotel    string // its span
 	want         func(redisotel string, first bool) []string
-}{{
+}
+
+var ways = []way{{
 	name:   "single",
-	reason: "each has a span for it",
+	reason: "each library has a span for it",
 	send: func(ctx context.Context, rdb redis.UniversalClient) error {
 		return rdb.SPublish(ctx, "reports", "hello").Err()
 	},
 	n: 1, redisotel: "spublish", want: alone,
 }, {
 	name:   "pipeline",
-	reason: "each has a span for the batch, and the hook one for each message",
+	reason: "each library has a span for the batch, and the hook has one for each message",
 	send: func(ctx context.Context, rdb redis.UniversalClient) error {
 		_, err := rdb.Pipelined(ctx, two(ctx))
 		return err
@@ -51,7 +53,7 @@ var ways = []struct {
 	n: 2, redisotel: "redis.pipeline multi spublish exec", want: batched,
 }, {
 	name:    "batch span only",
-	reason:  "each has a span for the batch",
+	reason:  "each library has a span for the batch",
 	options: []tracedpubsub.Option{tracedpubsub.WithBatchSpanOnly()},
 	send: func(ctx context.Context, rdb redis.UniversalClient) error {
 		_, err := rdb.Pipelined(ctx, two(ctx))
@@ -77,7 +79,7 @@ func two(ctx context.Context) func(redis.Pipeliner) error {
 	}
 }
 
-// alone are the spans of one message that is sent by itself.
+// alone returns the spans of one message that is sent alone.
 func alone(redisotel string, first bool) []string {
 	ours := redisotel + " reports"
 	if first {
@@ -86,7 +88,7 @@ func alone(redisotel string, first bool) []string {
 	return []string{ours, ours + " > " + redisotel, ours + " > process reports"}
 }
 
-// batched are the spans of two messages in a batch.
+// batched returns the spans of two messages in a batch.
 func batched(redisotel string, first bool) []string {
 	outside, inside := redisotel+" > ", ""
 	if !first {
@@ -97,7 +99,7 @@ func batched(redisotel string, first bool) []string {
 		outside + "create reports", outside + "create reports > process reports"}
 }
 
-// batchedOnly are those of two messages that have no spans of their own.
+// batchedOnly returns the spans of two messages in a batch that have no spans of their own.
 func batchedOnly(redisotel string, first bool) []string {
 	send, inside := redisotel+" > send reports", redisotel
 	if !first {
@@ -106,21 +108,30 @@ func batchedOnly(redisotel string, first bool) []string {
 	return []string{inside, send, send + " > process reports", send + " > process reports"}
 }
 
+// assertWay installs both libraries on rdb, sends and receives messages, and asserts the
+// spans of both. The span of redisotel is expected around that of the hook if first is
+// true, and within it otherwise.
+func assertWay(t *testing.T, order order, way way, rdb redis.UniversalClient, first bool) *tracing {
+	t.Helper()
+	tr := newTracing(t)
+	order.install(tr, t, rdb, way.options...)
+	sub := subscribe(t, tr, rdb)
+	got := tr.tree(t, func(ctx context.Context) {
+		if err := way.send(ctx, rdb); err != nil {
+			t.Fatal(err)
+		}
+		receive(t, ctx, sub, way.n)
+	})
+	assertTree(t, got, way.want(way.redisotel, first)...)
+	return tr
+}
+
 func TestBesideRedisotel(t *testing.T) {
 	server := redistest.Start(t)
 	for _, order := range orders {
 		for _, way := range ways {
 			t.Run(order.name+"/"+way.name, func(t *testing.T) {
-				tr, rdb := newTracing(t), server.Client()
-				order.install(tr, t, rdb, way.options...)
-				sub := subscribe(t, tr, rdb)
-				got := tr.tree(t, func(ctx context.Context) {
-					if err := way.send(ctx, rdb); err != nil {
-						t.Fatal(err)
-					}
-					receive(t, ctx, sub, way.n)
-				})
-				assertTree(t, got, way.want(way.redisotel, order.first)...)
+				tr := assertWay(t, order, way, server.Client(), order.first)
 				if got := statement(tr, way.redisotel); way.n == 1 && !strings.HasPrefix(got, order.statement) {
 					t.Errorf("db.statement is %q, want %q", got, order.statement)
 				}
@@ -137,17 +148,8 @@ func TestBesideRedisotelOnCluster(t *testing.T) {
 	for _, order := range orders {
 		for _, way := range ways {
 			t.Run(order.name+"/"+way.name, func(t *testing.T) {
-				tr, rdb := newTracing(t), cluster.Client()
-				order.install(tr, t, rdb, way.options...)
-				sub := subscribe(t, tr, rdb)
-				got := tr.tree(t, func(ctx context.Context) {
-					if err := way.send(ctx, rdb); err != nil {
-						t.Fatal(err)
-					}
-					receive(t, ctx, sub, way.n)
-				})
-				// redisotel is on the nodes alone, and ours on the client, whatever the order.
-				assertTree(t, got, way.want(way.redisotel, false)...)
+				// redisotel is on the nodes only, and the hook on the client, in either order.
+				assertWay(t, order, way, cluster.Client(), false)
 			})
 		}
 		t.Run(order.name+"/Watch", func(t *testing.T) {
@@ -162,16 +164,17 @@ func TestBesideRedisotelOnCluster(t *testing.T) {
 				receive(t, ctx, sub, 1)
 			})
 			got = slices.DeleteFunc(got, func(path string) bool { return path == "watch" || path == "unwatch" })
-			assertTree(t, got, alone("spublish", order.first)...) // both are on the node
+			assertTree(t, got, alone("spublish", order.first)...) // both libraries are on the node
 		})
 	}
 }
 
-// An auto-pipeline makes batches as it likes: of one message, too, or none at all.
+// An auto-pipeline sends some messages in batches, which may have one message, and some
+// alone.
 func TestBesideRedisotelOnAutoPipelines(t *testing.T) {
 	server := redistest.Start(t)
 	const n = 20
-	for name, face := range map[string]func(*redis.Client) (*redis.AutoPipeliner, error){
+	for name, open := range map[string]func(*redis.Client) (*redis.AutoPipeliner, error){
 		"blocking":     (*redis.Client).AutoPipeline,
 		"asynchronous": (*redis.Client).AsyncAutoPipeline,
 	} {
@@ -180,7 +183,7 @@ func TestBesideRedisotelOnAutoPipelines(t *testing.T) {
 				tr, rdb := newTracing(t), server.Client()
 				order.install(tr, t, rdb)
 				sub := subscribe(t, tr, rdb)
-				ap, err := face(rdb)
+				ap, err := open(rdb)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -196,7 +199,7 @@ func TestBesideRedisotelOnAutoPipelines(t *testing.T) {
 				}) {
 					got[path]++
 				}
-				// Its hooks get no context of anybody, so that neither has a parent.
+				// Its hooks do not get the context of the caller, so the spans have no parent.
 				single, batch := alone("spublish", order.first), batched("redis.pipeline spublish", order.first)
 				total := got[noCaller+single[0]] + got[noCaller+batch[2]]
 				want := make(map[string]int)
@@ -218,15 +221,15 @@ func TestBesideRedisotelOnAutoPipelines(t *testing.T) {
 	}
 }
 
-// Full-duplex, a hook sees each command by itself, and with the context of its caller.
+// A full-duplex auto-pipeline calls hooks for each command, with the context of the caller.
 func TestBesideRedisotelOnFullDuplex(t *testing.T) {
 	server := redistest.Start(t)
 	for _, order := range orders {
 		t.Run(order.name, func(t *testing.T) {
 			tr, rdb := newTracing(t), server.Client()
-			// For its statements it reads the commands while go-redis writes their replies.
+			// For db.statement redisotel reads commands while go-redis writes their replies.
 			tr.options = append(tr.options, redisotel.WithDBStatement(false))
-			// The handler hears of the envelope that is missing.
+			// The missing envelope is reported.
 			order.install(tr, t, rdb, tracedpubsub.WithErrorHandler(func(error) {}))
 			sub := subscribe(t, tr, rdb)
 			ap, err := rdb.AsyncAutoPipelineWithOptions(&redis.AutoPipelineOptions{FullDuplex: true})

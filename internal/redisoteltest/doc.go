@@ -2,6 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package redisoteltest tests the hook beside other instrumentation of go-redis:
-// redisotel, and the metrics of go-redis itself. It is a module of its own, so that
-// who uses the library downloads none of this.
+// redisotel, and the metrics of go-redis itself. It is a module of its own, so that users
+// of the library do not download any of it.
 package redisoteltest

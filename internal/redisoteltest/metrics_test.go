@@ -22,8 +22,8 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
 )
 
-// publishing does with a client what its metrics are to tell of. It is not to be done by
-// several goroutines: they would dial as they please.
+// publishing uses a client in ways that its metrics record. It is for one goroutine, as
+// several would open a number of connections that differs from run to run.
 func publishing(t *testing.T, rdb *redis.Client) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -48,12 +48,11 @@ func publishing(t *testing.T, rdb *redis.Client) {
 	}
 }
 
-// poolID is the mark that go-redis gives to the pools of each client, which is in
-// their names: behind the port.
+// poolID matches the id that go-redis adds to the name of each pool, behind the port.
 var poolID = regexp.MustCompile(`([:=][0-9]+)_[0-9a-f]+`)
 
-// exported is what an exporter gets: the series of each instrument, and what was counted
-// or how often was measured. How long something took is not in it.
+// exported returns what an exporter gets: the series of each instrument with the sum of a
+// counter or the number of measurements, without durations.
 func exported(t *testing.T, reader sdkmetric.Reader) (series []string) {
 	t.Helper()
 	var all metricdata.ResourceMetrics
@@ -87,7 +86,7 @@ func exported(t *testing.T, reader sdkmetric.Reader) (series []string) {
 	return series
 }
 
-// enable makes others record what rdb does.
+// enable makes another library record what rdb does.
 type enable func(t *testing.T, provider *sdkmetric.MeterProvider, rdb *redis.Client)
 
 func enableRedisotel(t *testing.T, provider *sdkmetric.MeterProvider, rdb *redis.Client) {
@@ -97,7 +96,7 @@ func enableRedisotel(t *testing.T, provider *sdkmetric.MeterProvider, rdb *redis
 	}
 }
 
-// enableNative is about all clients, and about the pools of those that are made later.
+// enableNative applies to all clients, and to the pools of those that are made later.
 func enableNative(t *testing.T, provider *sdkmetric.MeterProvider, _ *redis.Client) {
 	t.Helper()
 	instance := native.GetObservabilityInstance()
@@ -107,7 +106,7 @@ func enableNative(t *testing.T, provider *sdkmetric.MeterProvider, _ *redis.Clie
 	t.Cleanup(func() { _ = instance.Shutdown() })
 }
 
-// Under the hook, others export what they do without, whoever was first.
+// With the hook other libraries export what they export without it, in either order.
 func TestBesideMetrics(t *testing.T) {
 	server := redistest.Start(t)
 	hook := func(t *testing.T, _ *sdkmetric.MeterProvider, rdb *redis.Client) { newTracing(t).hook(t, rdb) }
@@ -118,10 +117,10 @@ func TestBesideMetrics(t *testing.T) {
 		hookFirst    bool
 		least        string // one of the series that are expected at least
 	}{
-		{"redisotel first", "its hook is around ours", enableRedisotel, false, false, "db.client.connections.use_time"},
-		{"hook before redisotel", "its hook is within ours", enableRedisotel, false, true, "db.client.connections.use_time"},
+		{"redisotel first", "its hook is around that of this library", enableRedisotel, false, false, "db.client.connections.use_time"},
+		{"hook before redisotel", "its hook is within that of this library", enableRedisotel, false, true, "db.client.connections.use_time"},
 		{"native metrics first", "as its documentation asks", enableNative, true, false, "db.client.operation.duration"},
-		{"hook before native metrics", "they are for the whole process, and may come at any time", enableNative, false, true, "db.client.operation.duration"},
+		{"hook before native metrics", "they are for the whole process, and may be enabled at any time", enableNative, false, true, "db.client.operation.duration"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var got [2][]string

@@ -18,7 +18,7 @@ import (
 	"github.com/tracedpubsub/tracedpubsub"
 )
 
-// tracing is where the spans of both go.
+// tracing has the spans of both libraries.
 type tracing struct {
 	*sdktrace.TracerProvider
 	spans   *tracetest.SpanRecorder
@@ -49,15 +49,17 @@ func (tr *tracing) hook(t *testing.T, rdb redis.UniversalClient, opts ...tracedp
 	}
 }
 
-// orders are those in which the two may be installed.
-var orders = []struct {
+// order is an order in which the two libraries are installed.
+type order struct {
 	name, reason string
 	install      func(tr *tracing, t *testing.T, rdb redis.UniversalClient, opts ...tracedpubsub.Option)
-	statement    string // what redisotel sees of a payload: it, or its envelope
-	first        bool   // redisotel is
-}{{
+	statement    string // what redisotel sees: the payload or its envelope
+	first        bool   // redisotel is the first one
+}
+
+var orders = []order{{
 	name:   "redisotel first",
-	reason: "its span is around ours, and sees the command as the caller made it",
+	reason: "its span is around that of the hook, and has the command of the caller",
 	install: func(tr *tracing, t *testing.T, rdb redis.UniversalClient, opts ...tracedpubsub.Option) {
 		tr.redisotel(t, rdb)
 		tr.hook(t, rdb, opts...)
@@ -66,7 +68,7 @@ var orders = []struct {
 	first:     true,
 }, {
 	name:   "hook first",
-	reason: "its span is within ours, and sees the command as it is sent",
+	reason: "its span is within that of the hook, and has the command that is sent",
 	install: func(tr *tracing, t *testing.T, rdb redis.UniversalClient, opts ...tracedpubsub.Option) {
 		tr.hook(t, rdb, opts...)
 		tr.redisotel(t, rdb)
@@ -106,8 +108,8 @@ func (tr *tracing) tree(t *testing.T, do func(ctx context.Context)) []string {
 
 const noCaller = "no caller: "
 
-// isUpkeep says of a span of redisotel whether it is about a connection that is new, or
-// about what a client asks a cluster for.
+// isUpkeep reports whether a span of redisotel is about a new connection or the state of a
+// cluster.
 func isUpkeep(name string) bool {
 	return name == "hello" || name == "client" || name == "command" ||
 		strings.HasPrefix(name, "cluster ") || strings.HasPrefix(name, "redis.pipeline client")
