@@ -10,6 +10,7 @@ import (
 	"github.com/tracedpubsub/tracedpubsub"
 )
 
+// A Carrier has the fields that were set, each with its last value.
 func TestCarrierHoldsFields(t *testing.T) {
 	var c tracedpubsub.Carrier
 	if got := c.Get("traceparent"); got != "" || len(c.Keys()) != 0 {
@@ -25,7 +26,7 @@ func TestCarrierHoldsFields(t *testing.T) {
 		{"b3", "2", "a field between others"},
 		{"empty", "", "set to nothing"},
 		{"tracestate", "", "never set"},
-		{"absent", "", "never heard of"},
+		{"absent", "", "not a field"},
 		{"Traceparent", "", "names are case-sensitive"},
 	} {
 		if got := c.Get(tt.name); got != tt.want {
@@ -37,6 +38,7 @@ func TestCarrierHoldsFields(t *testing.T) {
 	}
 }
 
+// Setting a field of a copy does not change the original.
 func TestCarrierCopiesAreIndependent(t *testing.T) {
 	var original tracedpubsub.Carrier
 	for _, name := range []string{"traceparent", "a", "b", "c"} {
@@ -67,8 +69,7 @@ func TestCarrierCopiesAreIndependent(t *testing.T) {
 	}
 }
 
-// TestDecodedCarriersAreIndependent: what Decode has filled in is a Carrier like
-// any other.
+// A copy of a Carrier of Decode is independent as well.
 func TestDecodedCarriersAreIndependent(t *testing.T) {
 	e := decodeAll(t, `{"tracedpubsub":1,"b3":"b","x-b3-flags":"f","payload":""}`)
 	one, two := e.Carrier, e.Carrier
@@ -80,7 +81,7 @@ func TestDecodedCarriersAreIndependent(t *testing.T) {
 	}
 }
 
-// TestAppendToLeavesCarrier: fields are written sorted, but stay as they are.
+// AppendTo writes the fields sorted, and does not change their order in the Carrier.
 func TestAppendToLeavesCarrier(t *testing.T) {
 	e := decodeAll(t, "hi")
 	e.Carrier.Set("z", "1")

@@ -5,9 +5,7 @@ package tracedpubsub_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -23,7 +21,7 @@ import (
 
 const exampleParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
-// producerContext is a context with the span context of exampleParent and some
+// producerContext returns a context with the span context of exampleParent and with
 // baggage.
 func producerContext(t *testing.T) context.Context {
 	t.Helper()
@@ -39,6 +37,7 @@ func producerContext(t *testing.T) context.Context {
 	return baggage.ContextWithBaggage(ctx, bag)
 }
 
+// Encode returns an envelope with the context and the payload.
 func TestEncodeCarriesContext(t *testing.T) {
 	for _, tt := range []struct {
 		name, reason string
@@ -47,15 +46,15 @@ func TestEncodeCarriesContext(t *testing.T) {
 		opts         []tracedpubsub.Option
 		want         string
 	}{
-		{"defaults", "W3C without any set-up", producerContext(t), "hello", nil,
+		{"defaults", "W3C without configuration", producerContext(t), "hello", nil,
 			`{"tracedpubsub":1,"traceparent":"` + exampleParent + `","baggage":"tenant=acme","payload":"hello"}`},
-		{"no context", "an envelope all the same", context.Background(), "hello", nil,
+		{"no context", "an envelope without fields", context.Background(), "hello", nil,
 			`{"tracedpubsub":1,"payload":"hello"}`},
-		{"bytes", "not only strings", producerContext(t), []byte{0xff}, nil,
+		{"bytes", "payloads may be bytes", producerContext(t), []byte{0xff}, nil,
 			`{"tracedpubsub":1,"traceparent":"` + exampleParent + `","baggage":"tenant=acme","payload_base64":"/w=="}`},
-		{"document", "with its size", context.Background(), []byte(`{"id":7}`), nil,
+		{"document", "a document has a size", context.Background(), []byte(`{"id":7}`), nil,
 			`{"tracedpubsub":1,"size":8,"payload":{"id":7}}`},
-		{"number", "text, as go-redis sends it", context.Background(), 42, nil,
+		{"number", "the text that go-redis sends", context.Background(), 42, nil,
 			`{"tracedpubsub":1,"payload":"42"}`},
 		{"propagator", "the option decides which fields there are", producerContext(t), "x",
 			[]tracedpubsub.Option{tracedpubsub.WithPropagators(propagation.Baggage{})},
@@ -74,6 +73,7 @@ type refusing struct{ err error }
 
 func (r refusing) MarshalBinary() ([]byte, error) { return nil, r.err }
 
+// A payload that go-redis refuses is an error of Encode.
 func TestEncodeRefusesPayload(t *testing.T) {
 	refused := errors.New("refused")
 	for _, tt := range []struct {
@@ -82,7 +82,7 @@ func TestEncodeRefusesPayload(t *testing.T) {
 		is           error
 		says         string
 	}{
-		{"struct", "go-redis knows no way to send it either", struct{ A int }{1}, nil, "struct { A int }"},
+		{"struct", "go-redis does not send it either", struct{ A int }{1}, nil, "struct { A int }"},
 		{"named string", "go-redis goes by the type, not by its kind", refusingName("x"), nil, "tracedpubsub_test.refusingName"},
 		{"marshaler", "its error is the cause", refusing{refused}, refused, "refused"},
 	} {
@@ -103,6 +103,8 @@ func TestEncodeRefusesPayload(t *testing.T) {
 
 type refusingName string
 
+// A field that an envelope cannot have is left out and reported, and so is a carrier that is
+// too large.
 func TestEncodeReportsLeftOutFields(t *testing.T) {
 	var reports reportLog
 	inject := injecting{"payload": "x", "b3": "1", "bad": "\xff", "empty": ""}
@@ -146,6 +148,7 @@ func (p injecting) Extract(ctx context.Context, _ propagation.TextMapCarrier) co
 	return ctx
 }
 
+// An Envelope that Decode did not return reports to the global error handler.
 func TestLiteralReportsToGlobalHandler(t *testing.T) {
 	var reports reportLog
 	before := otel.GetErrorHandler()
@@ -161,21 +164,20 @@ func TestLiteralReportsToGlobalHandler(t *testing.T) {
 	}
 }
 
-// TestDecodeRules has what the vectors leave open, and hostile things too large
-// for them.
+// TestDecodeRules has messages that the vectors leave out, and large ones.
 func TestDecodeRules(t *testing.T) {
 	const tp = `"traceparent":"` + exampleParent + `"`
 	parent := map[string]string{"traceparent": exampleParent}
 	large := strings.Repeat("v", 16385)
-	const whole = "the whole message" // stands for it
+	const whole = "the whole message" // as a payload in the table
 	for _, tt := range []struct {
 		name, reason, message, payload string
 		carrier                        map[string]string
 		err                            error
 	}{
-		{"size with leading zero", "not R0: not what a writer writes", `{"tracedpubsub":1,"size":07,"payload":{"a":!}}`, whole, nil, tracedpubsub.ErrMalformedEnvelope},
-		{"size of 19 digits", "it must fit everywhere", `{"tracedpubsub":1,"size":0000000000000000007,"payload":{"a":!}}`, whole, nil, tracedpubsub.ErrMalformedEnvelope},
-		{"size zero", "no document is empty", `{"tracedpubsub":1,"size":0,"payload":{}`, whole, nil, tracedpubsub.ErrMalformedEnvelope},
+		{"size with leading zero", "not R0: a writer does not write it", `{"tracedpubsub":1,"size":07,"payload":{"a":!}}`, whole, nil, tracedpubsub.ErrMalformedEnvelope},
+		{"size of 19 digits", "it must fit into a number of any reader", `{"tracedpubsub":1,"size":0000000000000000007,"payload":{"a":!}}`, whole, nil, tracedpubsub.ErrMalformedEnvelope},
+		{"size zero", "a document is not empty", `{"tracedpubsub":1,"size":0,"payload":{}`, whole, nil, tracedpubsub.ErrMalformedEnvelope},
 		{"size one", "the last bracket may not be the first", `{"tracedpubsub":1,"size":1,"payload":{}`, `{`, nil, nil},
 		{"size too large by one", "R1 finds the end", `{"tracedpubsub":1,"size":8,"payload":{"a":1}}`, `{"a":1}`, nil, nil},
 		{"size up to another bracket", "an object ends with a brace", `{"tracedpubsub":1,"size":2,"payload":{}]`, whole, nil, tracedpubsub.ErrMalformedEnvelope},
@@ -183,32 +185,32 @@ func TestDecodeRules(t *testing.T) {
 		{"ts of 19 digits", "one too many for R0", `{"tracedpubsub":1,"ts":1999999999999999999,"size":7,"payload":{"a":!}}`, whole, nil, tracedpubsub.ErrMalformedEnvelope},
 		{"src before ts", "not R0: the order is fixed", `{"tracedpubsub":1,"src":"a","ts":1,"size":7,"payload":{"a":!}}`, whole, nil, tracedpubsub.ErrMalformedEnvelope},
 		{"string named like a member in front", "not R0: names are compared unescaped", `{"tracedpubsub":1,"s\u0069ze":"1","size":7,"payload":{"a":!}}`, whole, nil, tracedpubsub.ErrMalformedEnvelope},
-		{"bad UTF-8 in a document by R0", "the bytes are not looked into", "{\"tracedpubsub\":1,\"size\":7,\"payload\":{\"a\xff:1}}", "{\"a\xff:1}", nil, nil},
+		{"bad UTF-8 in a document by R0", "the bytes are not read", "{\"tracedpubsub\":1,\"size\":7,\"payload\":{\"a\xff:1}}", "{\"a\xff:1}", nil, nil},
 		{"bad UTF-8 in front", "R0 has strings there, and strings are UTF-8", "{\"tracedpubsub\":1,\"x\":\"\xff\",\"size\":7,\"payload\":{\"a\":1}}", whole, nil, tracedpubsub.ErrMalformedEnvelope},
 		{"lone surrogate of a stranger in front", "only carrier members must be well-formed", `{"tracedpubsub":1,"x":"\ud800","size":7,"payload":{"a":!}}`, `{"a":!}`, nil, nil},
 		{"too large by R0", "the limit holds there too", `{"tracedpubsub":1,"baggage":"` + large + `","size":7,"payload":{"a":!}}`, `{"a":!}`, nil, tracedpubsub.ErrCarrierTooLarge},
 		{"too large by R4", "and for foreign messages", `{"baggage":"` + large + `"}`, whole, nil, tracedpubsub.ErrCarrierTooLarge},
-		{"too large by R3", "the version is the greater trouble", `{"tracedpubsub":2,"baggage":"` + large + `"}`, whole, nil, tracedpubsub.ErrUnsupportedVersion},
-		{"escapes count unescaped", "the limit is for what the propagator gets", `{"tracedpubsub":1,"baggage":"` + strings.Repeat(`\u0076`, 16377) + `","payload":""}`, "", map[string]string{"baggage": large[:16377]}, nil},
-		{"field once as a string", "what is no string is no carrier member", `{"tracedpubsub":1,` + tp + `,"traceparent":5,"payload":""}`, "", parent, nil},
+		{"too large by R3", "the version takes precedence", `{"tracedpubsub":2,"baggage":"` + large + `"}`, whole, nil, tracedpubsub.ErrUnsupportedVersion},
+		{"escapes count unescaped", "the limit is for the values that the propagator gets", `{"tracedpubsub":1,"baggage":"` + strings.Repeat(`\u0076`, 16377) + `","payload":""}`, "", map[string]string{"baggage": large[:16377]}, nil},
+		{"field once as a string", "only a string is a carrier member", `{"tracedpubsub":1,` + tp + `,"traceparent":5,"payload":""}`, "", parent, nil},
 		{"payload once as a string", "a payload member may have any value", `{"tracedpubsub":1,"payload":"a","payload":5}`, whole, nil, tracedpubsub.ErrMalformedEnvelope},
 		{"marker once as a number", "a marker is counted whatever its value", `{"tracedpubsub":1,"payload":"a","tracedpubsub":"1"}`, whole, nil, tracedpubsub.ErrMalformedEnvelope},
 		{"escaped marker", "names are compared unescaped", `{"tracedp\u0075bsub":1,"payload":"a"}`, "a", nil, nil},
 		{"escaped field", "likewise", `{"tracedpubsub":1,"\u0074raceparent":"` + exampleParent + `","payload":"a"}`, "a", parent, nil},
-		{"field escaped and not", "and so it is there twice", `{"tracedpubsub":1,"\u0074raceparent":"` + exampleParent + `",` + tp + `,"payload":"a"}`, whole, nil, tracedpubsub.ErrMalformedEnvelope},
+		{"field escaped and not", "the field is there twice", `{"tracedpubsub":1,"\u0074raceparent":"` + exampleParent + `",` + tp + `,"payload":"a"}`, whole, nil, tracedpubsub.ErrMalformedEnvelope},
 		{"version with exponent", "not a whole number as the rule has it", `{"tracedpubsub":2e1}`, whole, nil, tracedpubsub.ErrMalformedEnvelope},
 		{"negative version", "not above 1", `{"tracedpubsub":-2}`, whole, nil, tracedpubsub.ErrMalformedEnvelope},
 		{"version of 1,000 digits", "any length", `{"tracedpubsub":1` + strings.Repeat("0", 999) + `,` + tp + `}`, whole, parent, tracedpubsub.ErrUnsupportedVersion},
 		{"two versions", "two readers could disagree", `{"tracedpubsub":2,"tracedpubsub":2,` + tp + `}`, whole, nil, tracedpubsub.ErrMalformedEnvelope},
-		{"two versions behind a space", "the same, and not claimed by the first bytes", `{ "tracedpubsub":2,"tracedpubsub":2,` + tp + `}`, whole, parent, nil},
+		{"two versions behind a space", "the same, but its first bytes are not those of an envelope", `{ "tracedpubsub":2,"tracedpubsub":2,` + tp + `}`, whole, parent, nil},
 		{"repeated field of a later version", "left out", `{"tracedpubsub":2,` + tp + `,"baggage":"a","baggage":"b"}`, whole, parent, tracedpubsub.ErrUnsupportedVersion},
 		{"lone surrogate in a foreign field", "left out", `{` + tp + `,"baggage":"\udc00"}`, whole, parent, nil},
 		{"surrogates in the wrong order", "two lone ones", `{"tracedpubsub":1,"payload":"\udc00\ud800"}`, whole, nil, tracedpubsub.ErrMalformedEnvelope},
-		{"escaped line breaks in base64", "Go's decoder would pass over them", `{"tracedpubsub":1,"payload_base64":"YWJj\r\n\r\n"}`, whole, nil, tracedpubsub.ErrMalformedEnvelope},
-		{"form feed around", "JSON has four white spaces, and this is none", "\f{\"tracedpubsub\":1,\"payload\":\"a\"}", whole, nil, nil},
+		{"escaped line breaks in base64", "the decoder of Go would skip them", `{"tracedpubsub":1,"payload_base64":"YWJj\r\n\r\n"}`, whole, nil, tracedpubsub.ErrMalformedEnvelope},
+		{"form feed around", "it is not white space in JSON", "\f{\"tracedpubsub\":1,\"payload\":\"a\"}", whole, nil, nil},
 		{"unfinished literal", "a value is read to its end", `{"tracedpubsub":1,"payload":nul}`, whole, nil, tracedpubsub.ErrMalformedEnvelope},
 		{"comma at the end", "RFC 8259", `{"tracedpubsub":1,"payload":"a",}`, whole, nil, tracedpubsub.ErrMalformedEnvelope},
-		{"ten million levels", "no stack to overflow", `{"tracedpubsub":1,"payload":` + strings.Repeat(`[`, 10_000_000), whole, nil, tracedpubsub.ErrMalformedEnvelope},
+		{"ten million levels", "the stack does not overflow", `{"tracedpubsub":1,"payload":` + strings.Repeat(`[`, 10_000_000), whole, nil, tracedpubsub.ErrMalformedEnvelope},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e, err := tracedpubsub.Decode(tt.message)
@@ -227,47 +229,7 @@ func TestDecodeRules(t *testing.T) {
 	}
 }
 
-func TestDecodeLooksForFieldsOfPropagator(t *testing.T) {
-	const message = `{"tracedpubsub":1,"traceparent":"` + exampleParent + `","b3":"1","z":"last","payload":"hi"}`
-	for _, tt := range []struct {
-		name, reason string
-		fields       fieldsPropagator
-		want         map[string]string
-	}{
-		{"some", "and for no others", fieldsPropagator{"b3"}, map[string]string{"b3": "1"}},
-		{"none", "a propagator may have none", fieldsPropagator{}, nil},
-		{"reserved", "what the envelope needs is never a field", fieldsPropagator{"payload", "b3"}, map[string]string{"b3": "1"}},
-		{"repeated", "composites may name a field twice", fieldsPropagator{"b3", "b3"}, map[string]string{"b3": "1"}},
-		{"many", "there is no limit to their number", append(manyNames(20), "z", "traceparent"), map[string]string{"z": "last", "traceparent": exampleParent}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			e, err := tracedpubsub.Decode(message, tracedpubsub.WithPropagators(tt.fields))
-			if got := fieldsIn(&e.Carrier); err != nil || e.Payload != "hi" || !maps.Equal(got, tt.want) {
-				t.Errorf("%s: got %q with %q, %v, want %q", tt.reason, e.Payload, got, err, tt.want)
-			}
-		})
-	}
-}
-
-func manyNames(n int) (names fieldsPropagator) {
-	for i := range n {
-		names = append(names, fmt.Sprintf("field-%d", i))
-	}
-	return names
-}
-
-// TestOtherWriter reads what the one-line writer of another language writes.
-func TestOtherWriter(t *testing.T) {
-	message, err := json.Marshal(map[string]any{"tracedpubsub": 1, "traceparent": exampleParent, "payload": "<žluťoučký>\u2028\x00"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := tracedpubsub.Decode(string(message))
-	if err != nil || e.Payload != "<žluťoučký>\u2028\x00" || e.Carrier.Get("traceparent") != exampleParent {
-		t.Errorf("%s: got %q with %q, %v", message, e.Payload, fieldsIn(&e.Carrier), err)
-	}
-}
-
+// Extract returns the context of the producer.
 func TestEnvelopeExtract(t *testing.T) {
 	message, err := tracedpubsub.Encode(producerContext(t), "hi")
 	if err != nil {
@@ -281,7 +243,7 @@ func TestEnvelopeExtract(t *testing.T) {
 	}{
 		{"producer", "its span context and baggage", string(message), nil, "0af7651916cd43dd8448eb211c80319c", "acme"},
 		{"not trusted", "its span context alone", string(message), []tracedpubsub.Option{tracedpubsub.WithPublicEndpoint()}, "0af7651916cd43dd8448eb211c80319c", ""},
-		{"no producer", "that of the context stays", "hi", nil, "01000000000000000000000000000000", ""},
+		{"no producer", "the context keeps its span", "hi", nil, "01000000000000000000000000000000", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e, err := tracedpubsub.Decode(tt.message, tt.opts...)

@@ -118,7 +118,7 @@ func ExampleFromRedis() {
 	defer done()
 	raw := rdb.Subscribe(ctx, "reports")
 	defer raw.Close()
-	_, _ = raw.Receive(ctx) // the server's word that it is subscribed
+	_, _ = raw.Receive(ctx) // the confirmation of the server
 	client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(provider))
 	client.Publish(ctx, "reports", "hello")
 

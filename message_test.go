@@ -17,53 +17,55 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// Messages that did not come from Redis, as a user's own tests have them.
+// Messages that were not received from Redis, as tests of users make them.
+var ownMessages = []struct {
+	name, reason string
+	message      *tracedpubsub.Message
+	span         string
+	attributes   []attribute.KeyValue
+}{{
+	name:    "zero",
+	reason:  "the zero Message is usable",
+	message: &tracedpubsub.Message{},
+	span:    "process",
+	attributes: []attribute.KeyValue{
+		attribute.String("messaging.system", "redis"),
+		attribute.String("messaging.operation.name", "process"),
+		attribute.String("messaging.operation.type", "process"),
+	},
+}, {
+	name:       "exported fields",
+	reason:     "a handler reads them",
+	message:    &tracedpubsub.Message{Channel: "reports", Payload: "hello"},
+	span:       "process reports",
+	attributes: tracetest.Messaging("process", "reports"),
+}, {
+	name:       "envelope in a field",
+	reason:     "a Message has been decoded: its payload is a payload",
+	message:    &tracedpubsub.Message{Channel: "reports", Payload: tracetest.ForeignEnvelope},
+	span:       "process reports",
+	attributes: tracetest.Messaging("process", "reports"),
+}, {
+	name:       "with an error",
+	reason:     "for tests of handlers of malformed messages",
+	message:    &tracedpubsub.Message{Channel: "reports", Err: tracedpubsub.ErrMalformedEnvelope},
+	span:       "process reports",
+	attributes: tracetest.Messaging("process", "reports", attribute.String("tracedpubsub.envelope", "malformed")),
+}, {
+	name:    "FromRedis of nil",
+	reason:  "a closed channel of go-redis gives nil, which must not panic",
+	message: tracedpubsub.FromRedis(nil),
+	span:    "process",
+	attributes: []attribute.KeyValue{
+		attribute.String("messaging.system", "redis"),
+		attribute.String("messaging.operation.name", "process"),
+		attribute.String("messaging.operation.type", "process"),
+	},
+}}
+
+// The consumer span of such a message is a root, with the attributes that are known.
 func TestMessageOfOnesOwn(t *testing.T) {
-	rows := []struct {
-		name, reason string
-		message      *tracedpubsub.Message
-		span         string
-		attributes   []attribute.KeyValue
-	}{{
-		name:    "zero",
-		reason:  "the zero Message is usable",
-		message: &tracedpubsub.Message{},
-		span:    "process",
-		attributes: []attribute.KeyValue{
-			attribute.String("messaging.system", "redis"),
-			attribute.String("messaging.operation.name", "process"),
-			attribute.String("messaging.operation.type", "process"),
-		},
-	}, {
-		name:       "exported fields",
-		reason:     "what a handler reads",
-		message:    &tracedpubsub.Message{Channel: "reports", Payload: "hello"},
-		span:       "process reports",
-		attributes: tracetest.Messaging("process", "reports"),
-	}, {
-		name:       "envelope in a field",
-		reason:     "a Message has been taken apart: its payload is a payload",
-		message:    &tracedpubsub.Message{Channel: "reports", Payload: tracetest.ForeignEnvelope},
-		span:       "process reports",
-		attributes: tracetest.Messaging("process", "reports"),
-	}, {
-		name:       "with an error",
-		reason:     "a handler of malformed messages is to be tested as well",
-		message:    &tracedpubsub.Message{Channel: "reports", Err: tracedpubsub.ErrMalformedEnvelope},
-		span:       "process reports",
-		attributes: tracetest.Messaging("process", "reports", attribute.String("tracedpubsub.envelope", "malformed")),
-	}, {
-		name:    "FromRedis of nil",
-		reason:  "a closed channel of go-redis gives nil: that is no panic",
-		message: tracedpubsub.FromRedis(nil),
-		span:    "process",
-		attributes: []attribute.KeyValue{
-			attribute.String("messaging.system", "redis"),
-			attribute.String("messaging.operation.name", "process"),
-			attribute.String("messaging.operation.type", "process"),
-		},
-	}}
-	for _, row := range rows {
+	for _, row := range ownMessages {
 		t.Run(row.name, func(t *testing.T) {
 			rec := tracetest.NewRecorder(t)
 			tracetest.SetGlobalTracer(t, rec)
@@ -82,13 +84,13 @@ func TestMessageOfOnesOwn(t *testing.T) {
 				t.Errorf("Extract gives %v, want the caller's span: %s", got.SpanID(), row.reason)
 			}
 			if row.message.Payload != payload {
-				t.Errorf("the payload has become %q", row.message.Payload)
+				t.Errorf("the payload was changed to %q", row.message.Payload)
 			}
 		})
 	}
 }
 
-// An array as payload comes from client-side caching.
+// The payload of an invalidation of client-side caching is an array.
 func TestPayloadSlice(t *testing.T) {
 	rec := tracetest.NewRecorder(t)
 	keys := []string{"a", tracetest.ForeignEnvelope}
@@ -101,6 +103,7 @@ func TestPayloadSlice(t *testing.T) {
 	tracetest.AssertRoot(t, rec.Spans(t, 1)[0])
 }
 
+// String returns what String of a redis.Message returns.
 func TestMessageString(t *testing.T) {
 	for name, m := range map[string]*redis.Message{
 		"usual":   {Channel: "reports", Payload: "hello"},
@@ -116,6 +119,7 @@ func TestMessageString(t *testing.T) {
 	}
 }
 
+// FromRedis does not change the message of go-redis.
 func TestFromRedisLeavesTheMessage(t *testing.T) {
 	raw := &redis.Message{Channel: "reports", Pattern: "rep*", Payload: tracetest.ForeignEnvelope}
 	before := *raw
@@ -124,12 +128,14 @@ func TestFromRedisLeavesTheMessage(t *testing.T) {
 		t.Errorf("got %+v, want what is in the message", m)
 	}
 	if raw.Channel != before.Channel || raw.Pattern != before.Pattern || raw.Payload != before.Payload {
-		t.Errorf("go-redis' own message has become %+v", raw)
+		t.Errorf("the message of go-redis was changed to %+v", raw)
 	}
 }
 
 type valueKey struct{}
 
+// Extract returns the context of the producer, or the context of the caller if there is no
+// producer. It starts no span.
 func TestExtract(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
@@ -162,10 +168,11 @@ func TestExtract(t *testing.T) {
 		if sc := trace.SpanContextFromContext(without.Extract(ctx)); sc.IsValid() {
 			t.Errorf("without a producer and a span Extract gives %v", sc)
 		}
-		rec.Spans(t, 1) // it starts nothing
+		rec.Spans(t, 1) // Extract starts no span
 	})
 }
 
+// The options of Start are those of the consumer span.
 func TestStartTakesOptions(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
@@ -189,7 +196,7 @@ func TestStartTakesOptions(t *testing.T) {
 	})
 }
 
-// Two parts of an application may each want a span for a message.
+// Two parts of an application may each start a span for a message.
 func TestStartTwice(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
@@ -215,7 +222,7 @@ func TestStartTwice(t *testing.T) {
 	})
 }
 
-// A span begins when the message is handed over, not while it waits.
+// The consumer span begins when the message is delivered, not while it waits.
 func TestSpanDoesNotBeginWhileAMessageWaits(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
@@ -233,7 +240,7 @@ func TestSpanDoesNotBeginWhileAMessageWaits(t *testing.T) {
 		}
 		for _, s := range rec.Spans(t, 2) {
 			if s.StartTime().Before(taken) {
-				t.Errorf("a span began %v before the message was handed over", taken.Sub(s.StartTime()))
+				t.Errorf("a span began %v before the message was delivered", taken.Sub(s.StartTime()))
 			}
 		}
 	})

@@ -18,6 +18,7 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
+// WithDestinationTemplate gives spans a name of low cardinality.
 func TestDestinationTemplate(t *testing.T) {
 	rows := []struct {
 		name, reason string
@@ -26,10 +27,10 @@ func TestDestinationTemplate(t *testing.T) {
 		want         string // of the consumer; "": the channel, and no template
 		published    string // of the producer, likewise
 	}{
-		{"given", "it takes the place of the channel in names", "user.{id}", false, "user.{id}", "user.{id}"},
+		{"given", "span names have it instead of the channel", "user.{id}", false, "user.{id}", "user.{id}"},
 		{"empty", "an empty result means none", "", false, "", ""},
-		{"given, with a pattern", "what the user says is better", "user.{id}", true, "user.{id}", "user.{id}"},
-		{"empty, with a pattern", "the pattern stands in", "", true, "pattern", ""},
+		{"given, with a pattern", "it takes precedence over the pattern", "user.{id}", true, "user.{id}", "user.{id}"},
+		{"empty, with a pattern", "the pattern is the template", "", true, "pattern", ""},
 	}
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, row := range rows {
@@ -38,7 +39,7 @@ func TestDestinationTemplate(t *testing.T) {
 				channel, pattern := row.name+".7", row.name+".?"
 				client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec), tracedpubsub.WithDestinationTemplate(func(got string) string {
 					if got != channel {
-						t.Errorf("asked for the template of %q, want %q", got, channel)
+						t.Errorf("the function was called with %q, want %q", got, channel)
 					}
 					return row.template
 				}))
@@ -81,13 +82,14 @@ func TestDestinationTemplate(t *testing.T) {
 	})
 }
 
+// WithAttributes adds attributes to every span. Those of the library take precedence.
 func TestAttributes(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
 		room := make([]attribute.KeyValue, 1, 20)
 		room[0] = attribute.String("team", "reports")
 		first := tracedpubsub.WithAttributes(room...)
-		room[0] = attribute.String("team", "somebody else")
+		room[0] = attribute.String("team", "another")
 		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec),
 			first,
 			tracedpubsub.WithAttributes(),
@@ -105,18 +107,18 @@ func TestAttributes(t *testing.T) {
 			}
 			spans := rec.Spans(t, 2*(i+1))
 			tracetest.AssertAttributes(t, spans[2*i], tracetest.MessagingOn(rdb, "publish", "reports", append(mine, tracetest.Receivers(1))...)...)
-			// What this package does not set on a consumer span is the user's.
+			// A consumer span keeps an attribute of the user that the library does not set on it.
 			tracetest.AssertAttributes(t, spans[2*i+1], tracetest.MessagingOn(rdb, "process", "reports", append(mine, tracetest.Receivers(77))...)...)
 		}
 		for i, kv := range room[:cap(room)][1:] {
 			if kv.Valid() {
-				t.Errorf("%v was written behind the caller's slice, at %d", kv, i+1)
+				t.Errorf("%v was written behind the slice of the caller, at %d", kv, i+1)
 			}
 		}
 	})
 }
 
-// Clients with the same first options do not share what comes after.
+// Clients with the same first options do not share the later ones.
 func TestOptionsAreNotShared(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
@@ -132,6 +134,7 @@ func TestOptionsAreNotShared(t *testing.T) {
 	})
 }
 
+// Options that are nil, or have a nil argument, are ignored.
 func TestNilOptions(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
@@ -141,11 +144,11 @@ func TestNilOptions(t *testing.T) {
 			tracedpubsub.WithPropagators(tracetest.CustomPropagator{}), tracedpubsub.WithPropagators(nil),
 			tracedpubsub.WithDestinationTemplate(func(string) string { return "user.{id}" }), tracedpubsub.WithDestinationTemplate(nil),
 			tracedpubsub.WithFilter(func(channel string) bool { return channel != "plain" }), tracedpubsub.WithFilter(nil),
-			tracedpubsub.WithEnvelopeFilter(func(channel string) bool { return channel != "bare" }), tracedpubsub.WithEnvelopeFilter(nil),
+			tracedpubsub.WithEnvelopeFilter(func(channel string) bool { return channel != "unwrapped" }), tracedpubsub.WithEnvelopeFilter(nil),
 			errs.Option(), tracedpubsub.WithErrorHandler(nil),
 			tracedpubsub.WithAttributes(), tracedpubsub.WithChannelSize(-1), nil)
 		raw := tracetest.ReadyRaw(t, rdb.PSubscribe(ctx, "*"))
-		for channel, want := range map[string]string{"plain": "hello", "bare": "hello", "user.7": `{"tracedpubsub":1,"x-trace":"`} {
+		for channel, want := range map[string]string{"plain": "hello", "unwrapped": "hello", "user.7": `{"tracedpubsub":1,"x-trace":"`} {
 			tracetest.AssertSent(t, client.Publish(ctx, channel, "hello"))
 			if got := tracetest.NextRaw(t, raw).Payload; !strings.HasPrefix(got, want) {
 				t.Errorf("on %s is %s, want %s…", channel, got, want)
@@ -163,15 +166,15 @@ func TestNilOptions(t *testing.T) {
 	})
 }
 
-// nextOf publishes a message without options and returns it as it comes.
+// nextOf publishes a message without options and returns it as it was received.
 func nextOf(t *testing.T, ctx context.Context, rdb *redis.Client, raw *redis.PubSub) *redis.Message {
 	t.Helper()
 	tracetest.AssertSent(t, tracedpubsub.Publish(ctx, rdb, "reports", "hello"))
 	return tracetest.NextRaw(t, raw)
 }
 
-// One Client serves many goroutines: what it uses again for the next span is not
-// in the hands of another.
+// A Client is safe for concurrent use: goroutines do not share the memory that it reuses
+// for attributes.
 func TestClientIsSafeForConcurrentUse(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		const workers, each = 8, 25

@@ -14,7 +14,7 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// All that README names can publish, and can be wrapped and subscribed to.
+// The types that the README names are publishers and subscribers.
 var (
 	_ = []tracetest.Publisher{
 		(*redis.Client)(nil), (*redis.ClusterClient)(nil), (*redis.Ring)(nil), (*redis.AutoPipeliner)(nil),
@@ -25,6 +25,8 @@ var (
 	}
 )
 
+// Every function that publishes works with every publisher. The span is that of a publish,
+// or of a create if the command is deferred.
 func TestPublishers(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		noSharded := tracetest.OnMiniredis(t) // which TestRoundTrip asserts
@@ -51,7 +53,7 @@ func TestPublishers(t *testing.T) {
 						t.Fatalf("%v: %s", err, p.Reason)
 					}
 					if n, err := cmd.Result(); n != 1 || err != nil {
-						t.Errorf("the command has %d, %v, want 1: one client has heard it", n, err)
+						t.Errorf("the command has %d, %v, want 1: one client received it", n, err)
 					}
 					span := rec.Spans(t, 1)[0]
 					want := w.Operation
@@ -80,7 +82,7 @@ func TestPublishers(t *testing.T) {
 	})
 }
 
-// A Client is what it wraps: in the place of a client it wraps a payload once.
+// A Client can be used instead of a client of go-redis, and makes one envelope all the same.
 func TestWrappedClientWrapsOnce(t *testing.T) {
 	server := redistest.Start(t)
 	rdb := server.Client()
@@ -93,10 +95,10 @@ func TestWrappedClientWrapsOnce(t *testing.T) {
 
 			tracetest.AssertSent(t, w.Publish(client, ctx, wrapped, w.Name, "hello"))
 			if e, err := tracedpubsub.Decode(tracetest.NextRaw(t, raw).Payload); e.Payload != "hello" || err != nil {
-				t.Errorf("after one envelope comes %q, %v, want the payload", e.Payload, err)
+				t.Errorf("in the envelope is %q, %v, want the payload", e.Payload, err)
 			}
-			// PublishTo has the options of its own Client, Publish those of the one
-			// that it is given.
+			// PublishTo uses the options of its own Client, and Publish those of the Client that
+			// it gets.
 			with, without := inner, outer
 			if w.OfClient {
 				with, without = outer, inner
@@ -107,6 +109,7 @@ func TestWrappedClientWrapsOnce(t *testing.T) {
 	}
 }
 
+// Unwrap returns the client that was wrapped.
 func TestUnwrap(t *testing.T) {
 	rdb := redistest.Start(t).Client()
 	if got := tracedpubsub.Wrap(rdb).Unwrap(); got != redis.UniversalClient(rdb) {
@@ -114,7 +117,7 @@ func TestUnwrap(t *testing.T) {
 	}
 }
 
-// The reply says how many clients have heard the message, and so does the span.
+// The reply is the number of clients that received the message, and the span has it.
 func TestReceivers(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)

@@ -17,6 +17,8 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
+// A message is received as it was published, with every kind of subscription and every way
+// to receive. Its consumer span is a child of its producer span.
 func TestRoundTrip(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, s := range tracetest.WaysToSubscribe {
@@ -33,8 +35,8 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
-// assertUnsupported asserts that the server refuses both ends. Should it begin to
-// know them, the row has to say so.
+// assertUnsupported asserts that the server refuses to subscribe and to publish. If a
+// later version supports them, the row has to be changed.
 func assertUnsupported(t *testing.T, rdb *redis.Client, s tracetest.WayToSubscribe) {
 	ctx, client := tracetest.Context(t), tracedpubsub.Wrap(rdb)
 	sub := s.Subscribe(client, ctx, "reports")
@@ -47,6 +49,7 @@ func assertUnsupported(t *testing.T, rdb *redis.Client, s tracetest.WayToSubscri
 	}
 }
 
+// roundTrip publishes a message, receives it, and asserts both spans.
 func roundTrip(t *testing.T, rdb *redis.Client, s tracetest.WayToSubscribe, c tracetest.WayToReceive, channel string) {
 	ctx := tracetest.Context(t)
 	producers, consumers := tracetest.NewRecorder(t), tracetest.NewRecorder(t)
@@ -110,6 +113,7 @@ func roundTrip(t *testing.T, rdb *redis.Client, s tracetest.WayToSubscribe, c tr
 	errs.AssertNone(t)
 }
 
+// assertScope asserts the instrumentation scope of a span.
 func assertScope(t *testing.T, s sdktrace.ReadOnlySpan) {
 	t.Helper()
 	const name = "github.com/tracedpubsub/tracedpubsub"

@@ -17,13 +17,13 @@ var (
 	exampleBody = regexp.MustCompile(`(?ms)^func (Example\w*)\(\) \{\n(.*?)^\}$`)
 )
 
-// TestReadme holds the Go code of the README against the bodies of the examples,
-// which are compiled, run, and checked for what they print.
+// The Go code of the README is in the bodies of examples, which are compiled, run, and
+// checked for what they print.
 func TestReadme(t *testing.T) {
 	examples := make(map[string]string)
 	for _, m := range exampleBody.FindAllStringSubmatch(readFile(t, "example_test.go"), -1) {
 		body := strings.ReplaceAll("\n"+m[2], "\n\t", "\n")
-		_, body, _ = strings.Cut(strings.TrimPrefix(body, "\n"), "\n\n") // what sets it up
+		_, body, _ = strings.Cut(strings.TrimPrefix(body, "\n"), "\n\n") // its setup
 		body, _, checked := strings.Cut(body, "// Output:")
 		if !checked {
 			t.Errorf("%s prints nothing that is checked", m[1])
@@ -47,6 +47,7 @@ func TestReadme(t *testing.T) {
 
 var newestHeading = regexp.MustCompile(`(?m)^## \[(\d+\.\d+\.\d+)\]`)
 
+// Version is the newest version in the changelog.
 func TestVersionIsNewestInChangelog(t *testing.T) {
 	m := newestHeading.FindStringSubmatch(readFile(t, "CHANGELOG.md"))
 	if m == nil {

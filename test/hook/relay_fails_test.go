@@ -14,58 +14,61 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
+// relayFailures are batches of a relay of which a message or another command fails.
+var relayFailures = []struct {
+	name, reason string
+	behind       redis.Hook // nil: none
+	fill         func(ctx context.Context, pipe redis.Pipeliner)
+	sent, failed int64
+	errorType    string
+}{{
+	name:   "second message",
+	reason: "Redis refuses it and executes the others",
+	fill: func(ctx context.Context, pipe redis.Pipeliner) {
+		pipe.Publish(ctx, "allowed", tracetest.ForeignEnvelope)
+		pipe.Publish(ctx, "forbidden", tracetest.ForeignEnvelope)
+		pipe.Publish(ctx, "allowed", tracetest.ForeignEnvelope)
+	},
+	sent: 2, failed: 1, errorType: "NOPERM",
+}, {
+	name:   "message of the hook",
+	reason: "the relayed message succeeds",
+	fill: func(ctx context.Context, pipe redis.Pipeliner) {
+		pipe.Publish(ctx, "forbidden", "hello")
+		pipe.Do(ctx, "PUBLISH", "allowed", tracetest.ForeignEnvelope)
+	},
+	sent: 1, failed: 1, errorType: "NOPERM",
+}, {
+	name:   "another command",
+	reason: "it is not about the messages",
+	fill: func(ctx context.Context, pipe redis.Pipeliner) {
+		pipe.Set(ctx, "key", "value", 0)
+		pipe.Incr(ctx, "key")
+		pipe.Publish(ctx, "allowed", tracetest.ForeignEnvelope)
+	},
+	sent: 1,
+}, {
+	name:   "command of another server",
+	reason: "it is lost, the message is not",
+	behind: losing{},
+	fill: func(ctx context.Context, pipe redis.Pipeliner) {
+		pipe.Publish(ctx, "allowed", tracetest.ForeignEnvelope)
+		pipe.Get(ctx, "key")
+	},
+	sent: 1,
+}, {
+	name:   "batch that is not sent",
+	reason: "the error is that of the whole batch",
+	behind: rejecting{},
+	fill: func(ctx context.Context, pipe redis.Pipeliner) {
+		pipe.Publish(ctx, "allowed", tracetest.ForeignEnvelope)
+	},
+	failed: 1, errorType: tracetest.PlainErrorType,
+}}
+
 // Each envelope of a relay has its own outcome, as any message has.
 func TestRelayFailsInPart(t *testing.T) {
-	for _, row := range []struct {
-		name, reason string
-		behind       redis.Hook // nil: none
-		fill         func(ctx context.Context, pipe redis.Pipeliner)
-		sent, failed int64
-		errorType    string
-	}{{
-		name:   "second message",
-		reason: "Redis refuses it and executes the others",
-		fill: func(ctx context.Context, pipe redis.Pipeliner) {
-			pipe.Publish(ctx, "allowed", tracetest.ForeignEnvelope)
-			pipe.Publish(ctx, "forbidden", tracetest.ForeignEnvelope)
-			pipe.Publish(ctx, "allowed", tracetest.ForeignEnvelope)
-		},
-		sent: 2, failed: 1, errorType: "NOPERM",
-	}, {
-		name:   "message of the hook",
-		reason: "the relayed message succeeds",
-		fill: func(ctx context.Context, pipe redis.Pipeliner) {
-			pipe.Publish(ctx, "forbidden", "hello")
-			pipe.Do(ctx, "PUBLISH", "allowed", tracetest.ForeignEnvelope)
-		},
-		sent: 1, failed: 1, errorType: "NOPERM",
-	}, {
-		name:   "another command",
-		reason: "it is not about the messages",
-		fill: func(ctx context.Context, pipe redis.Pipeliner) {
-			pipe.Set(ctx, "key", "value", 0)
-			pipe.Incr(ctx, "key")
-			pipe.Publish(ctx, "allowed", tracetest.ForeignEnvelope)
-		},
-		sent: 1,
-	}, {
-		name:   "command of another server",
-		reason: "it is lost, the message is not",
-		behind: losing{},
-		fill: func(ctx context.Context, pipe redis.Pipeliner) {
-			pipe.Publish(ctx, "allowed", tracetest.ForeignEnvelope)
-			pipe.Get(ctx, "key")
-		},
-		sent: 1,
-	}, {
-		name:   "batch that is not sent",
-		reason: "the error is that of the whole batch",
-		behind: rejecting{},
-		fill: func(ctx context.Context, pipe redis.Pipeliner) {
-			pipe.Publish(ctx, "allowed", tracetest.ForeignEnvelope)
-		},
-		failed: 1, errorType: tracetest.PlainErrorType,
-	}} {
+	for _, row := range relayFailures {
 		t.Run(row.name, func(t *testing.T) {
 			t.Log(row.reason)
 			ctx, rec, metered := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)

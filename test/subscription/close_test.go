@@ -56,91 +56,95 @@ func (e *closingState) ended(t *testing.T) {
 	}
 }
 
-func TestClose(t *testing.T) {
-	for _, tt := range []struct {
-		name, reason string
-		bring        func(t *testing.T, e *closingState) // brings it into the state
-	}{
-		{"never read", "there is a connection, and no goroutine", func(t *testing.T, e *closingState) {
-			tracetest.WaitForSubscribers(t, e.rdb, "a", 1)
-		}},
-		{"never read, something to read", "what waits in the socket does not matter", func(t *testing.T, e *closingState) {
-			tracetest.WaitForSubscribers(t, e.rdb, "a", 1)
-			tracetest.PublishRaw(t, e.rdb, "a", tracetest.Numbered(0, 500)...)
-		}},
-		{"idle", "the read is blocked, and so is every consumer", func(t *testing.T, e *closingState) {
-			e.consume(t, func(*tracedpubsub.Message) {})
-			tracetest.WaitReady(t, e.sub)
-		}},
-		{"full, nobody consumes", "the goroutine that reads waits for a consumer", func(t *testing.T, e *closingState) {
-			tracetest.WaitReady(t, e.sub)
-			tracetest.PublishRaw(t, e.rdb, "a", tracetest.Numbered(0, 500)...)
-			tracetest.Eventually(t, "the buffer is full", func() bool { return len(e.sub.Channel()) == cap(e.sub.Channel()) })
-		}},
-		{"consumers are busy", "Close does not wait for them, and they get no more messages", func(t *testing.T, e *closingState) {
-			tracetest.WaitReady(t, e.sub)
-			var all sync.WaitGroup
-			all.Add(len(tracetest.Consumers))
-			e.consume(t, func(*tracedpubsub.Message) {
-				select {
-				case <-e.busy:
-				default:
-					all.Done()
-					<-e.busy
+// closingStates are the states in which a subscription may be closed.
+var closingStates = []struct {
+	name, reason string
+	bring        func(t *testing.T, e *closingState) // brings it into the state
+}{
+	{"never read", "there is a connection, and no goroutine", func(t *testing.T, e *closingState) {
+		tracetest.WaitForSubscribers(t, e.rdb, "a", 1)
+	}},
+	{"never read, something to read", "what waits in the socket does not matter", func(t *testing.T, e *closingState) {
+		tracetest.WaitForSubscribers(t, e.rdb, "a", 1)
+		tracetest.PublishRaw(t, e.rdb, "a", tracetest.Numbered(0, 500)...)
+	}},
+	{"idle", "the read is blocked, and so is every consumer", func(t *testing.T, e *closingState) {
+		e.consume(t, func(*tracedpubsub.Message) {})
+		tracetest.WaitReady(t, e.sub)
+	}},
+	{"full, nobody consumes", "the goroutine that reads waits for a consumer", func(t *testing.T, e *closingState) {
+		tracetest.WaitReady(t, e.sub)
+		tracetest.PublishRaw(t, e.rdb, "a", tracetest.Numbered(0, 500)...)
+		tracetest.Eventually(t, "the buffer is full", func() bool { return len(e.sub.Channel()) == cap(e.sub.Channel()) })
+	}},
+	{"consumers are busy", "Close does not wait for them, and they get no more messages", func(t *testing.T, e *closingState) {
+		tracetest.WaitReady(t, e.sub)
+		var all sync.WaitGroup
+		all.Add(len(tracetest.Consumers))
+		e.consume(t, func(*tracedpubsub.Message) {
+			select {
+			case <-e.busy:
+			default:
+				all.Done()
+				<-e.busy
+			}
+		})
+		tracetest.PublishRaw(t, e.rdb, "a", tracetest.Numbered(0, 500)...)
+		all.Wait()
+	}},
+	{"twice", "closing it again is no error", func(_ *testing.T, e *closingState) {
+		_ = e.sub.Close()
+	}},
+	{"concurrently", "Close is safe for concurrent use", func(t *testing.T, e *closingState) {
+		e.consume(t, func(*tracedpubsub.Message) {})
+		tracetest.PublishRaw(t, e.rdb, "a", tracetest.Numbered(0, 500)...)
+		for range 8 {
+			e.loops.Go(func() { _ = e.sub.Close() })
+		}
+	}},
+	{"while others use it", "every call returns, and none makes a connection that stays", func(t *testing.T, e *closingState) {
+		e.consume(t, func(*tracedpubsub.Message) {})
+		ctx := tracetest.Context(t)
+		for _, use := range []func() error{
+			func() error { return e.sub.Subscribe(ctx, "b", "c") },
+			func() error { return e.sub.Unsubscribe(ctx, "b") },
+			func() error { return e.sub.Ready(ctx) },
+			func() error { return e.sub.Ping(ctx) },
+		} {
+			used := make(chan struct{})
+			e.loops.Go(func() {
+				for i := 0; ; i++ {
+					err := use()
+					if i == 0 {
+						close(used)
+					}
+					if errors.Is(err, redis.ErrClosed) {
+						return
+					}
 				}
 			})
-			tracetest.PublishRaw(t, e.rdb, "a", tracetest.Numbered(0, 500)...)
-			all.Wait()
-		}},
-		{"twice", "closing it again is no error", func(_ *testing.T, e *closingState) {
-			_ = e.sub.Close()
-		}},
-		{"concurrently", "Close is safe for concurrent use", func(t *testing.T, e *closingState) {
-			e.consume(t, func(*tracedpubsub.Message) {})
-			tracetest.PublishRaw(t, e.rdb, "a", tracetest.Numbered(0, 500)...)
-			for range 8 {
-				e.loops.Go(func() { _ = e.sub.Close() })
-			}
-		}},
-		{"while others use it", "every call returns, and none makes a connection that stays", func(t *testing.T, e *closingState) {
-			e.consume(t, func(*tracedpubsub.Message) {})
-			ctx := tracetest.Context(t)
-			for _, use := range []func() error{
-				func() error { return e.sub.Subscribe(ctx, "b", "c") },
-				func() error { return e.sub.Unsubscribe(ctx, "b") },
-				func() error { return e.sub.Ready(ctx) },
-				func() error { return e.sub.Ping(ctx) },
-			} {
-				used := make(chan struct{})
-				e.loops.Go(func() {
-					for i := 0; ; i++ {
-						err := use()
-						if i == 0 {
-							close(used)
-						}
-						if errors.Is(err, redis.ErrClosed) {
-							return
-						}
-					}
-				})
-				<-used
-			}
-		}},
-		{"the server is down", "the subscription waits for its next attempt to connect", func(t *testing.T, e *closingState) {
-			tracetest.WaitReady(t, e.sub)
-			e.consume(t, func(*tracedpubsub.Message) {})
-			e.kill()
-			e.Reports.WaitFor(t, "connect", "a")
-		}},
-		{"the client is closed", "it cannot connect any more, which is reported", func(t *testing.T, e *closingState) {
-			tracetest.WaitReady(t, e.sub)
-			e.consume(t, func(*tracedpubsub.Message) {})
-			_ = e.Subject.RDB.Close()
-			if err := e.Reports.WaitFor(t, "connect", "a"); !errors.Is(err, redis.ErrClosed) {
-				t.Errorf("reported was %v, want redis.ErrClosed", err)
-			}
-		}},
-	} {
+			<-used
+		}
+	}},
+	{"the server is down", "the subscription waits for its next attempt to connect", func(t *testing.T, e *closingState) {
+		tracetest.WaitReady(t, e.sub)
+		e.consume(t, func(*tracedpubsub.Message) {})
+		e.kill()
+		e.Reports.WaitFor(t, "connect", "a")
+	}},
+	{"the client is closed", "it cannot connect any more, which is reported", func(t *testing.T, e *closingState) {
+		tracetest.WaitReady(t, e.sub)
+		e.consume(t, func(*tracedpubsub.Message) {})
+		_ = e.Subject.RDB.Close()
+		if err := e.Reports.WaitFor(t, "connect", "a"); !errors.Is(err, redis.ErrClosed) {
+			t.Errorf("reported was %v, want redis.ErrClosed", err)
+		}
+	}},
+}
+
+// Close ends everything promptly, in any state.
+func TestClose(t *testing.T) {
+	for _, tt := range closingStates {
 		t.Run(tt.name, func(t *testing.T) {
 			server, rdb := tracetest.StartServer(t)
 			s := tracetest.NewSubject(t, server.Addr())

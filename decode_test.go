@@ -4,6 +4,9 @@
 package tracedpubsub_test
 
 import (
+	"encoding/json"
+	"fmt"
+	"maps"
 	"runtime"
 	"strings"
 	"testing"
@@ -11,6 +14,48 @@ import (
 
 	"github.com/tracedpubsub/tracedpubsub"
 )
+
+// Decode reads the fields of the propagator, and no others.
+func TestDecodeLooksForFieldsOfPropagator(t *testing.T) {
+	const message = `{"tracedpubsub":1,"traceparent":"` + exampleParent + `","b3":"1","z":"last","payload":"hi"}`
+	for _, tt := range []struct {
+		name, reason string
+		fields       fieldsPropagator
+		want         map[string]string
+	}{
+		{"some", "only these fields are read", fieldsPropagator{"b3"}, map[string]string{"b3": "1"}},
+		{"none", "a propagator may have none", fieldsPropagator{}, nil},
+		{"reserved", "a member of the envelope is never a field", fieldsPropagator{"payload", "b3"}, map[string]string{"b3": "1"}},
+		{"repeated", "composites may name a field twice", fieldsPropagator{"b3", "b3"}, map[string]string{"b3": "1"}},
+		{"many", "their number has no limit", append(manyNames(20), "z", "traceparent"), map[string]string{"z": "last", "traceparent": exampleParent}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e, err := tracedpubsub.Decode(message, tracedpubsub.WithPropagators(tt.fields))
+			if got := fieldsIn(&e.Carrier); err != nil || e.Payload != "hi" || !maps.Equal(got, tt.want) {
+				t.Errorf("%s: got %q with %q, %v, want %q", tt.reason, e.Payload, got, err, tt.want)
+			}
+		})
+	}
+}
+
+func manyNames(n int) (names fieldsPropagator) {
+	for i := range n {
+		names = append(names, fmt.Sprintf("field-%d", i))
+	}
+	return names
+}
+
+// Decode reads what a writer in one line of another language writes.
+func TestOtherWriter(t *testing.T) {
+	message, err := json.Marshal(map[string]any{"tracedpubsub": 1, "traceparent": exampleParent, "payload": "<žluťoučký>\u2028\x00"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := tracedpubsub.Decode(string(message))
+	if err != nil || e.Payload != "<žluťoučký>\u2028\x00" || e.Carrier.Get("traceparent") != exampleParent {
+		t.Errorf("%s: got %q with %q, %v", message, e.Payload, fieldsIn(&e.Carrier), err)
+	}
+}
 
 // A message that turns out to be malformed at its very end costs little more than a
 // valid one: it is read once.
