@@ -82,6 +82,12 @@ func (r *ReportLog) WaitFor(t *testing.T, op, topic string) Report {
 	return reports[slices.IndexFunc(reports, matches)]
 }
 
+// Await is WaitFor without a result.
+func (r *ReportLog) Await(t *testing.T, op, topic string) {
+	t.Helper()
+	_ = r.WaitFor(t, op, topic)
+}
+
 // WaitUntil waits until the reports so far are enough, and returns them; what says in a
 // failure message what is missing.
 func (r *ReportLog) WaitUntil(t *testing.T, what string, enough func([]Report) bool) []Report {

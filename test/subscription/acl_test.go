@@ -68,7 +68,7 @@ func TestARefusedSubscription(t *testing.T) {
 		}},
 		{"Ready later", "it was reported before, and still holds", func(t *testing.T, s *tracetest.Subject, sub *tracedpubsub.PubSub) error {
 			_ = sub.Channel()
-			s.Reports.WaitFor(t, "subscribe", "forbidden")
+			s.Reports.Await(t, "subscribe", "forbidden")
 			return sub.Ready(tracetest.Context(t))
 		}},
 	} {

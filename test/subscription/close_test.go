@@ -130,7 +130,7 @@ var closingStates = []struct {
 		tracetest.WaitReady(t, e.sub)
 		e.consume(t, func(*tracedpubsub.Message) {})
 		e.kill()
-		e.Reports.WaitFor(t, "connect", "a")
+		e.Reports.Await(t, "connect", "a")
 	}},
 	{"the client is closed", "it cannot connect any more, which is reported", func(t *testing.T, e *closingState) {
 		tracetest.WaitReady(t, e.sub)
@@ -199,7 +199,7 @@ func TestCloseFromTheErrorHandler(t *testing.T) {
 	}))
 	sub := s.ReadySubscription(t, "a")
 	subscription <- sub
-	killConnections(t, rdb, 1)
+	killConnection(t, rdb)
 	tracetest.ReturnsPromptly(t, "a loop whose subscription the error handler closes", func() {
 		for range sub.Messages(tracetest.Context(t)) {
 		}

@@ -44,8 +44,8 @@ func testUnreachableCluster(t *testing.T, c *cluster) {
 	if err := sub.Subscribe(ctx, "plain"); err != nil {
 		t.Errorf("Subscribe: %v", err)
 	}
-	s.reports.WaitFor(t, "connect", "plain")
-	s.reports.WaitFor(t, "connect", channels[0])
+	s.reports.Await(t, "connect", "plain")
+	s.reports.Await(t, "connect", channels[0])
 	d.close(false)
 	tracetest.EventuallyReady(t, sub)
 	s.assertSubscriptionsInAll(t, 4) // one of them is for the channel that is not sharded

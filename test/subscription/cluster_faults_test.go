@@ -216,8 +216,8 @@ func testKilledMaster(t *testing.T, s *clusterSubject) {
 		s.cluster.waitForOwner(t, channel)
 		s.assertDelivers(t, sub, i, channel)
 	}
-	s.reports.WaitFor(t, "receive", onIt)
-	s.reports.WaitFor(t, "receive", "plain")
+	s.reports.Await(t, "receive", onIt)
+	s.reports.Await(t, "receive", "plain")
 	tracetest.WaitReady(t, sub)
 	node.Restart()
 	s.cluster.WaitUntilHealthy()

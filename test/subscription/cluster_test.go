@@ -231,7 +231,7 @@ func testKilledSlots(t *testing.T, s *clusterSubject) {
 	}
 	for i, channel := range channels {
 		if s.cluster.waitForOwner(t, channel) == first {
-			s.reports.WaitFor(t, "receive", channel)
+			s.reports.Await(t, "receive", channel)
 		}
 		s.assertDelivers(t, sub, i, channel)
 	}

@@ -20,11 +20,11 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// killConnections ends the connections of subscriptions, and asserts how many there are.
-func killConnections(t *testing.T, rdb *redis.Client, want int64) {
+// killConnection ends the connections of subscriptions, and asserts that there is one.
+func killConnection(t *testing.T, rdb *redis.Client) {
 	t.Helper()
-	if n := tracetest.KillSubscriptions(t, rdb); n != want {
-		t.Fatalf("CLIENT KILL ended %d connections, want %d", n, want)
+	if n := tracetest.KillSubscriptions(t, rdb); n != 1 {
+		t.Fatalf("CLIENT KILL ended %d connections, want 1", n)
 	}
 }
 
@@ -48,7 +48,7 @@ func TestAKilledConnection(t *testing.T) {
 			defer loop.Wait()
 			defer cancel()
 
-			killConnections(t, rdb, 1)
+			killConnection(t, rdb)
 			killed := time.Now()
 			tracetest.WaitForSubscribers(t, rdb, "b", 1)
 			tracetest.PublishRaw(t, rdb, "a", "after it")
@@ -125,7 +125,7 @@ func TestTopicsChangeWhileTheServerIsDown(t *testing.T) {
 	s := tracetest.NewSubject(t, server.Addr())
 	sub := s.ReadySubscription(t, "stays", "goes")
 	server.Kill()
-	s.Reports.WaitFor(t, "connect", "stays")
+	s.Reports.Await(t, "connect", "stays")
 	ctx := tracetest.Context(t)
 	if err := errors.Join(sub.Unsubscribe(ctx, "goes"), sub.Subscribe(ctx, "comes"), sub.PSubscribe(ctx, "come?")); err != nil {
 		t.Fatal(err)
@@ -165,7 +165,7 @@ func TestLostWhileNobodyReads(t *testing.T) {
 			if tt.ready {
 				tracetest.AssertReceives(t, sub, "0") // and the next one is on its way
 			}
-			killConnections(t, rdb, 1)
+			killConnection(t, rdb)
 			lost := time.Now()
 			for range 10 {
 				server.Restart() // takes time, in which nothing is received
@@ -219,7 +219,7 @@ func TestTheErrorHandlerUsesTheSubscription(t *testing.T) {
 	}))
 	sub := s.ReadySubscription(t, "stays", "goes")
 	subscription <- sub
-	killConnections(t, rdb, 1)
+	killConnection(t, rdb)
 	select {
 	case err := <-used:
 		if err != nil {

@@ -50,7 +50,7 @@ func TestAServerThatClosesAtOnce(t *testing.T) {
 		sub := s.ReadySubscription(t, "a")
 		healthy.Store(false)
 		_ = sub.Ping(t.Context()) // the fake server ends the connection at that
-		s.Reports.WaitFor(t, "receive", "a")
+		s.Reports.Await(t, "receive", "a")
 		healthy.Store(true)
 		tracetest.AssertReceives(t, sub, "healthy", "healthy")
 	})

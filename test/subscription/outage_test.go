@@ -58,7 +58,7 @@ func TestUnsubscribeInAnOutage(t *testing.T) {
 	}
 	proxy.Accept()
 	proxy.Cut()
-	s.Reports.WaitFor(t, "receive", "b")
+	s.Reports.Await(t, "receive", "b")
 }
 
 // Reports that are delayed until an outage is over say that it is over. The last report
@@ -68,12 +68,12 @@ func TestNoReportOfAnOutageThatIsOver(t *testing.T) {
 	s := tracetest.NewSubject(t, server.Addr())
 	sub := s.ReadySubscription(t, "a")
 	server.Kill()
-	s.Reports.WaitFor(t, "connect", "a")
+	s.Reports.Await(t, "connect", "a")
 	server.Restart()
 	tracetest.EventuallyReady(t, sub)
 	tracetest.PublishRaw(t, rdb, "a", "after")
 	tracetest.AssertReceives(t, sub, "after")
-	s.Reports.WaitFor(t, "receive", "a")
+	s.Reports.Await(t, "receive", "a")
 	_ = sub.Close() // reports what has not been reported yet
 	for _, got := range s.Reports.All()[1:] {
 		if text := got.Error(); got.Op != "connect" && !strings.Contains(text, "recovered after") {

@@ -90,7 +90,7 @@ func TestRingServerDownAndUp(t *testing.T) {
 	s.waitForShards(t, 2)
 	s.waitForOwners(t, channels...)
 	s.assertDelivers(t, sub, s.Publish, append(patterns, channels...)...)
-	s.reports.WaitFor(t, "receive", channels[0])
+	s.reports.Await(t, "receive", channels[0])
 	tracetest.Eventually(t, "nothing is pending on the server that is down", func() bool {
 		ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 		defer cancel()
@@ -105,7 +105,7 @@ func TestRingServerDownAndUp(t *testing.T) {
 	})
 	tracetest.WaitReady(t, sub)
 	s.assertDelivers(t, sub, s.Publish, append(patterns, channels...)...)
-	s.reports.WaitFor(t, "unsubscribe", channels[0])
+	s.reports.Await(t, "unsubscribe", channels[0])
 	if got, want := s.connections(t), "0: 1, 1: 1, 2: 1"; got != want {
 		t.Errorf("connections are %s, want %s", got, want)
 	}
