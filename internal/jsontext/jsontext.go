@@ -1,31 +1,30 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package jsontext reads and writes the text of JSON values (RFC 8259) where it
-// stands: it finds where values begin and end and never builds them.
+// Package jsontext reads and writes the text of JSON values (RFC 8259) in place: it
+// finds where values begin and end and never builds them.
 //
 // The functions called Skip take a text and the position where something
 // begins, and return the position behind it, or [Broken]. A text need not be
-// valid UTF-8 for that to be safe, but no string that is not valid UTF-8 is
-// accepted, and there are none but ASCII characters outside strings: an accepted
-// value is valid UTF-8.
+// valid UTF-8, but an accepted value is: a string that is not valid UTF-8 is refused,
+// and outside strings JSON has only ASCII characters.
 //
-// Nothing here recurses, so that deep nesting costs no stack, and nothing
-// allocates but what is documented to.
+// No function recurses, so deep nesting needs no stack. No function allocates, unless
+// its documentation says so.
 package jsontext
 
 // Broken is the position that a Skip function returns when what it was to skip
 // is not there, is cut off, or breaks the grammar.
 const Broken = -1
 
-// Document says whether text is one JSON object or array with nothing around
+// Document reports whether text is one JSON object or array with nothing around
 // it, not even white space, at most maxDepth levels deep.
 func Document(text []byte, maxDepth int) bool {
 	if len(text) < 2 {
 		return false
 	}
-	// The last byte is looked at first: most of what merely resembles a document
-	// is found out by it.
+	// The last byte is checked first: it rejects most texts that only start like a
+	// document.
 	first, last := text[0], text[len(text)-1]
 	if !(first == '{' && last == '}' || first == '[' && last == ']') {
 		return false

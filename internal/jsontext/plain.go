@@ -7,18 +7,19 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"unicode/utf8"
 )
 
 // A plain byte stands for itself in a JSON string: it is no quote, no backslash
 // and no control character. Most strings have no others, so skipping them is
 // what this package does most of the time.
 
-// Text says whether text is valid UTF-8, and whether it may stand between the quotes
+// Text reports whether text is valid UTF-8, and whether it may stand between the quotes
 // of a string as it is, without any escape.
 func Text(text []byte) (plain, valid bool) {
 	end, ascii := skipPlain(text, 0)
 	plain = end == len(text)
-	valid = plain && ascii || ValidUTF8(text)
+	valid = plain && ascii || utf8.Valid(text)
 	return plain && valid, valid
 }
 

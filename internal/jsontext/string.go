@@ -11,15 +11,15 @@ import (
 )
 
 // SkipString skips a string, from its opening quote to behind the closing one,
-// and says whether there are escapes in it. Their grammar is checked, but not
+// and reports whether there are escapes in it. Their grammar is checked, but not
 // whether surrogates come in pairs: see [UnquotedLen].
 func SkipString(text []byte, pos int) (end int, escaped bool) {
 	if pos >= len(text) || text[pos] != '"' {
 		return Broken, false
 	}
 	pos++
-	// Most strings are names: short, plain and ASCII. Byte by byte the processor
-	// guesses where one ends, and does not wait to be told, as it has to below.
+	// Most strings are names: short, plain and ASCII. For these, a loop over bytes is
+	// faster than one over words, since the processor predicts where they end.
 	at := pos
 	for ; at < len(text) && at < pos+8; at++ {
 		switch inString[text[at]] {
@@ -75,7 +75,7 @@ func skipLongString(text []byte, pos int) (end int, escaped bool) {
 		}
 		switch text[pos] {
 		case '"':
-			if !allASCII && !ValidUTF8(text[start:pos]) {
+			if !allASCII && !utf8.Valid(text[start:pos]) {
 				return Broken, escaped
 			}
 			return pos + 1, escaped
@@ -96,7 +96,7 @@ func skipLongString(text []byte, pos int) (end int, escaped bool) {
 func UnquotedLen(quoted []byte) (n int, ok bool) {
 	for pos := 0; pos < len(quoted); {
 		if quoted[pos] != '\\' {
-			// Whatever stands for itself was checked before.
+			// Bytes outside escapes were checked before.
 			next := indexBackslash(quoted, pos)
 			n += next - pos
 			pos = next
@@ -128,7 +128,7 @@ func AppendUnquoted(b, quoted []byte) []byte {
 	return b
 }
 
-// EqualUnquoted says whether quoted stands for s.
+// EqualUnquoted reports whether quoted stands for s.
 func EqualUnquoted(quoted []byte, s string) bool {
 	for pos := 0; pos < len(quoted); {
 		if s == "" {
