@@ -158,7 +158,8 @@ func TestAllocationsOfReceiving(t *testing.T) {
 		{"binary", "likewise", "\xff\x00", 3},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			e := Envelope{Payload: row.payload, Carrier: Carrier{traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}
+			e := Envelope{Payload: row.payload}
+			e.Carrier.Set("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 			m := &redis.Message{Channel: "reports", Payload: string(e.AppendTo(nil))}
 			var got string
 			assertAllocs(t, row.want, consumerSpan, func(c *config) func() {

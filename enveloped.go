@@ -6,6 +6,8 @@ package tracedpubsub
 import (
 	"encoding"
 	"fmt"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/wire"
 )
 
 // enveloped is an envelope as it is among the arguments of a command: go-redis sends
@@ -33,31 +35,31 @@ func (e *enveloped) MarshalText() ([]byte, error) { return []byte(e.text), nil }
 
 // newEnveloped puts message together. Memory of one type is of one size, so that there is one
 // for each; from two KiB on, another few bytes do not count.
-func newEnveloped(message *pieces) *enveloped {
-	switch n := message.len(); {
+func newEnveloped(message *wire.Writer) *enveloped {
+	switch n := message.Len(); {
 	case n <= 192-ahead:
 		p := new(piece[[192 - ahead]byte])
-		return p.hold(message.appendTo(p.room[:0]))
+		return p.hold(message.AppendTo(p.room[:0]))
 	case n <= 256-ahead:
 		p := new(piece[[256 - ahead]byte])
-		return p.hold(message.appendTo(p.room[:0]))
+		return p.hold(message.AppendTo(p.room[:0]))
 	case n <= 384-ahead:
 		p := new(piece[[384 - ahead]byte])
-		return p.hold(message.appendTo(p.room[:0]))
+		return p.hold(message.AppendTo(p.room[:0]))
 	case n <= 512-ahead:
 		p := new(piece[[512 - ahead]byte])
-		return p.hold(message.appendTo(p.room[:0]))
+		return p.hold(message.AppendTo(p.room[:0]))
 	case n <= 1024-ahead:
 		p := new(piece[[1024 - ahead]byte])
-		return p.hold(message.appendTo(p.room[:0]))
+		return p.hold(message.AppendTo(p.room[:0]))
 	case n <= 1536-ahead:
 		p := new(piece[[1536 - ahead]byte])
-		return p.hold(message.appendTo(p.room[:0]))
+		return p.hold(message.AppendTo(p.room[:0]))
 	case n <= 2048-ahead:
 		p := new(piece[[2048 - ahead]byte])
-		return p.hold(message.appendTo(p.room[:0]))
+		return p.hold(message.AppendTo(p.room[:0]))
 	}
-	return &enveloped{message.text()}
+	return &enveloped{message.Text()}
 }
 
 // piece is an enveloped with room for its bytes, which is an array.

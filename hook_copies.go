@@ -7,6 +7,8 @@ import (
 	"context"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/wire"
 )
 
 // copies is memory for what is sent in the place of commands. They go out together, and
@@ -43,8 +45,8 @@ func (c *copies) arguments(cmd redis.Cmder) []any {
 }
 
 // enveloped does what newEnveloped does.
-func (c *copies) enveloped(message *pieces) *enveloped {
-	n, free := message.len(), cap(c.texts)-len(c.texts)
+func (c *copies) enveloped(message *wire.Writer) *enveloped {
+	n, free := message.Len(), cap(c.texts)-len(c.texts)
 	switch {
 	case n > longestShared, n > free && c.left == 1:
 		return newEnveloped(message)
@@ -57,7 +59,7 @@ func (c *copies) enveloped(message *pieces) *enveloped {
 	e := &c.envelopes[0]
 	c.envelopes = c.envelopes[1:]
 	begin := len(c.texts)
-	c.texts = message.appendTo(c.texts)
+	c.texts = message.AppendTo(c.texts)
 	return e.hold(c.texts[begin:])
 }
 

@@ -4,7 +4,6 @@
 package tracedpubsub
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,8 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/tracedpubsub/tracedpubsub/internal/jsontext"
 	"github.com/tracedpubsub/tracedpubsub/internal/telemetry"
+	"github.com/tracedpubsub/tracedpubsub/internal/wire"
 )
 
 // arguments is how many there are of a command that publishes: its name, the channel and
@@ -65,7 +64,7 @@ func (t *tracing) look(m *outgoing) (carrier Carrier, ours bool) {
 	m.bare = !t.cfg.envelopes(channel)
 	payload := m.cmd.Args()[2]
 	if e, made := payload.(*enveloped); made {
-		_, _ = decode(e.text, t.cfg.propagation().fields, &carrier)
+		_, _ = t.cfg.decode(e.text, &carrier)
 		m.envelope = true
 		return carrier, true
 	}
@@ -76,7 +75,7 @@ func (t *tracing) look(m *outgoing) (carrier Carrier, ours bool) {
 	} else {
 		body = plainBytes(payload)
 	}
-	carrier, m.envelope = t.cfg.asEnvelope(body)
+	m.envelope = wire.IsEnvelope(body, t.cfg.propagation().fields, &carrier.fields)
 	return carrier, true
 }
 
@@ -100,22 +99,6 @@ func plainBytes(payload any) []byte {
 		return b
 	}
 	return nil
-}
-
-// asEnvelope says whether a payload is an envelope already, of any version, and what
-// it carries.
-func (c *config) asEnvelope(payload []byte) (carrier Carrier, is bool) {
-	// Mostly it can be told without reading all of it: there is no object, or no marker,
-	// be it with escapes.
-	if start := jsontext.SkipSpace(payload, 0); start >= len(payload) || payload[start] != '{' {
-		return carrier, false
-	}
-	if !bytes.Contains(payload, []byte(`tracedpubsub`)) && !bytes.Contains(payload, []byte(`\u`)) {
-		return carrier, false
-	}
-	message := string(payload) // a copy: it is the user's, who may write to it
-	body, err := decode(message, c.propagation().fields, &carrier)
-	return carrier, len(body) < len(message) || errors.Is(err, ErrUnsupportedVersion)
 }
 
 // carriedBy is the span context in the carrier of an envelope; nil if none is valid.
@@ -151,7 +134,8 @@ func (t *tracing) copy(ctx context.Context, e *encoder, m *outgoing, room *copie
 	case m.err != nil:
 		args[2] = refused(args[2], m.err)
 	default:
-		args[2] = room.enveloped(e.wrap(m.body))
+		e.Wrap(m.body)
+		args[2] = room.enveloped(&e.Writer)
 	}
 	m.sent = room.command(ctx, m.cmd, args)
 	if m.sent == nil && !m.bare {

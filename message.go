@@ -73,7 +73,7 @@ func (c *config) open(m *redis.Message, server *telemetry.Server) *Message {
 		msg.template = m.Pattern
 	}
 	if m.PayloadSlice == nil {
-		msg.Payload, msg.Err = decode(m.Payload, c.propagation().fields, &msg.carrier)
+		msg.Payload, msg.Err = c.decode(m.Payload, &msg.carrier)
 	}
 	return msg
 }

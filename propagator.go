@@ -18,7 +18,7 @@ import (
 type propagatorOf struct {
 	propagator propagation.TextMapPropagator
 	fields     []string
-	w3c        bool // it does what traceparent.go does faster
+	w3c        bool // isW3C
 }
 
 var (

@@ -6,7 +6,6 @@ package tracedpubsub
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"github.com/redis/go-redis/v9"
 
@@ -169,11 +168,10 @@ func (c *config) message(ctx context.Context, channel string, payload any) (mess
 	}
 	e := encoders.Get().(*encoder)
 	defer e.free()
-	envelope, err := e.encode(ctx, c, payload)
-	if err != nil {
+	if err := e.encode(ctx, c, payload); err != nil {
 		return refused(payload, err), false, err
 	}
-	return newEnveloped(envelope), true, nil
+	return newEnveloped(&e.Writer), true, nil
 }
 
 // refused is what goes to go-redis for a payload that has no bytes: err is that
@@ -191,54 +189,3 @@ func refused(payload any, err error) any {
 type failedMarshal struct{ err error }
 
 func (f failedMarshal) MarshalBinary() ([]byte, error) { return nil, f.err }
-
-// encoder is the memory in which an envelope is written. What it returns is to
-// be copied: go-redis keeps commands, and the encoder is used again.
-type encoder struct {
-	carrier Carrier
-	payload []byte // for payloads that have to be formatted
-	pieces  pieces
-	head    int // how much of the front is there before a payload comes
-}
-
-var encoders = sync.Pool{New: func() any { return &encoder{payload: make([]byte, 0, 64)} }}
-
-// keptEncoder is how large the memory may be that is kept, in bytes.
-const keptEncoder = 128 << 10
-
-func (e *encoder) encode(ctx context.Context, c *config, payload any) (*pieces, error) {
-	body, err := payloadBytes(e.payload[:0], payload)
-	if err != nil {
-		return nil, err
-	}
-	e.begin(ctx, c)
-	return e.wrap(body), nil
-}
-
-// begin writes the trace context of ctx in front of the envelopes that follow.
-func (e *encoder) begin(ctx context.Context, c *config) {
-	head, done := c.appendW3C(ctx, e.pieces.front[:0])
-	if !done {
-		e.carrier = Carrier{}
-		c.inject(ctx, &e.carrier)
-		var left error
-		if head, left = appendHead(head, &e.carrier); left != nil {
-			c.handle(left)
-		}
-	}
-	e.pieces.front, e.head = head, len(head)
-}
-
-// wrap puts an envelope around body.
-func (e *encoder) wrap(body []byte) *pieces {
-	e.pieces.front = e.pieces.front[:e.head]
-	e.pieces.wrap(body)
-	return &e.pieces
-}
-
-func (e *encoder) free() {
-	e.carrier, e.pieces.asItIs = Carrier{}, nil
-	if cap(e.pieces.front) <= keptEncoder {
-		encoders.Put(e)
-	}
-}

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub
+package wire
 
 import (
 	"strings"
@@ -9,77 +9,41 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/jsontext"
 )
 
-// member is a member of an envelope that is not a propagation field.
-type member int
-
-const (
-	memberOther member = iota // any other name
-	memberMarker
-	memberSize
-	memberPayload
-	memberPayloadBase64
-	memberTime
-	memberSource
-	memberSequence
-)
-
-func memberNamed(name string) member {
-	switch name {
-	case "tracedpubsub":
-		return memberMarker
-	case "size":
-		return memberSize
-	case "payload":
-		return memberPayload
-	case "payload_base64":
-		return memberPayloadBase64
-	case "ts":
-		return memberTime
-	case "src":
-		return memberSource
-	case "seq":
-		return memberSequence
-	}
-	return memberOther
-}
-
-// longestMember is the length of the longest of these names.
-const longestMember = len("payload_base64")
-
-// members remembers of a message where the members are that matter.
+// members reads the members of a message, and remembers where those are that matter.
 type members struct {
 	message string
-	text    []byte // the same
-	names   []string
+	text    []byte   // the bytes of message
+	names   []string // of the propagation fields
 
 	markers int
-	marker  string // the text of the last one's value
+	marker  string // the value of the last one, as it is in the message
 
 	payloads    int
 	content     stringText // the last payload member's value, if it is a string
-	value       string     // its text, if it is not
+	value       string     // the same value as it is in the message, if it is a string or not
 	contentKind member     // memberPayload or memberPayloadBase64
 	isString    bool
 
-	// The carrier members, by their place in names: see field.
-	few  [8]fieldText // enough for the propagators of OpenTelemetry, several together too
+	// The propagation fields, by their index in names: see field.
+	few  [8]fieldText // enough for the propagators of OpenTelemetry, also for several at once
 	more []fieldText
 }
 
-// stringText is where a JSON string is in the message, without its quotes.
+// stringText is the position of a JSON string in the message, without its quotes.
 type stringText struct {
 	start, end int
 	escaped    bool
 }
 
+// fieldText is where the last value of a propagation field is, and how many there are.
 type fieldText struct {
-	stringText // of the last one
-	count      int
+	stringText
+	count int
 }
 
-// front reads the string members in front of everything else in an envelope of
-// canonical bytes, and returns the position behind them. A message of which it
-// returns jsontext.Broken is no JSON object.
+// front reads the propagation fields of an envelope in which they come first, as
+// [Writer] writes them, and returns the position behind them. If it returns
+// jsontext.Broken, the message is no JSON object.
 func (m *members) front() int {
 	m.markers, m.marker = 1, "1"
 	pos := len(version1)
@@ -104,7 +68,7 @@ func (m *members) front() int {
 }
 
 // object reads the members of the JSON object that the message should be, and
-// says whether it is one. If front has read some, it goes on behind them.
+// reports whether it is one. It goes on at pos if front has read some of them.
 func (m *members) object(pos int) bool {
 	if pos == 0 {
 		pos = jsontext.SkipSpace(m.text, 0)
@@ -171,7 +135,7 @@ func (m *members) member(pos int) int {
 	return end
 }
 
-// memberOf says which member name is that of.
+// memberOf returns which member is called name.
 func (m *members) memberOf(name stringText) member {
 	if !name.escaped {
 		return memberNamed(m.message[name.start:name.end])
@@ -184,7 +148,7 @@ func (m *members) memberOf(name stringText) member {
 	return memberNamed(string(jsontext.AppendUnquoted(room[:0], quoted)))
 }
 
-// noteField remembers a string member if it is a carrier member.
+// noteField remembers a string member if it is a propagation field.
 func (m *members) noteField(name, value stringText) {
 	for i, field := range m.names {
 		if m.equal(name, field) {
@@ -210,7 +174,8 @@ func (m *members) equal(name stringText, s string) bool {
 	return jsontext.EqualUnquoted(m.text[name.start:name.end], s)
 }
 
-// unquotedLen is the length of the string that s stands for, if there is one.
+// unquotedLen returns the length of the string that s stands for. ok is false if s
+// stands for none.
 func (m *members) unquotedLen(s stringText) (n int, ok bool) {
 	if !s.escaped {
 		return s.end - s.start, true
@@ -218,7 +183,7 @@ func (m *members) unquotedLen(s stringText) (n int, ok bool) {
 	return jsontext.UnquotedLen(m.text[s.start:s.end])
 }
 
-// unquote returns the string that s stands for, if there is one.
+// unquote returns the string that s stands for. ok is false if s stands for none.
 func (m *members) unquote(s stringText) (unquoted string, ok bool) {
 	if !s.escaped {
 		return m.message[s.start:s.end], true

@@ -1,64 +1,73 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub
+package wire
 
 import (
+	"bytes"
 	"encoding/base64"
+	"errors"
 	"strings"
 
 	"github.com/tracedpubsub/tracedpubsub/internal/jsontext"
 )
 
-const (
-	// claim is how a message begins that says to be an envelope.
-	claim = `{"tracedpubsub":`
-	// version1 is how one of version 1 begins, if it has canonical bytes.
-	version1 = claim + "1"
-)
-
-// decode takes a message apart by the first rule that fits, R0 to R5 of the wire
-// format, and puts the members called like one of fields into c, which must be
-// empty. Where no rule finds a payload in the message, the message is the
-// payload.
+// Decode returns the payload of message, and puts the propagation fields that are
+// called like one of names into f, which must be empty.
 //
-// It reads the message once, and the payload of a canonical document not at all.
-// Payload and fields are substrings of the message where they have no escapes.
-func decode(message string, fields []string, c *Carrier) (payload string, err error) {
-	m := members{message: message, text: viewBytes(message), names: fields}
-	m.more = make([]fieldText, max(0, len(fields)-len(m.few)))
-	claims := strings.HasPrefix(message, claim)
+// It applies the first rule of the wire format that fits, R0 to R5. A message in
+// which no rule finds a payload is the payload itself. It is read once, and a JSON
+// document whose size the envelope tells is not read at all. The payload and the
+// fields are substrings of message where they have no escapes.
+func Decode(message string, names []string, f *Fields) (payload string, err error) {
+	m := members{message: message, text: viewBytes(message), names: names}
+	m.more = make([]fieldText, max(0, len(names)-len(m.few)))
 
 	pos := 0
 	if strings.HasPrefix(message, version1+`,"`) {
 		pos = m.front()
 		if document, ok := m.document(pos); ok { // R0
-			return document, m.fill(c)
+			return document, m.fill(f)
 		}
 	}
 	isObject := pos != jsontext.Broken && m.object(pos)
 	if isObject {
 		if payload, ok := m.payload(); ok { // R1
-			return payload, m.fill(c)
+			return payload, m.fill(f)
 		}
 		if m.isLaterVersion() { // R3
-			_ = m.fill(c) // the version is the greater trouble
+			_ = m.fill(f) // one error for a message: the version explains more
 			return message, ErrUnsupportedVersion
 		}
 	}
 	switch {
-	case claims: // R2
+	case strings.HasPrefix(message, marker): // R2
 		return message, ErrMalformedEnvelope
-	case isObject: // R4, or R5 if it fills in nothing
-		return message, m.fill(c)
+	case isObject: // R4, or R5 without any field
+		return message, m.fill(f)
 	default: // R5
 		return message, nil
 	}
 }
 
-// document returns the payload of an envelope of canonical bytes, which the size
-// in front of it says to reach up to the last bracket; pos is behind what front
-// has read.
+// IsEnvelope reports whether payload is an envelope already, of any version. Its
+// fields are in f then, as after [Decode].
+func IsEnvelope(payload []byte, names []string, f *Fields) bool {
+	// Most payloads need not be read: they are no object, or have no marker, not even
+	// one with escapes.
+	if start := jsontext.SkipSpace(payload, 0); start >= len(payload) || payload[start] != '{' {
+		return false
+	}
+	if !bytes.Contains(payload, []byte(`tracedpubsub`)) && !bytes.Contains(payload, []byte(`\u`)) {
+		return false
+	}
+	message := string(payload) // the fields outlive payload, which the caller may change
+	body, err := Decode(message, names, f)
+	return len(body) < len(message) || errors.Is(err, ErrUnsupportedVersion)
+}
+
+// document returns the payload by R0: everything between the size, which tells where
+// it ends, and the last bracket. pos is behind what front has read.
 func (m *members) document(pos int) (payload string, ok bool) {
 	if pos == jsontext.Broken {
 		return "", false
@@ -141,18 +150,17 @@ func decodeBase64(s string) (decoded string, ok bool) {
 	return ownedString(b[:n]), err == nil
 }
 
-// isLaterVersion says whether the one marker is a whole number above 1.
+// isLaterVersion reports whether the only marker is a whole number above 1.
 func (m *members) isLaterVersion() bool {
 	if m.markers != 1 || m.marker == "1" || m.marker[0] < '1' || m.marker[0] > '9' {
 		return false
 	}
-	// It is a JSON number: what is no digit makes it something else than a whole
-	// one.
+	// It is a JSON number: a whole one, unless it has a fraction or an exponent.
 	return !strings.ContainsAny(m.marker, ".eE")
 }
 
-// fieldsSound says whether the carrier members are such that every reader would
-// take the same from them.
+// fieldsSound reports whether every reader of JSON would take the same fields from
+// the message: none occurs twice, and all of them are well-formed.
 func (m *members) fieldsSound() bool {
 	for i := range m.names {
 		f := m.field(i)
@@ -166,37 +174,37 @@ func (m *members) fieldsSound() bool {
 	return true
 }
 
-// fill puts the carrier members into c that occur once and are well-formed.
-func (m *members) fill(c *Carrier) error {
+// fill puts the fields into f that occur once and are well-formed.
+func (m *members) fill(f *Fields) error {
 	size, others := 0, 0
 	for i, name := range m.names {
-		f := m.field(i)
-		n, ok := m.unquotedLen(f.stringText)
-		if f.count != 1 || !ok {
-			f.count = 0
+		found := m.field(i)
+		n, ok := m.unquotedLen(found.stringText)
+		if found.count != 1 || !ok {
+			found.count = 0
 			continue
 		}
 		size += len(name) + n
-		if c.w3c(name) == nil {
+		if f.w3c(name) == nil {
 			others++
 		}
 	}
-	if size > maxCarrier {
+	if size > MaxFields {
 		return ErrCarrierTooLarge
 	}
 	if others > 0 {
-		c.others = make([]carrierField, 0, others)
+		f.others = make([]field, 0, others)
 	}
 	for i, name := range m.names {
-		f := m.field(i)
-		if f.count == 0 {
+		found := m.field(i)
+		if found.count == 0 {
 			continue
 		}
-		value, _ := m.unquote(f.stringText)
-		if w3c := c.w3c(name); w3c != nil {
+		value, _ := m.unquote(found.stringText)
+		if w3c := f.w3c(name); w3c != nil {
 			*w3c = value
 		} else {
-			c.others = append(c.others, carrierField{name, value})
+			f.others = append(f.others, field{name, value})
 		}
 	}
 	return nil

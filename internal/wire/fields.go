@@ -1,0 +1,106 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package wire
+
+import (
+	"iter"
+	"slices"
+)
+
+// Fields holds the propagation fields of one message. Names are case-sensitive, as
+// the member names of a JSON object are. The zero Fields is empty and ready to use.
+// A copy is independent of the original. It is not safe for concurrent use.
+type Fields struct {
+	// The fields of the W3C have variables of their own, so that most messages need
+	// no slice. All others are kept in the order in which they were set.
+	traceparent, tracestate, baggage string
+	others                           []field
+}
+
+type field struct{ name, value string }
+
+const (
+	nameTraceparent = "traceparent"
+	nameTracestate  = "tracestate"
+	nameBaggage     = "baggage"
+)
+
+// Get returns the value of the field called name, or "" if there is none.
+func (f *Fields) Get(name string) string {
+	if value := f.w3c(name); value != nil {
+		return *value
+	}
+	for _, other := range f.others {
+		if other.name == name {
+			return other.value
+		}
+	}
+	return ""
+}
+
+// Set stores value under name and replaces what was there.
+func (f *Fields) Set(name, value string) {
+	if v := f.w3c(name); v != nil {
+		*v = value
+		return
+	}
+	if i := slices.IndexFunc(f.others, func(other field) bool { return other.name == name }); i >= 0 {
+		// A copy of f shares the slice, and must not change.
+		f.others = slices.Clone(f.others)
+		f.others[i].value = value
+		return
+	}
+	f.others = append(slices.Clip(f.others), field{name, value})
+}
+
+// Names returns the names of the fields that have a value: those of the W3C first,
+// then the others in the order in which they were set.
+func (f *Fields) Names() []string {
+	names := make([]string, 0, 3+len(f.others))
+	for name, value := range f.all() {
+		if value != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Empty reports whether no field was set to a value.
+func (f *Fields) Empty() bool {
+	return f.traceparent == "" && f.tracestate == "" && f.baggage == "" && len(f.others) == 0
+}
+
+// Traceparent returns the value of the field traceparent. only reports whether f
+// has no other field.
+func (f *Fields) Traceparent() (value string, only bool) {
+	return f.traceparent, f.tracestate == "" && f.baggage == "" && len(f.others) == 0
+}
+
+// all yields every field, the empty ones too, in the order of Names.
+func (f *Fields) all() iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		if !yield(nameTraceparent, f.traceparent) || !yield(nameTracestate, f.tracestate) || !yield(nameBaggage, f.baggage) {
+			return
+		}
+		for _, other := range f.others {
+			if !yield(other.name, other.value) {
+				return
+			}
+		}
+	}
+}
+
+// w3c returns where the value of a field of the W3C is kept, or nil for any other
+// field.
+func (f *Fields) w3c(name string) *string {
+	switch name {
+	case nameTraceparent:
+		return &f.traceparent
+	case nameTracestate:
+		return &f.tracestate
+	case nameBaggage:
+		return &f.baggage
+	}
+	return nil
+}
