@@ -7,6 +7,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/tracedpubsub/tracedpubsub/internal/rediscmd"
 	"github.com/tracedpubsub/tracedpubsub/internal/wire"
 )
 
@@ -127,9 +128,9 @@ type encoder struct {
 
 var encoders = sync.Pool{New: func() any { return &encoder{formatted: make([]byte, 0, 64)} }}
 
-// encode makes the envelope of payload. The error is that of payloadBytes.
+// encode makes the envelope of payload. The error is that of rediscmd.PayloadBytes.
 func (e *encoder) encode(ctx context.Context, c *config, payload any) error {
-	body, err := payloadBytes(e.formatted, payload)
+	body, err := rediscmd.PayloadBytes(e.formatted, payload)
 	if err != nil {
 		return err
 	}

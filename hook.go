@@ -11,57 +11,64 @@ import (
 	"sync"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/rediscmd"
 )
 
-// Instrument traces what rdb publishes, wherever in the program that is done: each
-// PUBLISH and SPUBLISH on one of the given channels gets a producer span, and its
-// payload an envelope that carries the context of that span.
+// Instrument traces what rdb publishes, wherever in the program that happens: each PUBLISH
+// and SPUBLISH on one of the given channels gets a producer span, and its payload an
+// envelope that carries the context of that span.
 //
-// A client may be shared with libraries whose consumers cannot read envelopes.
-// Therefore channels is not optional: it says of each channel whether all of its
-// consumers can, and so do those of [WithFilter] and [WithEnvelopeFilter] that are
-// among opts. It is asked at most once a message, possibly from several goroutines;
-// a channel for which it panics is left as go-redis has it, and the error handler
-// hears of it.
+// The function channels is required, because a client may be shared with libraries whose
+// consumers cannot read envelopes. It reports whether all consumers of a channel can. The
+// filters of [WithFilter] and [WithEnvelopeFilter] count as well. It is called at most once
+// a message, possibly from several goroutines. If it panics, the message is sent as
+// go-redis would send it, and the panic is reported to the error handler.
 //
-// rdb is a *redis.Client, *redis.ClusterClient or *redis.Ring; any other type is an
-// error, and so are channels that are nil. Call it when the client is made and before
-// it is used: what it has made before is not traced (a Conn; nodes of a cluster, as far
-// as Watch is concerned), nor is a shard of a ring that is down at that moment. What
-// WithTimeout returns has no hooks, and needs an Instrument of its own. A hook cannot be
-// taken off again.
+// Instrument returns an error if rdb is not a *redis.Client, *redis.ClusterClient or
+// *redis.Ring, or if channels is nil. A hook cannot be removed.
 //
-// Seen are Publish and SPublish, Do with any spelling of the command, pipelines,
-// transactions, Watch and auto-pipelines. The command that the caller holds stays as
-// the caller made it, arguments and all; a copy of it is sent. A command made with
-// another Go type than Publish, Do and DoRaw use goes out bare, and so does one on a
-// full-duplex auto-pipeline, where go-redis does not let a hook change what is sent:
-// the span is there, the envelope is not, and the error handler hears of it once.
+// Call Instrument when the client is made and before it is used. What the client has made
+// before is not traced: a Conn, the nodes of a cluster within Watch, and a shard of a ring
+// that is down at that moment. The client that WithTimeout returns has no hooks, and needs
+// an Instrument of its own.
 //
-// Not seen are Lua scripts that publish; for them there is [Encode].
+// # What is traced
 //
-// The parent of a span is the span in the ctx that go-redis gives to hooks. In a
-// pipeline that is the ctx of Exec. A half-duplex auto-pipeline has none, so that the
-// spans are roots: whoever wants the caller's span to be the parent there calls
-// [Publish] of this package.
+// Publish and SPublish are traced, Do with any spelling of the command, pipelines,
+// transactions, Watch and auto-pipelines. Lua scripts that publish are not; use [Encode]
+// for their messages.
 //
-// A pipeline that publishes has a create span for each message, and one send span of
-// kind CLIENT for the batch, which links to them (the SDK keeps 128 links of a span, if
-// not told otherwise) and tells the number of messages, how long the batch took, and the
-// error of the first message that failed; see [WithBatchSpanOnly].
+// The caller's command keeps its arguments and gets the reply; what is sent is a copy of it
+// with another payload. Two kinds of messages have a span, but are sent without an
+// envelope, which is reported to the error handler once for each kind: those of a command
+// whose Go type is not one that Publish, Do and DoRaw use, and those on a full-duplex
+// auto-pipeline, where go-redis does not let a hook change what is sent.
 //
-// A payload that is an envelope already goes out as it is, without a span of its own:
-// it comes from [Publish], from another hook, or from a relay that passes on what it
-// has received. In a pipeline it is one of the messages of the batch, whose send span
-// links to the span context that it carries. Whoever lets strangers choose whole
-// payloads lets them choose the trace context, too; [Publish] wraps whatever it is given.
+// The parent of a span is the span in the context that go-redis gives to hooks. In a
+// pipeline that is the context of Exec. A half-duplex auto-pipeline has none, so there the
+// spans are roots; [Publish] of this package makes them children of the caller's span.
 //
-// Of several hooks, the first that traces its channel has a message, and the others
-// leave it alone, bare or not. So they do with what a [Client] sends bare (see
-// [WithEnvelopeFilter]), but for what it puts into a pipeline: there a hook is not told.
+// A pipeline that publishes has a create span for each message, and one send span of kind
+// CLIENT for the batch. The send span links to the create spans (the SDK keeps 128 links of
+// a span by default) and has the number of messages, the duration of the batch, and the
+// error of the first message that failed. See also [WithBatchSpanOnly].
+//
+// # Payloads that are envelopes already
+//
+// A payload that is an envelope already is sent as it is, without a span of its own: it
+// comes from [Publish], from another hook, or from a relay that passes on what it has
+// received. In a pipeline it counts as a message of the batch, and the send span links to
+// the span context that it carries. Do not let clients that are not trusted choose whole
+// payloads here, since they could choose the trace context, too; [Publish] puts every
+// payload into an envelope.
+//
+// If several hooks trace a channel, the first one handles a message and the others do not
+// change it. They do not change what a [Client] sends without an envelope either (see
+// [WithEnvelopeFilter]), except in a pipeline, where a hook cannot know about it.
 func Instrument(rdb redis.UniversalClient, channels func(channel string) bool, opts ...Option) error {
 	if channels == nil {
-		return errors.New("tracedpubsub: Instrument needs to be told which channels, and got nil")
+		return errors.New("tracedpubsub: the channels given to Instrument are nil")
 	}
 	t := &tracing{cfg: newConfig(opts...), channels: channels}
 	if v := reflect.ValueOf(rdb); v.Kind() == reflect.Pointer && v.IsNil() {
@@ -70,14 +77,14 @@ func Instrument(rdb redis.UniversalClient, channels func(channel string) bool, o
 	switch rdb := rdb.(type) {
 	case *redis.Client:
 		t.client = rdb
-		rdb.AddHook(&hook{t, alone})
+		rdb.AddHook(&hook{t, standalone})
 	case *redis.ClusterClient:
-		rdb.AddHook(&hook{t, outside})
-		// It has no nodes before its first command, and to ask for them would make some:
-		// other instrumentation that waits for new ones would miss these.
+		rdb.AddHook(&hook{t, cluster})
+		// It has no nodes before its first command. To ask for them would make some, which
+		// other instrumentation that waits for new nodes would miss.
 		rdb.OnNewNode(t.addToNode)
 	case *redis.Ring:
-		rdb.AddHook(&hook{t, outside})
+		rdb.AddHook(&hook{t, cluster})
 		rdb.OnNewNode(t.addToNode)
 		return rdb.ForEachShard(context.Background(), func(_ context.Context, shard *redis.Client) error {
 			t.addToNode(shard)
@@ -89,111 +96,112 @@ func Instrument(rdb redis.UniversalClient, channels func(channel string) bool, o
 	return nil
 }
 
-// NewHook returns the hook that [Instrument] installs in a *redis.Client, for the
-// AddHook of a client of another type, or for a place of its own among other hooks.
-// It does not know whose server it is, so that its spans do not tell. With channels
-// that are nil it traces none.
+// NewHook returns the hook that [Instrument] installs in a *redis.Client, for clients of
+// another type, or for a certain place among other hooks. It does not know the server, so
+// its spans have no server.address. If channels is nil, it traces nothing.
 //
-// On a cluster or a ring it does not see all: what a ClusterClient publishes within
-// Watch, and the method Publish of a Ring, go to a node without passing its hooks.
-// Use Instrument for these.
+// Use Instrument for a cluster or a ring, where the hook of the client does not see all
+// messages: those within Watch on a ClusterClient, and those of the method Publish of a
+// Ring, go to a node directly.
 func NewHook(channels func(channel string) bool, opts ...Option) redis.Hook {
 	if channels == nil {
 		channels = func(string) bool { return false }
 	}
-	return &hook{&tracing{cfg: newConfig(opts...), channels: channels}, alone}
+	return &hook{&tracing{cfg: newConfig(opts...), channels: channels}, standalone}
 }
 
-// tracing is what the hooks of one Instrument have in common.
+// tracing is what the hooks of one Instrument share.
 type tracing struct {
 	cfg      *config
 	channels func(channel string) bool
-	client   *redis.Client // nil: one of several servers, or not known
+	client   *redis.Client // nil: there are several servers, or it is not known
 
-	unchangeable, notSent sync.Once // a report of that kind was made
+	unsubstituted, notSent sync.Once // has reported a message of that kind
 }
 
-// traces asks the user's functions.
+// traces asks the functions of the user.
 func (t *tracing) traces(channel string) (answer bool) {
-	defer t.cfg.contain("Instrument or NewHook") // the answer is no, then: the consumers come first
+	defer t.cfg.contain("Instrument or NewHook") // false then: its consumers may not read envelopes
 	return t.channels(channel) && t.cfg.traces(channel)
 }
 
-func (t *tracing) addToNode(node *redis.Client) { node.AddHook(&hook{t, inside}) }
+func (t *tracing) addToNode(client *redis.Client) { client.AddHook(&hook{t, node}) }
 
-// place is where a hook is.
+// level is where a hook is installed.
 //
-// A client of several servers has hooks, and so has the client of each of its nodes. Most
-// commands pass both, one after the other, but some go straight to a node: those within
-// Watch on a cluster, and Publish on a ring.
-type place int
+// A client of several servers has hooks, and so has the client of each node. Most commands
+// pass both, one after the other. Some go to a node directly: those within Watch on a
+// cluster, and the method Publish of a ring.
+type level int
 
 const (
-	alone   place = iota // a command passes no other hook of the same tracing
-	outside              // in a client of several servers
-	inside               // in one of its nodes
+	standalone level = iota // a command passes no other hook of the same tracing
+	cluster                 // in a client of several servers: a cluster or a ring
+	node                    // in the client of one of its nodes
 )
 
-// hook is a tracing at one place.
+// hook is a tracing at one level.
 type hook struct {
 	*tracing
-	place place
+	level level
 }
 
 var _ redis.Hook = (*hook)(nil)
 
-// lookedAt is the key in the context of a command that a hook of a tracing has looked at.
-type lookedAt struct{ by *tracing }
+// inspectedKey is the context key of a command that a hook of a tracing has inspected.
+type inspectedKey struct{ by *tracing }
 
-// first says whether no hook of the same tracing has looked at a command that publishes,
-// and returns the context for what comes next.
+// first reports whether no other hook of the same tracing has inspected a command that
+// publishes. It returns the context for the next hook.
 func (h *hook) first(ctx context.Context) (context.Context, bool) {
 	switch {
-	case h.place == alone:
+	case h.level == standalone:
 		return ctx, true
-	case h.place == inside && ctx.Value(lookedAt{h.tracing}) != nil:
+	case h.level == node && ctx.Value(inspectedKey{h.tracing}) != nil:
 		return ctx, false
 	default:
-		return context.WithValue(ctx, lookedAt{h.tracing}, true), true
+		return context.WithValue(ctx, inspectedKey{h.tracing}, true), true
 	}
 }
 
-// bareKey is the key in the context of a command that was traced and goes out bare; the
-// value is its channel, for a hook may publish something else with that context.
-type bareKey struct{}
+// noEnvelopeKey is the context key of a command that is traced and sent without an
+// envelope. The value is its channel, since a hook may publish on another one with the
+// same context.
+type noEnvelopeKey struct{}
 
-// withBare makes hooks leave alone what is published on channel with ctx.
-func withBare(ctx context.Context, channel string) context.Context {
-	return context.WithValue(ctx, bareKey{}, channel)
+// withoutEnvelope returns a context with which hooks do not change what is published on
+// channel.
+func withoutEnvelope(ctx context.Context, channel string) context.Context {
+	return context.WithValue(ctx, noEnvelopeKey{}, channel)
 }
 
-// isBare says whether a [Client] or another hook has traced cmd and wants it to go out
-// bare.
-func isBare(ctx context.Context, cmd redis.Cmder) bool {
-	bare, ok := ctx.Value(bareKey{}).(string)
+// isWithoutEnvelope reports whether a [Client] or another hook has traced cmd and sends it
+// without an envelope.
+func isWithoutEnvelope(ctx context.Context, cmd redis.Cmder) bool {
+	of, ok := ctx.Value(noEnvelopeKey{}).(string)
 	if !ok {
 		return false
 	}
-	channel, ok := channelOf(cmd)
-	return ok && channel == bare
+	channel, ok := rediscmd.ChannelOf(cmd)
+	return ok && channel == of
 }
 
-// DialHook leaves dialing alone.
+// DialHook does nothing.
 func (h *hook) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 // ProcessHook traces a single command.
 func (h *hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		o := operationOf(cmd)
-		if o == nil || isBare(ctx, cmd) {
+		if o == nil || isWithoutEnvelope(ctx, cmd) {
 			return next(ctx, cmd)
 		}
 		ctx, first := h.first(ctx)
 		if !first {
 			return next(ctx, cmd)
 		}
-		m := outgoing{cmd: cmd, operation: o}
-		if _, ours := h.look(&m); !ours || m.envelope {
+		m := newPublishCommand(cmd, o)
+		if _, traced := h.inspect(&m); !traced || m.envelope {
 			return next(ctx, cmd)
 		}
 		m.template = h.cfg.templateOf(m.channel)
@@ -201,27 +209,27 @@ func (h *hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-func (t *tracing) publish(ctx context.Context, m *outgoing, next redis.ProcessHook) error {
+func (t *tracing) publish(ctx context.Context, m *publishCommand, next redis.ProcessHook) error {
 	start := t.spanOf(m, m.operation)
 	ctx, span := t.cfg.telemetry.Start(ctx, &start)
 	defer span.End()
 
 	e := encoders.Get().(*encoder)
 	t.begin(ctx, e, m)
-	t.copy(ctx, e, m, &copies{left: 1})
+	t.substitute(ctx, e, m)
 	e.free()
-	if m.bare || m.err != nil || m.sent == nil { // the next hook would take it for its own
-		ctx = withBare(ctx, m.channel)
+	if m.plain || m.err != nil || !m.Substituted() { // the next hook would take it for its own
+		ctx = withoutEnvelope(ctx, m.channel)
 	}
-	err := next(ctx, m.toSend())
-	answered := m.takeOver()
+	err := next(ctx, m.Sent())
+	answered := m.TakeReply()
 	span.Returned(err)
 	switch {
 	case err != nil:
 	case !answered:
 		t.reportNotSent(m)
 	case t.client != nil: // of several servers, the reply counts the clients of one
-		if n, ok := m.receivers(); ok {
+		if n, ok := m.Receivers(); ok {
 			span.SetReceivers(n)
 		}
 	}

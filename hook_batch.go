@@ -11,26 +11,27 @@ import (
 	"sync"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/rediscmd"
 )
 
 // batch is a pipeline with messages among its commands.
 //
-// Those that are envelopes already belong to it like the others, but go out as they
-// are: whoever has made them has made the spans of their creation.
+// Messages that are envelopes already belong to it like the others, but are sent as they
+// are, and have no create span: their own publisher has made one.
 type batch struct {
 	*tracing
-	cmds      []redis.Cmder // with the copies of the messages, once they are made
-	messages  []outgoing    // until it is sent
-	kept      *[]outgoing   // the memory in which they are
-	at        []int         // where they are in cmds
-	envelopes int           // how many of them go out as they are
+	cmds      []redis.Cmder    // those of the caller; after replace, with the substitutes
+	messages  []publishCommand // until the batch is sent
+	at        []int            // where the messages are in cmds
+	envelopes int              // how many of the messages are sent as they are
 
-	outer    *batch // of another hook that has passed the same pipeline on
+	outer    *batch // of another hook that has passed on the same pipeline
 	identify sync.Once
-	ids      map[any]struct{} // what the messages are known by
+	ids      map[any]struct{} // the identities of the messages
 }
 
-// batchKey is the key in the context of a pipeline of the batch that a hook has made of it.
+// batchKey is the context key of the batch that a hook has made of a pipeline.
 type batchKey struct{}
 
 func (t *tracing) batch(ctx context.Context, cmds []redis.Cmder) *batch {
@@ -41,84 +42,69 @@ func (t *tracing) batch(ctx context.Context, cmds []redis.Cmder) *batch {
 		if operation == nil || b.outer.has(cmd) {
 			continue
 		}
-		if b.kept == nil {
-			b.kept = outgoings.Get().(*[]outgoing)
-			b.messages = slices.Grow((*b.kept)[:0], len(cmds)-i)
-			b.at = make([]int, 0, len(cmds)-i)
-		}
-		last := len(b.messages)
-		b.messages = append(b.messages, outgoing{cmd: cmd, operation: operation})
-		m := &b.messages[last]
-		carrier, ours := t.look(m)
-		if !ours {
-			*m = outgoing{} // free clears no more than the messages that there are
-			b.messages = b.messages[:last]
+		m := newPublishCommand(cmd, operation)
+		carrier, traced := t.inspect(&m)
+		if !traced {
 			continue
 		}
-		if _, marshals := cmd.Args()[2].(encoding.BinaryMarshaler); marshals {
-			m.body = bytes.Clone(m.body) // the next one may be marshalled into the same memory
+		if _, marshals := rediscmd.PayloadOf(cmd).(encoding.BinaryMarshaler); marshals {
+			m.body = bytes.Clone(m.body) // the next one may be marshaled into the same memory
 		}
 		m.template = t.cfg.templateOf(m.channel)
 		if m.envelope {
 			m.carried = t.cfg.carriedBy(carrier)
 			b.envelopes++
 		}
+		if b.messages == nil {
+			b.messages = slices.Grow(*publishCommands.Get().(*[]publishCommand), len(cmds)-i)
+			b.at = make([]int, 0, len(cmds)-i)
+		}
+		b.messages = append(b.messages, m)
 		b.at = append(b.at, i)
 	}
 	return b
 }
 
-// has says whether cmd is a message of b, or of a batch around it: one batch accounts
-// for a message, and what that has decided on stays.
+// publishCommands is memory for the messages of a batch, which would be most of what a
+// hook allocates for a large one.
+var publishCommands = sync.Pool{New: func() any { return new([]publishCommand) }}
+
+// maxKeptCommands is for how many messages memory is kept.
+const maxKeptCommands = 1024
+
+// free gives back the memory that only send needs. Another hook may keep the context, and
+// the batch in it, of which it uses nothing but has.
+func (b *batch) free() {
+	if cap(b.messages) <= maxKeptCommands {
+		clear(b.messages)
+		kept := b.messages[:0]
+		publishCommands.Put(&kept)
+	}
+	b.messages = nil
+}
+
+// has reports whether cmd is a message of b, or of a batch around it. The first hook that
+// has inspected a message decides on it.
 func (b *batch) has(cmd redis.Cmder) bool {
 	for ; b != nil; b = b.outer {
 		b.identify.Do(func() { // the nodes of a cluster may ask at the same time
 			b.ids = make(map[any]struct{}, len(b.at))
 			for _, at := range b.at {
-				b.ids[idOf(b.cmds[at])] = struct{}{}
+				b.ids[rediscmd.IdentityOf(b.cmds[at])] = struct{}{}
 			}
 		})
-		if _, ok := b.ids[idOf(cmd)]; ok {
+		if _, ok := b.ids[rediscmd.IdentityOf(cmd)]; ok {
 			return true
 		}
 	}
 	return false
 }
 
-// idOf is what a command that publishes is known by: the envelope that this package has
-// made, also where another hook has put a copy in the place of the command; else where its
-// arguments are. Commands themselves may be of types that cannot be compared.
-func idOf(cmd redis.Cmder) any {
-	args := cmd.Args()
-	if e, ok := args[arguments-1].(*enveloped); ok {
-		return e
-	}
-	return &args[0]
-}
-
-// outgoings is memory for the messages of a batch: for many of them it would be most of
-// what a hook allocates.
-var outgoings = sync.Pool{New: func() any { return new([]outgoing) }}
-
-// keptOutgoings is for how many messages memory is kept.
-const keptOutgoings = 1024
-
-// free gives back what only send needs. Whoever is told of the batch by a context, and
-// keeps that, asks no more than has.
-func (b *batch) free() {
-	if b.kept != nil && cap(b.messages) <= keptOutgoings {
-		clear(b.messages)
-		*b.kept = b.messages
-		outgoings.Put(b.kept)
-	}
-	b.messages, b.kept = nil, nil
-}
-
-// own is how many messages the batch makes envelopes of, or sends bare.
+// own returns for how many messages the batch makes substitutes.
 func (b *batch) own() int { return len(b.messages) - b.envelopes }
 
-// destination is the channel of all messages, and the template of all, or "" where
-// they have not the same.
+// destination returns the channel and the template of all messages, each of them "" if the
+// messages do not have the same.
 func (b *batch) destination() (channel, template string) {
 	channel, template = b.messages[0].channel, b.messages[0].template
 	for i := range b.messages {

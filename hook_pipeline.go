@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tracedpubsub/tracedpubsub/internal/rediscmd"
 	"github.com/tracedpubsub/tracedpubsub/internal/telemetry"
 )
 
@@ -27,7 +28,6 @@ func (h *hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 		}
 		b := h.batch(ctx, cmds)
 		if len(b.messages) == 0 {
-			b.free()
 			return next(ctx, cmds)
 		}
 		return b.send(ctx, next)
@@ -53,23 +53,21 @@ func (b *batch) send(ctx context.Context, next redis.ProcessPipelineHook) error 
 	defer span.End()
 
 	if b.cfg.batchSpanOnly {
-		b.copyAll(ctx)
+		b.substituteAll(ctx)
 	}
 	b.replace()
 	err := next(context.WithValue(ctx, batchKey{}, b), b.cmds)
-	span.Returned(b.takeOver(err, span.Sent))
+	span.Returned(b.takeReplies(err, span.Sent))
 	b.free()
 	return err
 }
 
-// create makes a span for each message that has none, whose context the message
-// carries, and returns links to the creation of all messages. The spans tell of that
-// alone, and end with it.
+// create starts and ends a create span for each message that has none, makes the message
+// carry its context, and returns links to the creation of all messages.
 func (b *batch) create(ctx context.Context) []trace.Link {
 	e := encoders.Get().(*encoder)
 	defer e.free()
 	links := make([]trace.Link, 0, len(b.messages))
-	room := &copies{left: b.own()}
 	for i := range b.messages {
 		m := &b.messages[i]
 		if m.envelope {
@@ -79,7 +77,7 @@ func (b *batch) create(ctx context.Context) []trace.Link {
 		start := b.spanOf(m, telemetry.Create)
 		ctx, span := b.cfg.telemetry.Start(ctx, &start)
 		b.begin(ctx, e, m)
-		b.copy(ctx, e, m, room)
+		b.substitute(ctx, e, m)
 		span.Returned(m.err)
 		span.End()
 		links = append(links, trace.Link{SpanContext: span.Unwrap().SpanContext()})
@@ -87,7 +85,7 @@ func (b *batch) create(ctx context.Context) []trace.Link {
 	return links
 }
 
-// carried is links to what the envelopes carry that the batch does not make.
+// carried returns links to what the envelopes carry that the batch does not make.
 func (b *batch) carried() (links []trace.Link) {
 	for i := range b.messages {
 		links = appendLink(links, b.messages[i].carried)
@@ -102,31 +100,31 @@ func appendLink(links []trace.Link, to *trace.SpanContext) []trace.Link {
 	return append(links, trace.Link{SpanContext: *to})
 }
 
-// copyAll makes all messages carry the context of ctx that carry none.
-func (b *batch) copyAll(ctx context.Context) {
+// substituteAll makes all messages carry the context of ctx that carry none.
+func (b *batch) substituteAll(ctx context.Context) {
 	e := encoders.Get().(*encoder)
 	defer e.free()
 	e.begin(ctx, b.cfg)
-	room := &copies{left: b.own()}
 	for i := range b.messages {
 		if m := &b.messages[i]; !m.envelope {
-			b.copy(ctx, e, m, room)
+			b.substitute(ctx, e, m)
 		}
 	}
 }
 
-// replace puts the copies in the places of the messages, in a slice of its own.
+// replace puts the substitutes into cmds, which is the caller's slice before, and a copy
+// of it afterwards.
 func (b *batch) replace() {
 	b.cmds = slices.Clone(b.cmds)
 	for i, at := range b.at {
-		b.cmds[at] = b.messages[i].toSend()
+		b.cmds[at] = b.messages[i].Sent()
 	}
 }
 
-// takeOver gives the callers' commands their replies and returns the first error of a
-// message; err is that of the pipeline, which may be about something else in it. It
-// calls each for every message, with its error.
-func (b *batch) takeOver(err error, each func(err error)) (first error) {
+// takeReplies gives the callers' commands their replies and returns the first error of a
+// message. err is that of the pipeline, which may be about another command in it. Each is
+// called for every message, with its error.
+func (b *batch) takeReplies(err error, each func(err error)) (first error) {
 	for i := range b.messages {
 		failure := b.failure(&b.messages[i], err)
 		each(failure)
@@ -137,14 +135,14 @@ func (b *batch) takeOver(err error, each func(err error)) (first error) {
 	return first
 }
 
-// failure takes over the reply of one message, and returns its error.
-func (b *batch) failure(m *outgoing, err error) error {
-	answered := m.takeOver()
+// failure takes the reply of one message and returns its error.
+func (b *batch) failure(m *publishCommand, err error) error {
+	answered := m.TakeReply()
 	switch {
-	case m.sent == nil:
-		return b.failureOf(m.cmd, err)
-	case m.sent.Err() != nil:
-		return m.sent.Err()
+	case !m.Substituted():
+		return b.failureOf(m.Caller, err)
+	case m.Sent().Err() != nil:
+		return m.Sent().Err()
 	case answered:
 		return nil
 	case err == nil:
@@ -153,27 +151,22 @@ func (b *batch) failure(m *outgoing, err error) error {
 	return err // if there is one, it was not sent
 }
 
-// failureOf returns the error of a message whose command is the caller's own. Such a
-// command has no mark by which to know that it was answered.
+// failureOf returns the error of a message without a substitute. Its command does not show
+// whether it was answered.
 func (b *batch) failureOf(cmd redis.Cmder, err error) error {
 	if err == nil {
 		return nil // it would be the first error of a command
 	}
-	if own := errorOf(cmd); own != nil {
+	if own := rediscmd.ErrorOf(cmd); own != nil {
 		return own
 	}
 	if _, answer := errors.AsType[redis.Error](err); answer {
-		return nil // to another command
+		return nil // of another command
 	}
-	// go-redis puts any other error on the commands that it is about. If it is on none, it
-	// comes from a hook that has sent nothing.
-	if slices.ContainsFunc(b.cmds, func(cmd redis.Cmder) bool { return errorOf(cmd) != nil }) {
+	// go-redis puts any other error on the commands that it is about. If no command has it,
+	// it comes from a hook that has sent nothing.
+	if slices.ContainsFunc(b.cmds, func(cmd redis.Cmder) bool { return rediscmd.ErrorOf(cmd) != nil }) {
 		return nil
 	}
 	return err
 }
-
-// errorOf returns the error of a command that was executed. Err of an asynchronous
-// auto-pipeline's command may wait for the batch, which waits for the hook that asks; a
-// clone has the error, and never waits.
-func errorOf(cmd redis.Cmder) error { return cmd.Clone().Err() }

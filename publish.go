@@ -5,10 +5,10 @@ package tracedpubsub
 
 import (
 	"context"
-	"errors"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tracedpubsub/tracedpubsub/internal/rediscmd"
 	"github.com/tracedpubsub/tracedpubsub/internal/telemetry"
 )
 
@@ -130,9 +130,9 @@ func (c *config) publish(ctx context.Context, p *publication, channel string, pa
 	ctx, span := c.telemetry.Start(ctx, &start)
 	defer span.End()
 
-	message, enveloped, err := c.message(ctx, channel, payload)
-	if !enveloped {
-		ctx = withBare(ctx, channel)
+	message, wrapped, err := c.message(ctx, channel, payload)
+	if !wrapped {
+		ctx = withoutEnvelope(ctx, channel)
 	}
 	cmd := p.send(ctx, p.rdb, channel, message)
 	if !deferred {
@@ -160,32 +160,16 @@ func isDeferred(rdb any) bool {
 	return false
 }
 
-// message is what goes to go-redis for payload: an envelope, the payload itself, or
-// something that go-redis refuses with the error that is returned beside it.
-func (c *config) message(ctx context.Context, channel string, payload any) (message any, enveloped bool, err error) {
+// message returns what to give to go-redis for payload: its envelope, or payload itself
+// if channel has no envelopes, or what go-redis refuses with the error that is returned.
+func (c *config) message(ctx context.Context, channel string, payload any) (message any, wrapped bool, err error) {
 	if !c.envelopes(channel) {
 		return payload, false, nil
 	}
 	e := encoders.Get().(*encoder)
 	defer e.free()
 	if err := e.encode(ctx, c, payload); err != nil {
-		return refused(payload, err), false, err
+		return rediscmd.Refused(payload, err), false, err
 	}
-	return newEnveloped(&e.Writer), true, nil
+	return rediscmd.NewWireMessage(e.Text()), true, nil
 }
-
-// refused is what goes to go-redis for a payload that has no bytes: err is that
-// of payloadBytes.
-func refused(payload any, err error) any {
-	if errors.Is(err, errUnsupportedPayload) {
-		return payload
-	}
-	return failedMarshal{errors.Unwrap(err)}
-}
-
-// failedMarshal stands for a payload that could not be marshalled: go-redis gets
-// the same error, and the payload is not asked a second time, when it might
-// answer and go out bare.
-type failedMarshal struct{ err error }
-
-func (f failedMarshal) MarshalBinary() ([]byte, error) { return nil, f.err }

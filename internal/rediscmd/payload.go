@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub
+package rediscmd
 
 import (
 	"encoding"
@@ -13,31 +13,26 @@ import (
 	"unsafe"
 )
 
-// errUnsupportedPayload says that go-redis would refuse the payload too.
+// errUnsupportedPayload says that go-redis would refuse the payload, too.
 var errUnsupportedPayload = errors.New("unsupported payload type")
 
-// payloadBytes returns the bytes that go-redis would send for payload: its
-// writer's cases, in its order, nil pointers included. They are not to be
-// changed, for they may be the payload's own; what has to be formatted is
-// appended to scratch, which should be empty.
+// PayloadBytes returns the bytes that go-redis would send for payload: the cases of
+// its writer in their order, nil pointers included. The caller must not change them,
+// for they may be those of payload. A payload that has to be formatted is appended to
+// scratch, which should be empty.
 //
-// The error is errUnsupportedPayload, or wraps directly what MarshalBinary
-// returned.
-func payloadBytes(scratch []byte, payload any) ([]byte, error) {
-	switch v := payload.(type) {
-	case nil:
-		return scratch, nil
-	case string:
-		return viewBytes(v), nil
-	case *string:
-		return viewBytes(valueOf(v)), nil
-	case []byte:
-		return v, nil
+// The error says that go-redis would refuse payload, too, or that its MarshalBinary
+// method failed; see [Refused].
+func PayloadBytes(scratch []byte, payload any) ([]byte, error) {
+	if b, ok := TextBytes(payload); ok {
+		return b, nil
 	}
 	if number, ok := appendNumber(scratch, payload); ok {
 		return number, nil
 	}
 	switch v := payload.(type) {
+	case nil:
+		return scratch, nil
 	case time.Time:
 		return v.AppendFormat(scratch, time.RFC3339Nano), nil
 	case *time.Time:
@@ -54,9 +49,38 @@ func payloadBytes(scratch []byte, payload any) ([]byte, error) {
 	return nil, fmt.Errorf("tracedpubsub: %w: %T", errUnsupportedPayload, payload)
 }
 
-// appendNumber appends what go-redis sends for the types that it writes as
-// numbers.
-func appendNumber(b []byte, payload any) ([]byte, bool) {
+// TextBytes returns the bytes of a payload that is a string or bytes. The caller must
+// not change them.
+func TextBytes(payload any) (b []byte, ok bool) {
+	switch v := payload.(type) {
+	case string:
+		return viewBytes(v), true
+	case *string:
+		return viewBytes(valueOf(v)), true
+	case []byte:
+		return v, true
+	}
+	return nil, false
+}
+
+// Refused returns what to give to go-redis in place of a payload of which
+// [PayloadBytes] returned err, so that it fails with the same error. A payload that
+// failed to marshal is not marshaled again: the second time it might succeed, and be
+// sent without an envelope.
+func Refused(payload any, err error) any {
+	if errors.Is(err, errUnsupportedPayload) {
+		return payload
+	}
+	return failedMarshal{errors.Unwrap(err)}
+}
+
+type failedMarshal struct{ err error }
+
+func (f failedMarshal) MarshalBinary() ([]byte, error) { return nil, f.err }
+
+// appendNumber appends what go-redis sends for the types that it writes as numbers.
+// ok is false for any other type.
+func appendNumber(b []byte, payload any) (number []byte, ok bool) {
 	switch v := payload.(type) {
 	case int, *int, int8, *int8, int16, *int16, int32, *int32, int64, *int64:
 		return strconv.AppendInt(b, signed(v), 10), true
@@ -147,7 +171,7 @@ func appendBool(b []byte, v bool) []byte {
 	return append(b, '0')
 }
 
-// valueOf is what p points at; go-redis takes a nil pointer for the zero value.
+// valueOf returns what p points at. A nil pointer is the zero value, as in go-redis.
 func valueOf[T any](p *T) T {
 	if p == nil {
 		var zero T
@@ -156,13 +180,7 @@ func valueOf[T any](p *T) T {
 	return *p
 }
 
-// viewBytes returns the bytes of s without copying them. They must not be
-// changed.
+// viewBytes returns the bytes of s without copying them. Nobody may change them.
 func viewBytes(s string) []byte {
 	return unsafe.Slice(unsafe.StringData(s), len(s))
-}
-
-// ownedString returns b as a string without copying it. Nobody else may hold b.
-func ownedString(b []byte) string {
-	return unsafe.String(unsafe.SliceData(b), len(b))
 }

@@ -1,0 +1,131 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tracedpubsub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/rediscmd"
+	"github.com/tracedpubsub/tracedpubsub/internal/telemetry"
+	"github.com/tracedpubsub/tracedpubsub/internal/wire"
+)
+
+// publishCommand is a command that publishes on a traced channel, with what a hook knows
+// of its message.
+type publishCommand struct {
+	rediscmd.PublishCommand
+	operation *telemetry.Operation
+	channel   string
+	template  string
+	envelope  bool               // the payload is an envelope already, and is sent as it is
+	plain     bool               // the payload is sent without an envelope
+	body      []byte             // the bytes of the payload, unless it is plain
+	err       error              // why there are none
+	carried   *trace.SpanContext // by an envelope; nil if it carries no valid one
+}
+
+func newPublishCommand(cmd redis.Cmder, o *telemetry.Operation) publishCommand {
+	return publishCommand{PublishCommand: rediscmd.PublishCommand{Caller: cmd}, operation: o}
+}
+
+// operationOf returns what cmd publishes with, or nil if it does not publish.
+func operationOf(cmd redis.Cmder) *telemetry.Operation {
+	switch rediscmd.KindOf(cmd) {
+	case rediscmd.Publish:
+		return telemetry.Publish
+	case rediscmd.SPublish:
+		return telemetry.SPublish
+	default:
+		return nil
+	}
+}
+
+func publishes(cmd redis.Cmder) bool { return rediscmd.KindOf(cmd) != rediscmd.Other }
+
+// inspect fills in everything about m but its template. traced is false if its channel is
+// not traced. carrier is that of a payload that is an envelope already.
+func (t *tracing) inspect(m *publishCommand) (carrier Carrier, traced bool) {
+	channel, ok := rediscmd.ChannelOf(m.Caller)
+	if !ok || !t.traces(channel) {
+		return carrier, false
+	}
+	m.channel = channel
+	m.plain = !t.cfg.envelopes(channel)
+	payload := rediscmd.PayloadOf(m.Caller)
+	if message, ok := payload.(*rediscmd.WireMessage); ok {
+		_, _ = t.cfg.decode(message.String(), &carrier)
+		m.envelope = true
+		return carrier, true
+	}
+	var body []byte
+	if m.plain {
+		body, _ = rediscmd.TextBytes(payload) // any other payload is marshaled once, by go-redis
+	} else {
+		body, m.err = rediscmd.PayloadBytes(nil, payload)
+		m.body = body
+	}
+	m.envelope = wire.IsEnvelope(body, t.cfg.propagation().fields, &carrier.fields)
+	return carrier, true
+}
+
+// carriedBy returns the span context that carrier has, or nil if that is not valid.
+func (c *config) carriedBy(carrier Carrier) *trace.SpanContext {
+	if _, carried := c.producer(context.Background(), &carrier); carried.IsValid() {
+		return &carried
+	}
+	return nil
+}
+
+// spanOf returns the start of a span that is about m alone.
+func (t *tracing) spanOf(m *publishCommand, o *telemetry.Operation) telemetry.SpanStart {
+	return telemetry.SpanStart{
+		Operation:   o,
+		Destination: m.channel,
+		Template:    m.template,
+		Server:      t.cfg.server(t.client),
+	}
+}
+
+// begin makes e write the trace context of ctx, if m gets an envelope.
+func (t *tracing) begin(ctx context.Context, e *encoder, m *publishCommand) {
+	if !m.plain && m.err == nil {
+		e.begin(ctx, t.cfg)
+	}
+}
+
+// substitute makes the command that is sent for m, with the trace context that e has begun
+// with.
+func (t *tracing) substitute(ctx context.Context, e *encoder, m *publishCommand) {
+	var ok bool
+	switch payload := rediscmd.PayloadOf(m.Caller); {
+	case m.plain:
+		m.SubstitutePayload(ctx, payload)
+		return
+	case m.err != nil:
+		ok = m.SubstitutePayload(ctx, rediscmd.Refused(payload, m.err))
+	default:
+		e.Wrap(m.body)
+		ok = m.SubstituteEnvelope(ctx, e.Text())
+	}
+	if !ok {
+		t.unsubstituted.Do(func() {
+			t.cfg.handle(fmt.Errorf("tracedpubsub: a message is sent without its trace context: a command of type %T cannot be copied", m.Caller))
+		})
+	}
+}
+
+// reportNotSent reports, once, a message that was sent without its envelope.
+func (t *tracing) reportNotSent(m *publishCommand) {
+	if m.plain {
+		return
+	}
+	t.notSent.Do(func() {
+		t.cfg.handle(errors.New("tracedpubsub: a message is sent without its trace context: go-redis does not send what a hook gives to it, as on full-duplex auto-pipelines"))
+	})
+}
