@@ -18,7 +18,7 @@ func TestHookOnCluster(t *testing.T) {
 	t.Run("one by one", func(t *testing.T) { assertSeenOnce(t, cluster.Client(), listen, func() {}) })
 	t.Run("batch over all nodes", func(t *testing.T) { assertOneBatch(t, cluster.Client(), listen) })
 	t.Run("redirect", func(t *testing.T) { assertSeenOnceRedirected(t, cluster) })
-	t.Run("redirect while a slot moves", func(t *testing.T) { assertSeenOnceAsked(t, cluster) })
+	t.Run("redirect while a slot moves", func(t *testing.T) { assertSeenOnceWithASK(t, cluster) })
 	t.Run("auto-pipelines", func(t *testing.T) { assertSeenOnceInAutoPipelines(t, cluster) })
 }
 
@@ -74,10 +74,10 @@ func assertSeenOnceRedirected(t *testing.T, cluster *redistest.Cluster) {
 	meters.AssertMatch(t, rec.Ended())
 }
 
-// assertSeenOnceAsked asserts that a message in a transaction which a node redirects with
+// assertSeenOnceWithASK asserts that a message in a transaction which a node redirects with
 // ASK is traced once. A node redirects so if a key is missing while its slot migrates: a
 // command that only publishes has no key.
-func assertSeenOnceAsked(t *testing.T, cluster *redistest.Cluster) {
+func assertSeenOnceWithASK(t *testing.T, cluster *redistest.Cluster) {
 	t.Helper()
 	ctx, rec, meters := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)
 	from, to := cluster.Masters()[0], cluster.Masters()[1]
