@@ -11,6 +11,7 @@ import "github.com/redis/go-redis/v9"
 // Kind is what a command publishes with.
 type Kind int
 
+// The kinds of commands.
 const (
 	Other    Kind = iota // the command does not publish
 	Publish              // PUBLISH

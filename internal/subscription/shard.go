@@ -5,6 +5,7 @@ package subscription
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -64,7 +65,7 @@ func (sh *shard) add(k Kind, names []string) (added []string) {
 			added = append(added, name)
 		}
 	}
-	if early := st.main.early; early != nil && early.err == errNoTopic {
+	if early := st.main.early; early != nil && errors.Is(early.err, errNoTopic) {
 		st.main.early = nil
 	}
 	st.notify()

@@ -22,10 +22,10 @@ type recorded struct {
 	reader *sdkmetric.ManualReader
 }
 
-func record(t *testing.T, opts ...sdktrace.TracerProviderOption) recorded {
+func record(t *testing.T) recorded {
 	t.Helper()
 	r := recorded{spans: tracetest.NewSpanRecorder(), reader: sdkmetric.NewManualReader()}
-	tp := sdktrace.NewTracerProvider(append(opts, sdktrace.WithSpanProcessor(r.spans))...)
+	tp := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(r.spans))
 	mp := sdkmetric.NewMeterProvider(sdkmetric.WithReader(r.reader), sdkmetric.WithCardinalityLimit(0))
 	t.Cleanup(func() {
 		_ = tp.Shutdown(context.Background())

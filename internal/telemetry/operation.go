@@ -23,8 +23,9 @@ type Operation struct {
 }
 
 var (
-	// Publish and SPublish send one message.
-	Publish  = newProducer("publish", semconv.MessagingOperationTypeSend, trace.SpanKindProducer)
+	// Publish sends one message.
+	Publish = newProducer("publish", semconv.MessagingOperationTypeSend, trace.SpanKindProducer)
+	// SPublish sends one message to a sharded channel.
 	SPublish = newProducer("spublish", semconv.MessagingOperationTypeSend, trace.SpanKindProducer)
 
 	// Create makes a message that is sent later, and perhaps in a batch. It has no
