@@ -104,6 +104,18 @@ func (s *Subscription) update(change func(st *state)) {
 	}
 }
 
+// updateOpen is update, unless the Subscription is closed.
+func (s *Subscription) updateOpen(change func(st *state)) (err error) {
+	s.update(func(st *state) {
+		if st.closed {
+			err = ErrClosed
+			return
+		}
+		change(st)
+	})
+	return err
+}
+
 // Subscribe adds topics. Before Start it connects, with ctx; its error says why that
 // failed. Otherwise it returns when the command is on its way, or will be as soon as there
 // is a connection. The server has not confirmed the topics then: see Ready.
@@ -122,32 +134,21 @@ func (s *Subscription) Subscribe(ctx context.Context, k Kind, names ...string) e
 }
 
 // subscribeToNothing is the Subscribe of no names. A Ring has no server for it.
-func (s *Subscription) subscribeToNothing(k Kind) (err error) {
-	s.update(func(st *state) {
-		switch {
-		case st.closed:
-			err = ErrClosed
-		case s.topology.spreads(Channels) && !st.hasTopics(): // only a Ring does
+func (s *Subscription) subscribeToNothing(k Kind) error {
+	return s.updateOpen(func(st *state) {
+		if s.topology.spreads(Channels) && !st.hasTopics() { // only a Ring spreads them
 			st.main.early = &outage{op: k.subscribeOp(), err: errNoTopic, since: time.Now()}
 			st.failed(errNoTopic)
 		}
 	})
-	return err
 }
 
 // subscribeOn adds the topics of a placement to its shard.
 func (s *Subscription) subscribeOn(ctx context.Context, p placement) error {
-	var (
-		sh   *shard
-		sent sending
-		dial bool
-		err  error
-	)
-	s.update(func(st *state) {
-		if st.closed {
-			err = ErrClosed
-			return
-		}
+	var sh *shard
+	var sent sending
+	dial := false
+	err := s.updateOpen(func(st *state) {
 		sh = st.shardOf(p)
 		if !st.started && sh.conn != nil && sh.conn.isClosed() && !sh.conn.isUp() {
 			sh.dropConnection() // the call that dialed did not wait for the failure
@@ -161,11 +162,11 @@ func (s *Subscription) subscribeOn(ctx context.Context, p placement) error {
 			dial = !st.started
 		}
 	})
-	if dial {
-		return s.connectEarly(ctx, sh)
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case dial:
+		return s.connectEarly(ctx, sh)
 	}
 	return sent.wait(ctx)
 }
@@ -177,12 +178,7 @@ func (s *Subscription) Unsubscribe(ctx context.Context, k Kind, names ...string)
 		return err
 	}
 	var sent []sending
-	var err error
-	s.update(func(st *state) {
-		if st.closed {
-			err = ErrClosed
-			return
-		}
+	err := s.updateOpen(func(st *state) {
 		for _, sh := range st.shards {
 			removed, outages := sh.remove(k, names)
 			st.reportAll(outages)
@@ -202,24 +198,20 @@ func (s *Subscription) Ping(ctx context.Context, payload ...string) error {
 		return err
 	}
 	var sent []sending
-	var err error
-	s.update(func(st *state) {
-		if st.closed {
-			err = ErrClosed
-			return
-		}
+	connected := true
+	err := s.updateOpen(func(st *state) {
 		for _, sh := range st.shards {
 			switch {
 			case sh.conn != nil:
 				sent = append(sent, sh.conn.enqueue(&command{op: opPing, payload: payload}))
 			case !sh.idle():
-				err = errNotConnected
+				connected = false
 			}
 		}
-		if len(sent) == 0 {
-			err = errNotConnected
-		}
 	})
+	if err == nil && (!connected || len(sent) == 0) {
+		err = errNotConnected
+	}
 	for _, w := range sent {
 		err = errors.Join(err, w.waitWritten(ctx))
 	}
