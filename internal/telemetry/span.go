@@ -27,9 +27,9 @@ type SpanStart struct {
 // Span is a span and the measurement of the same operation. It is used by one
 // goroutine. All methods of the zero Span do nothing.
 type Span struct {
-	span      trace.Span
-	measured  measurement
-	operation *Operation
+	span        trace.Span
+	operation   *Operation
+	measurement measurement
 
 	hasOutcome bool   // Returned or Panicked was called
 	errorType  string // "": success
@@ -46,9 +46,12 @@ func (t *Telemetry) Start(ctx context.Context, start *SpanStart) (context.Contex
 	o.release()
 	t.startOptions.Put(o)
 
-	s := Span{span: span, measured: t.measure(ctx, start), operation: start.Operation}
+	s := Span{span: span, operation: start.Operation}
 	if start.Operation != Process {
 		s.uncounted = max(1, start.Messages)
+	}
+	if start.Operation != Create { // nothing has been sent yet
+		s.measurement.start(ctx, t.instruments(), start)
 	}
 	return ctx, s
 }
@@ -63,7 +66,7 @@ func (s *Span) Unwrap() trace.Span {
 }
 
 // Consumed counts a message as delivered to the application.
-func (s *Span) Consumed() { s.measured.count("") }
+func (s *Span) Consumed() { s.measurement.count("") }
 
 // Sent counts one message of a batch, which was sent unless err says why not. End
 // counts the messages for which Sent was not called.
@@ -76,7 +79,7 @@ func (s *Span) Sent(err error) {
 	if err != nil {
 		errorType = s.operation.errorType(err)
 	}
-	s.measured.count(errorType)
+	s.measurement.count(errorType)
 }
 
 // SetReceivers sets the number of clients that have received a message.
@@ -119,9 +122,9 @@ func (s *Span) End() {
 	if !s.hasOutcome {
 		s.Panicked(s.operation.panicked)
 	}
-	s.measured.end(s.errorType)
+	s.measurement.end(s.errorType)
 	for range s.uncounted {
-		s.measured.count(s.errorType)
+		s.measurement.count(s.errorType)
 	}
 	s.span.End()
 }

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package telemetry makes the spans and the metrics of producers and consumers, as
-// the semantic conventions for messaging describe them. It is the only package that
-// gives strings to OpenTelemetry.
+// the semantic conventions for messaging describe them. Every string that goes to
+// OpenTelemetry passes through it.
 //
 // [Telemetry.Start] starts a span together with its measurement, and [Span.End] ends
 // both:
