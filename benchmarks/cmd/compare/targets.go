@@ -21,13 +21,12 @@ type check struct {
 	Met     bool      `json:"met"`
 }
 
-// judge says whether a check is met: by its upper quartile, or, if it is to be at
-// most something, its lower one.
+// judge sets whether a check is met: whether its median reaches the limit.
 func (c check) judge() check {
 	if c.AtLeast {
-		c.Met = c.Got.Upper >= c.Limit
+		c.Met = c.Got.Median >= c.Limit
 	} else {
-		c.Met = c.Got.Lower <= c.Limit
+		c.Met = c.Got.Median <= c.Limit
 	}
 	return c
 }
@@ -122,7 +121,7 @@ func (c *checker) publishing() {
 		c.faster("P1", b.Publish, setting(b.Text, size, b.NoOp), b.Library, b.Raw, 0.95)
 	}
 	for _, size := range []int{b.Small, b.Medium} {
-		c.faster("P2", b.Publish, setting(b.Text, size, b.Sampled), b.Library, b.Redisotel, 1.25)
+		c.faster("P2", b.Publish, setting(b.Text, size, b.Sampled), b.Library, b.Redisotel, 1.10)
 	}
 	limits := map[b.Sampling]float64{b.Sampled: 7, b.Unsampled: 5, b.NoOp: 3}
 	for _, kind := range b.Kinds {
@@ -134,14 +133,12 @@ func (c *checker) publishing() {
 	sampled, unsampled := setting(b.Text, b.Small, b.Sampled), setting(b.Text, b.Small, b.Unsampled)
 	c.faster("P4", b.Pipeline, sampled, b.Library, b.Raw, 0.26)
 	c.faster("P4", b.Pipeline, unsampled, b.Library, b.Raw, 0.50)
-	c.faster("P4", b.Pipeline, sampled, b.LibraryBatch, b.Raw, 0.75)
+	c.faster("P4", b.Pipeline, sampled, b.LibraryBatch, b.Raw, 0.70)
 }
 
 func (c *checker) receiving() {
-	c.faster("P5", b.Receive, setting(b.Text, b.Small, b.Sampled), b.Library, b.Tutorial, 2)
-	c.faster("P5", b.Receive, setting(b.Text, b.Small, b.Unsampled), b.Library, b.Tutorial, 2.5)
-	c.faster("P5", b.Receive, setting(b.JSON, b.Medium, b.Sampled), b.Library, b.Tutorial, 2.5)
-	c.faster("P5", b.Receive, setting(b.JSON, b.Medium, b.Unsampled), b.Library, b.Tutorial, 2.5)
+	c.faster("P5", b.Receive, setting(b.Text, b.Small, b.Sampled), b.Library, b.Floor, 0.75)
+	c.faster("P5", b.Receive, setting(b.Text, b.Small, b.Unsampled), b.Library, b.Floor, 0.70)
 	limits := map[b.Sampling]float64{b.Sampled: 9, b.Unsampled: 7}
 	for _, sampling := range []b.Sampling{b.Sampled, b.Unsampled} {
 		for _, s := range []b.Setting{setting(b.Text, b.Small, sampling), setting(b.JSON, b.Medium, sampling), setting(b.Binary, b.Medium, sampling)} {
@@ -169,7 +166,11 @@ func (c *checker) codecs() {
 		for _, size := range b.Sizes {
 			s := setting(kind, size, b.Sampled)
 			library, peer := runKey{b.Encode, s, b.Library}, runKey{b.Encode, s, b.EncodingJSON}
-			c.compare(check{Target: "P8", What: describe(b.Encode, s), Limit: 0.35, Unit: "times the time of " + b.EncodingJSON}, peer, library)
+			if kind == b.JSON && size >= b.Medium { // most of the time is taken by validating the document
+				c.faster("P8", b.Encode, s, b.Library, b.Gjson, 1)
+			} else {
+				c.compare(check{Target: "P8", What: describe(b.Encode, s), Limit: 0.35, Unit: "times the time of " + b.EncodingJSON}, peer, library)
+			}
 			c.allocs("P8", describe(b.Encode, s), library, runKey{}, 1)
 		}
 	}

@@ -44,10 +44,10 @@ func TestVerdict(t *testing.T) {
 		limit   float64
 		want    bool
 	}{
-		{"the upper quartile reaches it", true, 0.9, true},
-		{"the upper quartile does not", true, 0.91, false},
-		{"the lower quartile stays below", false, 0.7, true},
-		{"the lower quartile does not", false, 0.69, false},
+		{"the median reaches it", true, 0.8, true},
+		{"only the upper quartile does", true, 0.81, false},
+		{"the median stays below", false, 0.8, true},
+		{"only the lower quartile does", false, 0.79, false},
 	} {
 		c := check{AtLeast: tt.atLeast, Limit: tt.limit, Got: q}
 		if got := c.judge().Met; got != tt.want {
