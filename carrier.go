@@ -16,23 +16,25 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/wire"
 )
 
-// Carrier holds the propagation fields of one [Envelope]: traceparent and whatever
-// else the propagator writes. Names are case-sensitive, as the member names of a JSON
-// object are. The zero Carrier is empty and ready to use. A copy is independent of the
-// original. A Carrier is not safe for concurrent use.
+// Carrier holds the propagation fields of an [Envelope], such as traceparent and baggage.
+// It implements propagation.TextMapCarrier.
+//
+// Keys are case-sensitive, like the member names of a JSON object. The zero Carrier is
+// empty and ready to use. A copy is independent of the original. A Carrier is not safe
+// for concurrent use.
 type Carrier struct{ fields wire.Fields }
 
 var _ propagation.TextMapCarrier = (*Carrier)(nil)
 
-// Get returns the value of the field called key, or "" if there is none.
+// Get returns the value of a field, or "" if the field is not set.
 func (c *Carrier) Get(key string) string { return c.fields.Get(key) }
 
-// Set stores value under key and replaces what was there. A field with an empty value
-// is not written to an envelope.
+// Set sets the value of a field. A field with an empty value is not written to an
+// envelope.
 func (c *Carrier) Set(key, value string) { c.fields.Set(key, value) }
 
-// Keys returns the names of the fields that have a value: those of the W3C first, then
-// the others in the order in which they were set.
+// Keys returns the keys of the fields whose value is not empty: traceparent, tracestate
+// and baggage first, then the others in the order in which they were set.
 func (c *Carrier) Keys() []string { return c.fields.Names() }
 
 // inject writes the trace context and the baggage of ctx into carrier. If the
@@ -50,8 +52,8 @@ func (c *config) inject(ctx context.Context, carrier *Carrier) {
 	injected = true
 }
 
-// extract returns ctx with what carrier has, as Extract of a propagator does: without
-// a valid span context in the carrier, the one of ctx stays.
+// extract returns ctx with what carrier holds, like the Extract method of a propagator. If
+// carrier holds no valid span context, the span of ctx stays.
 func (c *config) extract(ctx context.Context, carrier *Carrier) context.Context {
 	extracted, producer := c.producer(ctx, carrier)
 	switch {
@@ -65,15 +67,15 @@ func (c *config) extract(ctx context.Context, carrier *Carrier) context.Context 
 	return extracted
 }
 
-// producer returns the span context of the producer, and ctx with what carrier has. If
-// that is no valid span context, the returned context has no span at all, not even the
+// producer returns the span context of the producer, and ctx with what carrier holds. If
+// carrier holds no valid span context, the returned context has no span, not even the
 // one of ctx.
 //
-// From a publisher that is not trusted, nothing gets into the context: no span context,
-// no baggage, and nothing else that a propagator may put there.
+// With a public endpoint, nothing that carrier holds gets into the context: no span
+// context, no baggage, and no other value that the propagator extracts.
 func (c *config) producer(ctx context.Context, carrier *Carrier) (context.Context, trace.SpanContext) {
-	// A propagator leaves the span of ctx in place if the carrier has no valid one, and
-	// it would be taken for that of the producer.
+	// If the carrier holds no valid span context, a propagator leaves the span of ctx in
+	// place. It would be mistaken for the producer's.
 	if trace.SpanContextFromContext(ctx).IsValid() {
 		ctx = trace.ContextWithSpan(ctx, nil)
 	}
@@ -93,7 +95,7 @@ func (c *config) producer(ctx context.Context, carrier *Carrier) (context.Contex
 	return ctx, trace.SpanContextFromContext(ctx)
 }
 
-// callExtract calls Extract of the propagator. If that panics, it returns ctx.
+// callExtract calls the Extract method of the propagator. If that panics, it returns ctx.
 func (c *config) callExtract(ctx context.Context, carrier *Carrier) (extracted context.Context) {
 	p := c.propagation().propagator
 	extracted = ctx
@@ -101,12 +103,11 @@ func (c *config) callExtract(ctx context.Context, carrier *Carrier) (extracted c
 	return p.Extract(ctx, carrier)
 }
 
-// Most messages carry a traceparent and nothing else. For these, the functions below do
-// what propagation.TraceContext does, in less time, and on publishing without a string
-// for each message.
+// Most messages carry only a traceparent. For these, the functions below do the same as
+// propagation.TraceContext, but faster, and publishing needs no string for each message.
 
-// formatTraceparent appends the traceparent of ctx to b. ok is false if something else
-// may have to be injected, too.
+// formatTraceparent appends the traceparent of ctx to b. ok is false if the propagator
+// may inject other fields, too.
 func (c *config) formatTraceparent(ctx context.Context, b []byte) (traceparent []byte, ok bool) {
 	if !c.propagation().w3c {
 		return b, false
@@ -118,8 +119,8 @@ func (c *config) formatTraceparent(ctx context.Context, b []byte) (traceparent [
 	return appendTraceparent(b, sc), true
 }
 
-// parseCarrier returns the span context of a carrier that has a traceparent alone. ok is
-// false if the propagator has to read it.
+// parseCarrier returns the span context of a carrier that holds only a traceparent. ok is
+// false if the propagator has to extract it.
 func (c *config) parseCarrier(carrier *Carrier) (sc trace.SpanContext, ok bool) {
 	traceparent, only := carrier.fields.Traceparent()
 	if !only || !c.propagation().w3c {
@@ -144,7 +145,7 @@ func appendTraceparent(b []byte, sc trace.SpanContext) []byte {
 }
 
 // parseTraceparent returns the span context of a traceparent of version 00. ok is false
-// if s is none, or not a valid one.
+// if s is not a valid one.
 func parseTraceparent(s string) (sc trace.SpanContext, ok bool) {
 	if len(s) != lenTraceparent || s[:3] != "00-" || s[35] != '-' || s[52:54] != "-0" {
 		return sc, false
@@ -161,8 +162,8 @@ func parseTraceparent(s string) (sc trace.SpanContext, ok bool) {
 	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: traceID, SpanID: spanID, TraceFlags: flags, Remote: true}), true
 }
 
-// isW3C reports whether p is propagation.TraceContext, perhaps together with
-// propagation.Baggage, and the functions above do what it does.
+// isW3C reports whether p is propagation.TraceContext, alone or together with
+// propagation.Baggage, and the functions above do the same as it does.
 func isW3C(p propagation.TextMapPropagator) bool {
 	parts := []propagation.TextMapPropagator{p}
 	if v := reflect.ValueOf(p); v.Type() == reflect.TypeOf(w3c) {
@@ -181,9 +182,9 @@ func isW3C(p propagation.TextMapPropagator) bool {
 	return traceContext && sameAsTraceContext()
 }
 
-// sameAsTraceContext reports whether appendTraceparent and parseTraceparent do what
-// propagation.TraceContext does. The application decides which version of that is
-// linked, and a later one may know another version of the header, or more flags.
+// sameAsTraceContext reports whether appendTraceparent and parseTraceparent do the same as
+// propagation.TraceContext. The application chooses the version of OpenTelemetry, and a
+// later one may use another version of the header, or more flags.
 var sameAsTraceContext = sync.OnceValue(func() bool {
 	for _, flags := range []trace.TraceFlags{0, 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 6, 1 << 7, 0xff} {
 		sc := trace.NewSpanContext(trace.SpanContextConfig{

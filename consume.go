@@ -14,15 +14,15 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/subscription"
 )
 
-// Messages returns an iterator over the messages of the subscription. For each
-// message it starts a consumer span, passes it to the loop body in the context, and
-// ends it when the body ends: by its last statement, break, return or panic. See
-// [Message.Start] for how the span is related to the producer's. The duration of the
-// body is recorded as messaging.process.duration.
+// Messages returns an iterator over the messages of the subscription. Each message has a
+// consumer span, which is in the context that the loop body gets. The span ends with the
+// body: after its last statement, or by continue, break, return or a panic. See
+// [Message.Start] for the relation of the span to the producer's. The duration of the body
+// is recorded as messaging.process.duration.
 //
-// The loop ends when ctx is canceled or the subscription is closed. Messages that
-// have been read but not handled stay for the next consumer, unless the subscription
-// is closed.
+// The loop ends when ctx is canceled or the subscription is closed. Messages that the
+// subscription has read, and no consumer has taken, stay for the next consumer. Close
+// drops them.
 func (p *PubSub) Messages(ctx context.Context) iter.Seq2[context.Context, *Message] {
 	return func(yield func(context.Context, *Message) bool) {
 		for {
@@ -42,13 +42,14 @@ func (p *PubSub) Messages(ctx context.Context) iter.Seq2[context.Context, *Messa
 	}
 }
 
-// Process calls handle for each message, in a consumer span like the body of a loop
-// over [PubSub.Messages]. An error that handle returns is set on the span as its
-// status and error.type, and the loop goes on. A panic is set on the span too, and
-// continues.
+// Process calls handle for each message, one after the other. The context that handle gets
+// has the consumer span, as in the body of a loop over [PubSub.Messages].
 //
-// Process returns ctx.Err() when ctx is canceled, and nil when the subscription is
-// closed.
+// If handle returns an error, it becomes the status and the error.type of the span, and
+// Process goes on with the next message. A panic of handle also becomes the status of the
+// span, and then continues.
+//
+// Process returns ctx.Err() when ctx is canceled, and nil when the subscription is closed.
 func (p *PubSub) Process(ctx context.Context, handle func(context.Context, *Message) error) error {
 	for {
 		m, err := p.ReceiveMessage(ctx)
@@ -62,8 +63,8 @@ func (p *PubSub) Process(ctx context.Context, handle func(context.Context, *Mess
 	}
 }
 
-// process calls handle in the consumer span of m. A panic is raised again when the span
-// has ended.
+// process calls handle within the consumer span of m. If handle panics, process ends the
+// span and panics with the same value.
 func (m *Message) process(ctx context.Context, handle func(context.Context, *Message) error) {
 	ctx, span := m.start(ctx)
 	returned := false
@@ -73,7 +74,7 @@ func (m *Message) process(ctx context.Context, handle func(context.Context, *Mes
 			if v != nil {
 				defer panic(v)
 				span.Panicked(fmt.Sprint(v))
-			} else { // t.FailNow does that
+			} else { // runtime.Goexit was called, for example by t.FailNow
 				span.Panicked("the handler ended its goroutine")
 			}
 		}
@@ -83,20 +84,22 @@ func (m *Message) process(ctx context.Context, handle func(context.Context, *Mes
 	returned = true
 }
 
-// Channel returns the Go channel on which the messages arrive, for select loops. It
+// Channel returns a Go channel with the messages of the subscription, for select loops. It
 // returns the same channel each time. The receiver starts the consumer span with
 // [Message.Start]. The channel is closed when the subscription is closed.
 //
-// A message that is not received is not dropped: the subscription stops reading.
+// Unlike that of redis.PubSub, the channel drops no message. If messages are not received,
+// the subscription stops reading.
 func (p *PubSub) Channel() <-chan *Message {
 	p.sub.Start()
 	return p.messages
 }
 
-// ReceiveMessage waits for one message and returns it. The caller starts the
-// consumer span with [Message.Start]. If ctx is canceled, ReceiveMessage returns
-// ctx.Err(), and the next consumer gets the message. If the subscription is closed,
-// it returns an error that matches redis.ErrClosed.
+// ReceiveMessage waits for a message and returns it. The caller starts the consumer span
+// with [Message.Start].
+//
+// ReceiveMessage returns ctx.Err() if ctx is canceled; the next consumer then gets the
+// message. It returns an error that matches redis.ErrClosed if the subscription is closed.
 func (p *PubSub) ReceiveMessage(ctx context.Context) (*Message, error) {
 	p.sub.Start()
 	select {
@@ -126,8 +129,8 @@ func (p *PubSub) ReceiveMessage(ctx context.Context) (*Message, error) {
 	}
 }
 
-// deliver hands m over, and waits for as long as no consumer takes it. When the
-// subscription is closed it is dropped.
+// deliver passes m to the consumers. It waits until one takes m, or there is room in the
+// buffer. It drops m when the subscription is closed.
 func (p *PubSub) deliver(m *redis.Message) {
 	msg := p.cfg.open(m, p.server)
 	p.sending.Lock()

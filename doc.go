@@ -13,15 +13,15 @@
 //   - [Publish] and [SPublish] replace the methods of a client.
 //   - [Subscribe], [PSubscribe] and [SSubscribe] return a [PubSub]. Range over
 //     [PubSub.Messages], or pass a handler to [PubSub.Process]: each message is
-//     processed in a consumer span, which is a child of the producer's span. For
-//     select loops there is [PubSub.Channel], for single messages
-//     [PubSub.ReceiveMessage]; there, [Message.Start] starts the span.
+//     processed in a consumer span, which is a child of the producer's span. Use
+//     [PubSub.Channel] in a select loop, and [PubSub.ReceiveMessage] for a single
+//     message; for these, [Message.Start] starts the span.
 //   - [Wrap] returns a [Client] that does the same with options.
-//   - [Instrument] traces what a client publishes without calling this package,
-//     pipelines and transactions included, on the channels that it is given.
-//   - [FromRedis] decodes a message that another receive loop has received.
-//   - [Encode] and [Decode] are for Lua scripts, other clients and tests: the
-//     envelope without Redis and without spans.
+//   - [Instrument] traces what a client publishes without calling this package, also in
+//     pipelines and transactions, on the channels that you choose.
+//   - [FromRedis] decodes a message that go-redis has received.
+//   - [Encode] and [Decode] write and read an envelope, without Redis and without
+//     spans. They are for Lua scripts, other clients and tests.
 //
 // # Wire format
 //
@@ -41,19 +41,21 @@
 //
 // A consumer gets the bytes that go-redis would have sent for the payload.
 //
-// A subscription loses no message that it has read, unless it is closed: if a context
-// is canceled, the next consumer gets the message, and if consumers are slow, the
-// subscription stops reading. It reconnects and subscribes again until it is closed.
-// Redis Pub/Sub delivers at most once, so messages that are published during an
-// outage are lost. The error handler gets a report with the length of the outage.
-// Close leaves no goroutine behind.
+// A subscription does not lose messages that it has read. If a context is canceled, the
+// next consumer gets the message. If consumers are slow, the subscription stops
+// reading. Only Close drops messages.
+//
+// A subscription reconnects and subscribes again until it is closed. Redis Pub/Sub
+// delivers at most once, so messages that are published during an outage are lost. The
+// error handler gets a report with the length of the outage. Close leaves no goroutine
+// behind.
 //
 // # What it does not do
 //
-// It does not add acknowledgements, replay or any other delivery guarantee; Redis
-// Streams have these. It does not trace Lua scripts that publish, and it does not
-// trace subscribers that do not call it. It starts no span for receiving, because
-// Redis pushes messages, and without [Instrument] none for a pipeline as a whole.
+// This package does not add acknowledgements, replay or any other delivery guarantee;
+// Redis Streams have these. It does not trace Lua scripts that publish, or subscribers
+// that do not use it. It starts no receive span, because Redis pushes messages. Without
+// [Instrument], it starts no span for a pipeline as a whole.
 //
 // # Trust
 //

@@ -11,12 +11,12 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/wire"
 )
 
-// Envelope is a message with its propagation fields, without Redis and without spans:
-// for Lua scripts, other Redis clients, and tests. [Publish] and [Subscribe] write and
-// read envelopes by themselves.
+// Envelope is a payload with its propagation fields, such as traceparent. It is for Lua
+// scripts, other Redis clients and tests; [Publish] and [Subscribe] write and read
+// envelopes by themselves.
 //
-// An Envelope may be written as a literal, or come from [Decode]. The methods of a
-// literal use the default options. An Envelope is not safe for concurrent use.
+// The methods of an Envelope that [Decode] has returned use the options of that call. Those
+// of a literal use the default options. An Envelope is not safe for concurrent use.
 type Envelope struct {
 	// Carrier holds the propagation fields.
 	Carrier Carrier
@@ -27,29 +27,29 @@ type Envelope struct {
 }
 
 var (
-	// ErrMalformedEnvelope means that a message starts like an envelope of this package,
-	// but is none: it was cut off, or another program changed it or wrote it wrong. The
-	// payload is the message as it came, and there is no trace context.
+	// ErrMalformedEnvelope means that a message starts like an envelope but is not one,
+	// for example because it was cut off. The payload is the whole message, and there is
+	// no trace context.
 	ErrMalformedEnvelope = wire.ErrMalformedEnvelope
 
-	// ErrUnsupportedVersion means that a message is an envelope of a version that only a
-	// later release of this package can read. The payload is the message as it came. Its
-	// trace context can be read.
+	// ErrUnsupportedVersion means that a message is an envelope of a later version of the
+	// wire format. The payload is the whole message. The trace context is read.
 	ErrUnsupportedVersion = wire.ErrUnsupportedVersion
 
-	// ErrCarrierTooLarge means that the names and values of the propagation fields of a
-	// message exceed 16,384 bytes together. A consumer gets the payload without trace
-	// context. A publisher leaves the fields out of the envelope.
+	// ErrCarrierTooLarge means that the names and values of the propagation fields exceed
+	// 16,384 bytes in total. A publisher writes the envelope without them. A consumer
+	// gets the payload without trace context.
 	ErrCarrierTooLarge = wire.ErrCarrierTooLarge
 )
 
-// Encode returns an envelope of payload with the trace context and the baggage of ctx,
-// ready to be published by something else than this package. It starts no span.
+// Encode returns an envelope with payload and with the trace context and baggage of ctx.
+// It is for messages that this package does not publish, such as those of a Lua script.
+// It starts no span.
 //
-// Encode accepts every payload that go-redis accepts, and the envelope carries the bytes
-// that go-redis would send. It returns an error for a payload of any other type, and the
-// error of a MarshalBinary method that fails. A propagation field that no envelope can
-// hold is left out and reported to the error handler; see [Envelope.AppendTo].
+// Encode accepts the types that go-redis accepts, and the envelope holds the bytes that
+// go-redis would send. It returns an error if payload has another type, or if its
+// MarshalBinary method fails. A propagation field that an envelope cannot hold is left
+// out and reported to the error handler; see [Envelope.AppendTo].
 func Encode(ctx context.Context, payload any, opts ...Option) ([]byte, error) {
 	e := encoders.Get().(*encoder)
 	defer e.free()
@@ -60,15 +60,14 @@ func Encode(ctx context.Context, payload any, opts ...Option) ([]byte, error) {
 }
 
 // Decode returns the payload and the propagation fields of a message. If the message is
-// not an envelope, it is the payload itself, and that is no error; propagation fields in a
-// JSON object, such as those of a CloudEvent, are read all the same.
+// not an envelope, the payload is the whole message, and the error is nil. Propagation
+// fields of any JSON object are read, such as those of a CloudEvent.
 //
-// The error is [ErrMalformedEnvelope], [ErrUnsupportedVersion] or [ErrCarrierTooLarge]. It
-// says why something is missing from the Envelope, which is valid beside an error, too,
-// and is what a consumer would get. No message is refused or changed.
+// The error is [ErrMalformedEnvelope], [ErrUnsupportedVersion] or [ErrCarrierTooLarge].
+// With an error, too, the Envelope has what a consumer of the message gets.
 //
-// The Envelope keeps the options. Those that set the propagators, the trust in publishers
-// and the error handler count; the others have no effect.
+// [WithPropagators], [WithPublicEndpoint] and [WithErrorHandler] have an effect; other
+// options do not.
 func Decode(message string, opts ...Option) (Envelope, error) {
 	e := Envelope{cfg: configOf(opts)}
 	var err error
@@ -76,13 +75,13 @@ func Decode(message string, opts ...Option) (Envelope, error) {
 	return e, err
 }
 
-// AppendTo appends the envelope to b, ready to be published. The same Envelope always
-// gives the same bytes.
+// AppendTo appends the envelope to b and returns the extended buffer. It is the message
+// to publish. The same Envelope always gives the same bytes.
 //
-// A field is left out if its value is empty, if another member of an envelope has its
-// name, or if it is not valid UTF-8. All fields are left out if they are larger than
-// [ErrCarrierTooLarge] allows. Fields that are left out are reported to the error handler,
-// apart from empty ones.
+// A field is left out if its value is empty, if it has the name of another member of an
+// envelope, such as "payload", or if it is not valid UTF-8. All fields are left out if
+// they exceed the limit of [ErrCarrierTooLarge]. Fields that are left out are reported to
+// the error handler, except those with an empty value.
 func (e *Envelope) AppendTo(b []byte) []byte {
 	b, leftOut := wire.Append(b, &e.Carrier.fields, e.Payload)
 	if leftOut != nil {
@@ -92,8 +91,9 @@ func (e *Envelope) AppendTo(b []byte) []byte {
 }
 
 // Extract returns ctx with the span context and the baggage of the producer. It starts no
-// span. If the envelope has no valid span context, that of ctx stays. With
-// [WithPublicEndpoint], the baggage of the producer is left out.
+// span. If the envelope has no valid span context, the span of ctx stays.
+//
+// With [WithPublicEndpoint], the returned context does not have the producer's baggage.
 func (e *Envelope) Extract(ctx context.Context) context.Context {
 	return e.config().extract(ctx, &e.Carrier)
 }
@@ -118,17 +118,17 @@ func (c *config) decode(message string, carrier *Carrier) (payload string, err e
 	return wire.Decode(message, c.propagation().fields, &carrier.fields)
 }
 
-// encoder writes envelopes with the trace context of a ctx. The caller copies an envelope
-// out of it: go-redis keeps commands for longer than an encoder keeps its memory.
+// encoder writes envelopes with the trace context of a context. The caller copies each
+// envelope, since go-redis may keep the command for longer than the encoder is in use.
 type encoder struct {
 	wire.Writer
 	carrier   Carrier
-	formatted []byte // room for payloads that have to be formatted
+	formatted []byte // memory for payloads that are formatted, such as numbers
 }
 
 var encoders = sync.Pool{New: func() any { return &encoder{formatted: make([]byte, 0, 64)} }}
 
-// encode makes the envelope of payload. The error is that of rediscmd.PayloadBytes.
+// encode writes the envelope of payload. The error is that of rediscmd.PayloadBytes.
 func (e *encoder) encode(ctx context.Context, c *config, payload any) error {
 	body, err := rediscmd.PayloadBytes(e.formatted, payload)
 	if err != nil {
@@ -139,7 +139,7 @@ func (e *encoder) encode(ctx context.Context, c *config, payload any) error {
 	return nil
 }
 
-// begin writes the trace context and the baggage of ctx into the envelopes that follow.
+// begin sets the context whose trace context and baggage the next envelopes carry.
 func (e *encoder) begin(ctx context.Context, c *config) {
 	var room [lenTraceparent]byte
 	if traceparent, ok := c.formatTraceparent(ctx, room[:0]); ok {

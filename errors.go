@@ -18,20 +18,20 @@ import (
 // Pub/Sub delivers at most once. The same failure is reported at most once a
 // second.
 type SubscriptionError struct {
-	// Op is what failed: [OpConnect], [OpReceive], or the command that the server
-	// refused, such as [OpSubscribe].
+	// Op is the operation that failed: [OpConnect], [OpReceive], or the name of a
+	// command, such as [OpSubscribe].
 	Op string
 	// Channels are the channels and patterns that are affected, sorted.
 	Channels []string
 	// Recovered is true if the outage is over: the server has confirmed the
 	// subscription to Channels again. Err is then the cause of the outage.
 	Recovered bool
-	// Downtime is the length of the outage so far: the time since the last moment
-	// at which Channels were certainly received, or the whole outage if it is over.
-	// A report that stands for several outages counts from the first of them.
+	// Downtime is the length of the outage so far, or of the whole outage if it is
+	// over. It begins at the last moment at which Channels were certainly received. If
+	// this is the report of several outages, it begins with the first of them.
 	Downtime time.Duration
-	// Count is how many failures this report stands for: those since the last report
-	// of the same failure. It is at least 1.
+	// Count is the number of failures that this report stands for: those since the last
+	// report of the same failure. It is at least 1.
 	Count int
 	// Err is the cause.
 	Err error
@@ -39,18 +39,22 @@ type SubscriptionError struct {
 
 // The values of [SubscriptionError].Op.
 const (
-	OpConnect      = "connect"      // no connection could be made
-	OpReceive      = "receive"      // a connection was lost
-	OpSubscribe    = "subscribe"    // the server refused the command, as below
-	OpPSubscribe   = "psubscribe"   //
-	OpSSubscribe   = "ssubscribe"   //
-	OpUnsubscribe  = "unsubscribe"  //
-	OpPUnsubscribe = "punsubscribe" //
-	OpSUnsubscribe = "sunsubscribe" // also: the server no longer owns the channel
+	// OpConnect means that no connection could be made.
+	OpConnect = "connect"
+	// OpReceive means that a connection was lost.
+	OpReceive = "receive"
+
+	// The name of a command means that the server refused it, or that another server of
+	// the cluster or Ring has taken over the channel or pattern.
+	OpSubscribe    = "subscribe"
+	OpPSubscribe   = "psubscribe"
+	OpSSubscribe   = "ssubscribe"
+	OpUnsubscribe  = "unsubscribe"
+	OpPUnsubscribe = "punsubscribe"
+	OpSUnsubscribe = "sunsubscribe"
 )
 
-// Error returns a text with the fields of e. Of many channels it names the first
-// three.
+// Error returns a text with the fields of e. It names at most three of the channels.
 func (e *SubscriptionError) Error() string {
 	const few = 3
 	names := strings.Join(e.Channels[:min(few, len(e.Channels))], ", ")

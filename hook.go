@@ -15,56 +15,57 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/rediscmd"
 )
 
-// Instrument traces what rdb publishes, wherever in the program that happens: each PUBLISH
-// and SPUBLISH on one of the given channels gets a producer span, and its payload an
-// envelope that carries the context of that span.
+// Instrument traces what rdb publishes, wherever in the program that happens. Each message
+// on one of the given channels gets a producer span, and is sent in an envelope that
+// carries the context of the span.
 //
-// The function channels is required, because a client may be shared with libraries whose
-// consumers cannot read envelopes. It reports whether all consumers of a channel can. The
-// filters of [WithFilter] and [WithEnvelopeFilter] count as well. It is called at most once
-// a message, possibly from several goroutines. If it panics, the message is sent as
-// go-redis would send it, and the panic is reported to the error handler.
+// channels reports whether all consumers of a channel can read envelopes. It is required,
+// because a client may be shared with libraries whose consumers cannot. [WithFilter] and
+// [WithEnvelopeFilter] can exclude more channels. channels is called at most once for each
+// message, possibly from several goroutines. If it panics, the message is sent as go-redis
+// would send it, and the panic is reported to the error handler.
 //
 // Instrument returns an error if rdb is not a *redis.Client, *redis.ClusterClient or
-// *redis.Ring, or if channels is nil. A hook cannot be removed.
+// *redis.Ring, or if channels is nil. It adds a hook to rdb. A hook cannot be removed.
 //
-// Call Instrument when the client is made and before it is used. What the client has made
-// before is not traced: a Conn, the nodes of a cluster within Watch, and a shard of a ring
-// that is down at that moment. The client that WithTimeout returns has no hooks, and needs
-// an Instrument of its own.
+// Call Instrument right after you have created the client. Not everything that the client
+// has created before is traced: a Conn is not, nor are the nodes of a cluster within Watch,
+// nor a shard of a Ring that is down at that moment. The client that WithTimeout returns
+// has no hooks; call Instrument for it, too.
 //
 // # What is traced
 //
-// Publish and SPublish are traced, Do with any spelling of the command, pipelines,
-// transactions, Watch and auto-pipelines. Lua scripts that publish are not; use [Encode]
-// for their messages.
+// Publish, SPublish and Do are traced, also in pipelines, transactions, Watch and
+// auto-pipelines. Lua scripts that publish are not traced; use [Encode] for their messages.
 //
-// The caller's command keeps its arguments and gets the reply; what is sent is a copy of it
-// with another payload. Two kinds of messages have a span, but are sent without an
-// envelope, which is reported to the error handler once for each kind: those of a command
-// whose Go type is not one that Publish, Do and DoRaw use, and those on a full-duplex
-// auto-pipeline, where go-redis does not let a hook change what is sent.
+// The command of the caller keeps its arguments, and gets the reply. The hook sends a copy
+// of it, with the envelope as the payload. In two cases it cannot: if the command has
+// another Go type than those of Publish, Do and DoRaw, and on a full-duplex auto-pipeline,
+// where a hook cannot change what go-redis sends. The message then has a span, but is sent
+// without an envelope. The first message of each case is reported to the error handler.
 //
-// The parent of a span is the span in the context that go-redis gives to hooks. In a
-// pipeline that is the context of Exec. A half-duplex auto-pipeline has none, so there the
-// spans are roots; [Publish] of this package makes them children of the caller's span.
+// The parent of a span is the span in the context that go-redis passes to hooks. In a
+// pipeline, that is the context of Exec. On a half-duplex auto-pipeline there is none, and
+// the spans are roots; there, use [Publish] of this package, whose spans are children of the
+// caller's span.
 //
-// A pipeline that publishes has a create span for each message, and one send span of kind
-// CLIENT for the batch. The send span links to the create spans (the SDK keeps 128 links of
-// a span by default) and has the number of messages, the duration of the batch, and the
-// error of the first message that failed. See also [WithBatchSpanOnly].
+// In a pipeline, each message has a create span, and the batch has one send span of kind
+// CLIENT. The send span links to the create spans; the SDK keeps 128 links of a span by
+// default. It has the number of messages, the duration of the batch, and the error of the
+// first message that failed. See also [WithBatchSpanOnly].
 //
 // # Payloads that are envelopes already
 //
-// A payload that is an envelope already is sent as it is, without a span of its own: it
-// comes from [Publish], from another hook, or from a relay that passes on what it has
-// received. In a pipeline it counts as a message of the batch, and the send span links to
-// the span context that it carries. Do not let clients that are not trusted choose whole
-// payloads here, since they could choose the trace context, too; [Publish] puts every
-// payload into an envelope.
+// A payload that is an envelope already is sent as it is, without a span of its own. It
+// comes from [Publish], from another hook, or from a relay that sends what it has received.
+// In a pipeline it counts as a message of the batch, and the send span links to the span
+// context that it carries.
 //
-// If several hooks trace a channel, the first one handles a message and the others do not
-// change it. They do not change what a [Client] sends without an envelope either (see
+// If users can choose the whole payload, they can therefore choose the trace context, too.
+// If you do not trust them, use [Publish], which puts every payload into an envelope.
+//
+// If several hooks trace a channel, the first one handles a message, and the others do not
+// change it. Nor do they change what a [Client] sends without an envelope (see
 // [WithEnvelopeFilter]), except in a pipeline, where a hook cannot know about it.
 func Instrument(rdb redis.UniversalClient, channels func(channel string) bool, opts ...Option) error {
 	if channels == nil {
@@ -80,8 +81,8 @@ func Instrument(rdb redis.UniversalClient, channels func(channel string) bool, o
 		rdb.AddHook(&hook{t, standalone})
 	case *redis.ClusterClient:
 		rdb.AddHook(&hook{t, cluster})
-		// It has no nodes before its first command. To ask for them would make some, which
-		// other instrumentation that waits for new nodes would miss.
+		// It has no nodes before its first command. A call of ForEachShard would create
+		// them, and other instrumentation that calls OnNewNode later would miss them.
 		rdb.OnNewNode(t.addToNode)
 	case *redis.Ring:
 		rdb.AddHook(&hook{t, cluster})
@@ -96,13 +97,13 @@ func Instrument(rdb redis.UniversalClient, channels func(channel string) bool, o
 	return nil
 }
 
-// NewHook returns the hook that [Instrument] installs in a *redis.Client, for clients of
-// another type, or for a certain place among other hooks. It does not know the server, so
-// its spans have no server.address. If channels is nil, it traces nothing.
+// NewHook returns the hook that [Instrument] adds to a *redis.Client. It is for clients of
+// other types, and for programs that set the order of their hooks. The hook does not know
+// the server, so its spans have no server.address. If channels is nil, it traces nothing.
 //
-// Use Instrument for a cluster or a ring, where the hook of the client does not see all
-// messages: those within Watch on a ClusterClient, and those of the method Publish of a
-// Ring, go to a node directly.
+// For a cluster or a Ring, use Instrument. A hook of the client alone does not see the
+// messages within Watch of a ClusterClient and those of the Publish method of a Ring, which
+// go to a node directly.
 func NewHook(channels func(channel string) bool, opts ...Option) redis.Hook {
 	if channels == nil {
 		channels = func(string) bool { return false }
@@ -110,37 +111,38 @@ func NewHook(channels func(channel string) bool, opts ...Option) redis.Hook {
 	return &hook{&tracing{cfg: newConfig(opts...), channels: channels}, standalone}
 }
 
-// tracing is what the hooks of one Instrument share.
+// tracing is the state that the hooks of one Instrument share.
 type tracing struct {
 	cfg      *config
 	channels func(channel string) bool
-	client   *redis.Client // nil: there are several servers, or it is not known
+	client   *redis.Client // nil: there are several servers, or the server is not known
 
-	unsubstituted, notSent sync.Once // has reported a message of that kind
+	unsubstituted, notSent sync.Once // report the first message without its envelope
 }
 
-// traces asks the functions of the user.
-func (t *tracing) traces(channel string) (answer bool) {
-	defer t.cfg.contain("Instrument or NewHook") // false then: its consumers may not read envelopes
+// traces reports whether a channel is traced. It is not if channels panics, since its
+// consumers may not be able to read envelopes.
+func (t *tracing) traces(channel string) (traced bool) {
+	defer t.cfg.contain("Instrument or NewHook")
 	return t.channels(channel) && t.cfg.traces(channel)
 }
 
 func (t *tracing) addToNode(client *redis.Client) { client.AddHook(&hook{t, node}) }
 
-// level is where a hook is installed.
+// level is the level of a client to which a hook is added.
 //
-// A client of several servers has hooks, and so has the client of each node. Most commands
-// pass both, one after the other. Some go to a node directly: those within Watch on a
-// cluster, and the method Publish of a ring.
+// A client of several servers has hooks, and so has the client of each of its nodes. Most
+// commands pass both, one after the other. Some go to a node directly: those within Watch of
+// a cluster, and those of the Publish method of a Ring.
 type level int
 
 const (
-	standalone level = iota // a command passes no other hook of the same tracing
-	cluster                 // in a client of several servers: a cluster or a ring
-	node                    // in the client of one of its nodes
+	standalone level = iota // the only hook of its tracing that a command passes
+	cluster                 // a client of several servers: a cluster or a Ring
+	node                    // the client of one of these servers
 )
 
-// hook is a tracing at one level.
+// hook is a hook at one level. The hooks of all levels share a tracing.
 type hook struct {
 	*tracing
 	level level
@@ -148,11 +150,12 @@ type hook struct {
 
 var _ redis.Hook = (*hook)(nil)
 
-// inspectedKey is the context key of a command that a hook of a tracing has inspected.
+// inspectedKey is the context key that says that a hook of a tracing has inspected the
+// command.
 type inspectedKey struct{ by *tracing }
 
-// first reports whether no other hook of the same tracing has inspected a command that
-// publishes. It returns the context for the next hook.
+// first reports whether h is the first hook of its tracing that gets a command. It returns
+// the context for the next hook.
 func (h *hook) first(ctx context.Context) (context.Context, bool) {
 	switch {
 	case h.level == standalone:
@@ -164,9 +167,9 @@ func (h *hook) first(ctx context.Context) (context.Context, bool) {
 	}
 }
 
-// noEnvelopeKey is the context key of a command that is traced and sent without an
-// envelope. The value is its channel, since a hook may publish on another one with the
-// same context.
+// noEnvelopeKey is the context key that says that the command is traced, and sent without
+// an envelope. The value is its channel, since another hook may publish on another channel
+// with the same context.
 type noEnvelopeKey struct{}
 
 // withoutEnvelope returns a context with which hooks do not change what is published on
@@ -175,7 +178,7 @@ func withoutEnvelope(ctx context.Context, channel string) context.Context {
 	return context.WithValue(ctx, noEnvelopeKey{}, channel)
 }
 
-// isWithoutEnvelope reports whether a [Client] or another hook has traced cmd and sends it
+// isWithoutEnvelope reports whether a [Client] or another hook has traced cmd, and sends it
 // without an envelope.
 func isWithoutEnvelope(ctx context.Context, cmd redis.Cmder) bool {
 	of, ok := ctx.Value(noEnvelopeKey{}).(string)
@@ -218,7 +221,7 @@ func (t *tracing) publish(ctx context.Context, m *publishCommand, next redis.Pro
 	t.begin(ctx, e, m)
 	t.substitute(ctx, e, m)
 	e.free()
-	if m.plain || m.err != nil || !m.Substituted() { // the next hook would take it for its own
+	if m.plain || m.err != nil || !m.Substituted() { // the next hook must not trace it, too
 		ctx = withoutEnvelope(ctx, m.channel)
 	}
 	err := next(ctx, m.Sent())
@@ -228,7 +231,7 @@ func (t *tracing) publish(ctx context.Context, m *publishCommand, next redis.Pro
 	case err != nil:
 	case !answered:
 		t.reportNotSent(m)
-	case t.client != nil: // of several servers, the reply counts the clients of one
+	case t.client != nil: // in a cluster, the reply counts the clients of one node
 		if n, ok := m.Receivers(); ok {
 			span.SetReceivers(n)
 		}

@@ -17,21 +17,21 @@ import (
 
 // batch is a pipeline with messages among its commands.
 //
-// Messages that are envelopes already belong to it like the others, but are sent as they
-// are, and have no create span: their own publisher has made one.
+// Messages that are envelopes already belong to it, too. They are sent as they are and have
+// no create span, because their publisher has started one.
 type batch struct {
 	*tracing
 	cmds      []redis.Cmder    // those of the caller; after replace, with the substitutes
-	messages  []publishCommand // until the batch is sent
-	at        []int            // where the messages are in cmds
-	envelopes int              // how many of the messages are sent as they are
+	messages  []publishCommand // nil when the batch is sent
+	at        []int            // the index of each message in cmds
+	envelopes int              // the number of messages that are envelopes already
 
-	outer    *batch // of another hook that has passed on the same pipeline
+	outer    *batch // the batch of another hook that has passed on the same pipeline
 	identify sync.Once
 	ids      map[any]struct{} // the identities of the messages
 }
 
-// batchKey is the context key of the batch that a hook has made of a pipeline.
+// batchKey is the context key of the batch of a pipeline.
 type batchKey struct{}
 
 func (t *tracing) batch(ctx context.Context, cmds []redis.Cmder) *batch {
@@ -48,7 +48,7 @@ func (t *tracing) batch(ctx context.Context, cmds []redis.Cmder) *batch {
 			continue
 		}
 		if _, marshals := rediscmd.PayloadOf(cmd).(encoding.BinaryMarshaler); marshals {
-			m.body = bytes.Clone(m.body) // the next one may be marshaled into the same memory
+			m.body = bytes.Clone(m.body) // the next payload may be marshaled into the same buffer
 		}
 		m.template = t.cfg.templateOf(m.channel)
 		if m.envelope {
@@ -65,15 +65,15 @@ func (t *tracing) batch(ctx context.Context, cmds []redis.Cmder) *batch {
 	return b
 }
 
-// publishCommands is memory for the messages of a batch, which would be most of what a
-// hook allocates for a large one.
+// publishCommands holds batch buffers: the memory for the messages of a batch. For a large
+// batch, that would be most of what a hook allocates.
 var publishCommands = sync.Pool{New: func() any { return new([]publishCommand) }}
 
-// maxKeptCommands is for how many messages memory is kept.
+// maxKeptCommands is the capacity of the largest batch buffer that is kept.
 const maxKeptCommands = 1024
 
-// free gives back the memory that only send needs. Another hook may keep the context, and
-// the batch in it, of which it uses nothing but has.
+// free releases the batch buffer. Another hook may keep the context with the batch, but
+// calls only has, which does not need it.
 func (b *batch) free() {
 	if cap(b.messages) <= maxKeptCommands {
 		clear(b.messages)
@@ -83,11 +83,11 @@ func (b *batch) free() {
 	b.messages = nil
 }
 
-// has reports whether cmd is a message of b, or of a batch around it. The first hook that
-// has inspected a message decides on it.
+// has reports whether cmd is a message of b or of an outer batch, so that another hook
+// handles it.
 func (b *batch) has(cmd redis.Cmder) bool {
 	for ; b != nil; b = b.outer {
-		b.identify.Do(func() { // the nodes of a cluster may ask at the same time
+		b.identify.Do(func() { // the nodes of a cluster have goroutines of their own
 			b.ids = make(map[any]struct{}, len(b.at))
 			for _, at := range b.at {
 				b.ids[rediscmd.IdentityOf(b.cmds[at])] = struct{}{}
@@ -100,11 +100,11 @@ func (b *batch) has(cmd redis.Cmder) bool {
 	return false
 }
 
-// own returns for how many messages the batch makes substitutes.
+// own returns the number of messages that are not envelopes already.
 func (b *batch) own() int { return len(b.messages) - b.envelopes }
 
-// destination returns the channel and the template of all messages, each of them "" if the
-// messages do not have the same.
+// destination returns the channel and the template of the messages. One that is not the
+// same for all messages is "".
 func (b *batch) destination() (channel, template string) {
 	channel, template = b.messages[0].channel, b.messages[0].template
 	for i := range b.messages {

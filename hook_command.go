@@ -17,7 +17,7 @@ import (
 )
 
 // publishCommand is a command that publishes on a traced channel, with what a hook knows
-// of its message.
+// about its message.
 type publishCommand struct {
 	rediscmd.PublishCommand
 	operation *telemetry.Operation
@@ -25,16 +25,16 @@ type publishCommand struct {
 	template  string
 	envelope  bool               // the payload is an envelope already, and is sent as it is
 	plain     bool               // the payload is sent without an envelope
-	body      []byte             // the bytes of the payload, unless it is plain
-	err       error              // why there are none
-	carried   *trace.SpanContext // by an envelope; nil if it carries no valid one
+	body      []byte             // the bytes of the payload, unless plain is set
+	err       error              // why the payload has no bytes
+	carried   *trace.SpanContext // carried by a payload that is an envelope; nil: no valid one
 }
 
 func newPublishCommand(cmd redis.Cmder, o *telemetry.Operation) publishCommand {
 	return publishCommand{PublishCommand: rediscmd.PublishCommand{Caller: cmd}, operation: o}
 }
 
-// operationOf returns what cmd publishes with, or nil if it does not publish.
+// operationOf returns the operation of cmd, or nil if cmd does not publish.
 func operationOf(cmd redis.Cmder) *telemetry.Operation {
 	switch rediscmd.KindOf(cmd) {
 	case rediscmd.Publish:
@@ -48,8 +48,8 @@ func operationOf(cmd redis.Cmder) *telemetry.Operation {
 
 func publishes(cmd redis.Cmder) bool { return rediscmd.KindOf(cmd) != rediscmd.Other }
 
-// inspect fills in everything about m but its template. traced is false if its channel is
-// not traced. carrier is that of a payload that is an envelope already.
+// inspect sets all fields of m except its template. traced is false if its channel is not
+// traced. carrier is that of a payload that is an envelope already.
 func (t *tracing) inspect(m *publishCommand) (carrier Carrier, traced bool) {
 	channel, ok := rediscmd.ChannelOf(m.Caller)
 	if !ok || !t.traces(channel) {
@@ -65,7 +65,7 @@ func (t *tracing) inspect(m *publishCommand) (carrier Carrier, traced bool) {
 	}
 	var body []byte
 	if m.plain {
-		body, _ = rediscmd.TextBytes(payload) // any other payload is marshaled once, by go-redis
+		body, _ = rediscmd.TextBytes(payload) // another payload must be marshaled only once, by go-redis
 	} else {
 		body, m.err = rediscmd.PayloadBytes(nil, payload)
 		m.body = body
@@ -74,7 +74,7 @@ func (t *tracing) inspect(m *publishCommand) (carrier Carrier, traced bool) {
 	return carrier, true
 }
 
-// carriedBy returns the span context that carrier has, or nil if that is not valid.
+// carriedBy returns the span context that carrier holds, or nil if it holds no valid one.
 func (c *config) carriedBy(carrier Carrier) *trace.SpanContext {
 	if _, carried := c.producer(context.Background(), &carrier); carried.IsValid() {
 		return &carried
@@ -82,7 +82,7 @@ func (c *config) carriedBy(carrier Carrier) *trace.SpanContext {
 	return nil
 }
 
-// spanOf returns the start of a span that is about m alone.
+// spanOf returns the start of a span for the message m.
 func (t *tracing) spanOf(m *publishCommand, o *telemetry.Operation) telemetry.SpanStart {
 	return telemetry.SpanStart{
 		Operation:   o,
@@ -92,15 +92,15 @@ func (t *tracing) spanOf(m *publishCommand, o *telemetry.Operation) telemetry.Sp
 	}
 }
 
-// begin makes e write the trace context of ctx, if m gets an envelope.
+// begin prepares e to write envelopes with the trace context of ctx, if m gets one.
 func (t *tracing) begin(ctx context.Context, e *encoder, m *publishCommand) {
 	if !m.plain && m.err == nil {
 		e.begin(ctx, t.cfg)
 	}
 }
 
-// substitute makes the command that is sent for m, with the trace context that e has begun
-// with.
+// substitute makes the command that is sent in place of m's. e must have been prepared by
+// begin.
 func (t *tracing) substitute(ctx context.Context, e *encoder, m *publishCommand) {
 	var ok bool
 	switch payload := rediscmd.PayloadOf(m.Caller); {
@@ -120,7 +120,8 @@ func (t *tracing) substitute(ctx context.Context, e *encoder, m *publishCommand)
 	}
 }
 
-// reportNotSent reports, once, a message that was sent without its envelope.
+// reportNotSent reports that m was sent without its envelope, if it should have one. It
+// reports only the first such message.
 func (t *tracing) reportNotSent(m *publishCommand) {
 	if m.plain {
 		return

@@ -62,8 +62,9 @@ func (b *batch) send(ctx context.Context, next redis.ProcessPipelineHook) error 
 	return err
 }
 
-// create starts and ends a create span for each message that has none, makes the message
-// carry its context, and returns links to the creation of all messages.
+// create starts and ends a create span for each message that is not an envelope already,
+// and makes the substitute that carries its context. It returns links to the create spans
+// of all messages.
 func (b *batch) create(ctx context.Context) []trace.Link {
 	e := encoders.Get().(*encoder)
 	defer e.free()
@@ -85,7 +86,7 @@ func (b *batch) create(ctx context.Context) []trace.Link {
 	return links
 }
 
-// carried returns links to what the envelopes carry that the batch does not make.
+// carried returns links to the span contexts of the messages that are envelopes already.
 func (b *batch) carried() (links []trace.Link) {
 	for i := range b.messages {
 		links = appendLink(links, b.messages[i].carried)
@@ -100,7 +101,8 @@ func appendLink(links []trace.Link, to *trace.SpanContext) []trace.Link {
 	return append(links, trace.Link{SpanContext: *to})
 }
 
-// substituteAll makes all messages carry the context of ctx that carry none.
+// substituteAll makes the substitutes of all messages that are not envelopes already. They
+// carry the trace context of ctx.
 func (b *batch) substituteAll(ctx context.Context) {
 	e := encoders.Get().(*encoder)
 	defer e.free()
@@ -112,8 +114,7 @@ func (b *batch) substituteAll(ctx context.Context) {
 	}
 }
 
-// replace puts the substitutes into cmds, which is the caller's slice before, and a copy
-// of it afterwards.
+// replace replaces the slice of the caller by a copy with the substitutes.
 func (b *batch) replace() {
 	b.cmds = slices.Clone(b.cmds)
 	for i, at := range b.at {
@@ -121,9 +122,9 @@ func (b *batch) replace() {
 	}
 }
 
-// takeReplies gives the callers' commands their replies and returns the first error of a
-// message. err is that of the pipeline, which may be about another command in it. Each is
-// called for every message, with its error.
+// takeReplies passes the replies to the commands of the caller, calls each with the error of
+// every message, and returns the first of these errors. err is the error of the pipeline,
+// which may be about a command that does not publish.
 func (b *batch) takeReplies(err error, each func(err error)) (first error) {
 	for i := range b.messages {
 		failure := b.failure(&b.messages[i], err)
@@ -135,7 +136,7 @@ func (b *batch) takeReplies(err error, each func(err error)) (first error) {
 	return first
 }
 
-// failure takes the reply of one message and returns its error.
+// failure passes the reply of m to the command of the caller, and returns its error.
 func (b *batch) failure(m *publishCommand, err error) error {
 	answered := m.TakeReply()
 	switch {
@@ -148,22 +149,22 @@ func (b *batch) failure(m *publishCommand, err error) error {
 	case err == nil:
 		b.reportNotSent(m)
 	}
-	return err // if there is one, it was not sent
+	return err // nil: it was sent, but without its envelope
 }
 
-// failureOf returns the error of a message without a substitute. Its command does not show
-// whether it was answered.
+// failureOf returns the error of a message without a substitute, whose command does not
+// show whether there was a reply.
 func (b *batch) failureOf(cmd redis.Cmder, err error) error {
 	if err == nil {
-		return nil // it would be the first error of a command
+		return nil // otherwise the pipeline would have the error, too
 	}
 	if own := rediscmd.ErrorOf(cmd); own != nil {
 		return own
 	}
-	if _, answer := errors.AsType[redis.Error](err); answer {
-		return nil // of another command
+	if _, reply := errors.AsType[redis.Error](err); reply {
+		return nil // it is the reply to another command
 	}
-	// go-redis puts any other error on the commands that it is about. If no command has it,
+	// go-redis sets any other error on the commands that have failed. If no command has it,
 	// it comes from a hook that has sent nothing.
 	if slices.ContainsFunc(b.cmds, func(cmd redis.Cmder) bool { return rediscmd.ErrorOf(cmd) != nil }) {
 		return nil

@@ -15,49 +15,51 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/telemetry"
 )
 
-// Message is a message as it was published, with the context of its producer.
+// Message is a message that was received, with the trace context of its producer.
 //
-// The zero Message, and one made of the exported fields, can be used in tests:
-// [Message.Start] begins a new root for it.
+// The zero Message, and a literal with exported fields, can be used in tests:
+// [Message.Start] starts the root of a new trace for it.
 type Message struct {
-	// Channel is the channel that the message was published to.
+	// Channel is the channel on which the message was published.
 	Channel string
-	// Pattern is the pattern that matched, in a pattern subscription.
+	// Pattern is the pattern that matched Channel, in a pattern subscription.
 	Pattern string
-	// Payload is what the publisher passed, byte for byte, with its envelope
-	// removed. A message without an envelope, or with one that cannot be read,
-	// is here as it came.
+	// Payload is what the publisher passed, byte for byte, without the envelope. If
+	// the message has no envelope, or one that cannot be decoded, Payload is the
+	// whole message.
 	Payload string
-	// PayloadSlice is the payload of a message whose payload is an array, as in
-	// redis.Message. Payload is empty then.
+	// PayloadSlice is a payload that is an array, as in redis.Message. Payload is
+	// then empty.
 	PayloadSlice []string
-	// Err is nil or says why Payload is the message as it came, or why there is
-	// no producer: [ErrMalformedEnvelope], [ErrUnsupportedVersion] or
-	// [ErrCarrierTooLarge].
+	// Err is nil if the message was decoded, or has no envelope. With
+	// [ErrMalformedEnvelope] and [ErrUnsupportedVersion], Payload is the whole
+	// message. With [ErrCarrierTooLarge], the message has no trace context.
 	Err error
 
 	carrier  Carrier
-	cfg      *config // nil in a Message that did not come from Redis
+	cfg      *config // nil in a literal: the defaults
 	server   *telemetry.Server
-	template string // asked for once, when the message comes in
+	template string // of Channel, or Pattern
 	filtered bool   // by WithFilter: no span
-	counted  uint32 // 1: among the messages consumed; atomic, and a Message may be copied
+	counted  uint32 // 1: counted as consumed; atomic, but not an atomic.Uint32, so that a Message may be copied
 }
 
-// FromRedis takes apart a message that a receive loop of go-redis' own has
-// received. Of the options, those that are about reading count. Use
-// [Client.FromRedis] where the messages are many: it reads its options once.
+// FromRedis decodes a message that go-redis has received in a loop over redis.PubSub.
+// Only the options for consumers have an effect. A nil m is an empty message.
+//
+// If you decode many messages with options, use [Client.FromRedis], which evaluates the
+// options once.
 func FromRedis(m *redis.Message, opts ...Option) *Message {
 	return configOf(opts).open(m, nil)
 }
 
-// FromRedis is the function [FromRedis] with the options of c, for messages that
-// the client that c wraps has received.
+// FromRedis is like the function [FromRedis], with the options of c. The consumer span has
+// the server address of the client that c wraps.
 func (c *Client) FromRedis(m *redis.Message) *Message {
 	return c.cfg.open(m, c.cfg.server(c.rdb))
 }
 
-// open takes m apart. A nil m is an empty message.
+// open decodes m. A nil m is an empty message.
 func (c *config) open(m *redis.Message, server *telemetry.Server) *Message {
 	msg := &Message{cfg: c, server: server}
 	if m == nil {
@@ -78,27 +80,26 @@ func (c *config) open(m *redis.Message, server *telemetry.Server) *Message {
 	return msg
 }
 
-// Extract returns ctx with the span context and the baggage of the producer, for
-// those who want to start spans of their own. It starts no span. If the message
-// has no valid span context, that of ctx stays.
+// Extract returns ctx with the span context and the baggage of the producer. It starts
+// no span; use it to start spans of your own in place of the consumer span. If the
+// message has no valid span context, the span of ctx stays.
 //
-// With [WithPublicEndpoint], the baggage of the producer is left out.
+// With [WithPublicEndpoint], the returned context does not have the producer's baggage.
 func (m *Message) Extract(ctx context.Context) context.Context {
 	return m.config().extract(ctx, &m.carrier)
 }
 
-// Start starts the consumer span of m and returns a context that holds it, and
-// the baggage of the producer. The caller ends the span when the message is
-// dealt with. The loops of [PubSub.Messages] and [PubSub.Process] do both by
-// themselves.
+// Start starts the consumer span of m. The returned context has the span and the
+// producer's baggage. The caller must end the span when m is processed.
+// [PubSub.Messages] and [PubSub.Process] start and end it by themselves.
 //
-// The span is a child of the producer's span (see [WithRelation] and
-// [WithPublicEndpoint] for when it is not). A valid span in ctx becomes a link.
-// A message without a valid span context of a producer begins a new trace. For a
-// channel that is left out by [WithFilter], ctx comes back as it is, with a span
-// that does nothing.
+// The span is a child of the producer's span, unless [WithRelation] or
+// [WithPublicEndpoint] sets something else. If m has no valid span context, the span is
+// the root of a new trace. If ctx has a valid span, the consumer span links to it. For a
+// channel that [WithFilter] leaves out, Start returns ctx and a span that does nothing.
 //
-// The first Start counts m as a message consumed, however it was received.
+// opts are passed to the tracer after the options of this package. The first call counts
+// m in messaging.client.consumed.messages.
 func (m *Message) Start(ctx context.Context, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
 	ctx, span := m.start(ctx, opts...)
 	return ctx, span.Unwrap()
@@ -123,8 +124,8 @@ func (m *Message) start(ctx context.Context, opts ...trace.SpanStartOption) (con
 	ctx, producer := c.producer(ctx, &m.carrier)
 	start.Relate(producer, caller.SpanContext(), c.relation == RelationChild && !c.publicEndpoint)
 	if start.Root && len(start.Links) > 0 {
-		// A tracer that starts no spans returns the span in ctx. That must be the
-		// caller's, and not one of another trace.
+		// A no-op tracer returns the span in ctx. That must be the caller's, and not
+		// the one of the producer's trace.
 		ctx = trace.ContextWithSpan(ctx, caller)
 	}
 	ctx, span := c.telemetry.Start(ctx, &start)
@@ -148,7 +149,7 @@ func envelopeState(err error) string {
 	return ""
 }
 
-// String is for logs: the channel and the payload, as redis.Message has it.
+// String returns the channel and the payload, in the form of redis.Message.
 func (m *Message) String() string {
 	return fmt.Sprintf("Message<%s: %s>", m.Channel, m.Payload)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/subscription"
 )
 
-// observer counts and reports what happens to a subscription.
+// observer counts the reconnects and failures of a subscription, and reports the failures.
 type observer struct{ *PubSub }
 
 var _ subscription.Observer = observer{}
@@ -21,7 +21,7 @@ func (o observer) Failed(err error) {
 	case errors.Is(err, subscription.ErrSilent):
 		err = failedAs("timeout")
 	case errors.Is(err, subscription.ErrMoved), errors.Is(err, subscription.ErrRemoved):
-		err = failedAs("MOVED") // what the server would reply
+		err = failedAs("MOVED") // the reply that the server would give
 	}
 	o.cfg.telemetry.CountSubscriptionError(context.Background(), o.server, err)
 }
@@ -34,7 +34,7 @@ func (o observer) Reconnected() {
 // Report passes a report to the error handler.
 func (o observer) Report(f *subscription.Failure) { o.cfg.handle((*SubscriptionError)(f)) }
 
-// failedAs is an error with this error.type.
+// failedAs is an error whose error.type is its text.
 type failedAs string
 
 func (e failedAs) Error() string     { return string(e) }

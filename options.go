@@ -17,34 +17,37 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/telemetry"
 )
 
-// Option changes one default of this package. A nil value or function given to
-// an option is ignored; of two options that say the same thing, the later wins.
+// Option sets an option of [Wrap], [Instrument], [NewHook], [FromRedis], [Encode] or
+// [Decode]. If two options set the same thing, the later one wins. A nil Option is
+// ignored, and so is an option that is given nil.
 type Option interface{ apply(*config) }
 
 type optionFunc func(*config)
 
 func (f optionFunc) apply(c *config) { f(c) }
 
-// Relation says how a consumer span is related to the span of its producer.
+// Relation is how a consumer span is related to the span of its producer.
 type Relation int
 
 const (
-	// RelationChild makes the consumer span a child of the producer span: one
-	// publish and all that follows from it are one trace.
+	// RelationChild makes the consumer span a child of the producer span. A message
+	// and all its consumers are in one trace.
 	RelationChild Relation = iota
-	// RelationLink lets the consumer span begin a trace of its own that links to
-	// the producer span: for channels with so many consumers, or consumers that
-	// do so much, that one trace could not hold them.
+	// RelationLink makes the consumer span the root of a new trace, with a link to
+	// the producer span. It is for messages with so many consumers, or consumers that
+	// do so much work, that one trace would become too large.
 	RelationLink
 )
 
-// WithTracerProvider sets where the tracer comes from. With a no-op provider no
-// spans are made: a message carries the span context of the publisher's caller,
-// and the consumer finds it in its context. The options that Start of a tracer
-// gets are its own only until it returns.
+// WithTracerProvider sets the provider of the tracer.
 //
-// Default: the global provider, looked up on each call, so that one that is set
-// later counts.
+// With a no-op provider there are no spans, but context is propagated all the same: the
+// consumer gets the span context that the publisher had in its context.
+//
+// The options that are passed to the tracer's Start method are valid until it returns. A
+// tracer must copy what it keeps of them, as the SDK does.
+//
+// Default: the global provider. It is looked up on each call, so it may be set later.
 func WithTracerProvider(tp trace.TracerProvider) Option {
 	return optionFunc(func(c *config) {
 		if tp != nil {
@@ -53,13 +56,13 @@ func WithTracerProvider(tp trace.TracerProvider) Option {
 	})
 }
 
-// WithMeterProvider sets where the instruments for metrics come from. None of
-// them has the name of a channel, only its template (see
-// [WithDestinationTemplate]); the README tells which there are. With a no-op
-// provider, or with views that drop an instrument, recording costs nothing.
+// WithMeterProvider sets the provider of the instruments. The README lists them.
 //
-// Default: the global provider, looked up on each call, so that one that is set
-// later counts.
+// No metric has the name of a channel as an attribute, since there may be any number
+// of channels; see [WithDestinationTemplate]. Instruments that are not enabled cost
+// nothing, such as those of a no-op provider and those that a view drops.
+//
+// Default: the global provider. It is looked up on each call, so it may be set later.
 func WithMeterProvider(mp metric.MeterProvider) Option {
 	return optionFunc(func(c *config) {
 		if mp != nil {
@@ -68,12 +71,12 @@ func WithMeterProvider(mp metric.MeterProvider) Option {
 	})
 }
 
-// WithPropagators sets what writes the trace context into an envelope and reads
-// it from one. On reading, only the propagator's Fields() are looked for.
+// WithPropagators sets the propagator that writes the trace context into envelopes and
+// reads it from them. Only the fields that its Fields method returns are read.
 //
-// Default: the global propagator if it has any field, looked up on each call;
-// else W3C Trace Context and Baggage, so that context travels before anybody has
-// called otel.SetTextMapPropagator.
+// Default: the global propagator. It is looked up on each call, so it may be set later.
+// As long as it has no fields, W3C Trace Context and Baggage are used, so that context
+// is propagated even if otel.SetTextMapPropagator is never called.
 func WithPropagators(p propagation.TextMapPropagator) Option {
 	return optionFunc(func(c *config) {
 		if p != nil {
@@ -82,8 +85,8 @@ func WithPropagators(p propagation.TextMapPropagator) Option {
 	})
 }
 
-// WithRelation sets how consumer spans are related to producer spans. An unknown
-// relation is ignored.
+// WithRelation sets how consumer spans are related to producer spans. A value that is
+// not one of the constants is ignored.
 //
 // Default: [RelationChild].
 func WithRelation(r Relation) Option {
@@ -94,22 +97,22 @@ func WithRelation(r Relation) Option {
 	})
 }
 
-// WithPublicEndpoint says that the publishers are not to be trusted, for
-// example because others may publish on these channels too: a consumer span
-// begins a trace of its own, with its own sampling decision, that links to the
-// producer span, and the sender's baggage is dropped, also by [Message.Extract]
-// and [Envelope.Extract].
+// WithPublicEndpoint tells consumers not to trust the publishers, for example because
+// other teams may publish on the same channels. A consumer span is then the root of a
+// new trace, with a sampling decision of its own, and links to the producer span. The
+// producer's baggage is dropped, also by [Message.Extract] and [Envelope.Extract].
 //
 // Default: off.
 func WithPublicEndpoint() Option {
 	return optionFunc(func(c *config) { c.publicEndpoint = true })
 }
 
-// WithFilter sets which channels are traced. A channel for which the function
-// returns false is left exactly as go-redis has it: no span, no envelope, and
-// what arrives on it is not looked into. The function is asked at most once a
-// message, possibly from several goroutines; if it panics, the channel is traced
-// and the error handler hears of it.
+// WithFilter sets which channels are traced. On a channel for which filter returns
+// false, messages are published and delivered as go-redis does it: unchanged, without
+// spans and without metrics.
+//
+// filter is called at most once for each message, possibly from several goroutines. If
+// it panics, the channel is traced, and the panic is reported to the error handler.
 //
 // Default: all channels.
 func WithFilter(filter func(channel string) bool) Option {
@@ -120,12 +123,14 @@ func WithFilter(filter func(channel string) bool) Option {
 	})
 }
 
-// WithEnvelopeFilter sets which channels get an envelope. On a channel for which
-// the function returns false a publish has its producer span, but the payload
-// goes out bare: for consumers that cannot read envelopes. Reading is not
-// affected. The function is asked at most once a message, possibly from several
-// goroutines; if it panics, the payload goes out in an envelope and the error
-// handler hears of it.
+// WithEnvelopeFilter sets which channels get envelopes. On a channel for which filter
+// returns false, a message has a producer span, but is published without an envelope,
+// and so without trace context. Use it for channels with consumers that cannot read
+// envelopes. It has no effect on receiving.
+//
+// filter is called at most once for each message, possibly from several goroutines. If
+// it panics, the message is published in an envelope, and the panic is reported to the
+// error handler.
 //
 // Default: all channels.
 func WithEnvelopeFilter(filter func(channel string) bool) Option {
@@ -137,13 +142,15 @@ func WithEnvelopeFilter(filter func(channel string) bool) Option {
 }
 
 // WithDestinationTemplate sets the low-cardinality name of a channel, such as
-// "user.{id}.events" for "user.17.events". It takes the channel's place in span
-// names and is recorded as messaging.destination.template. An empty result means
-// that the channel has none. The function is asked at most once a message,
-// possibly from several goroutines; if it panics, the channel has no template
-// and the error handler hears of it.
+// "user.{id}.events" for the channel "user.17.events". Span names contain it in place
+// of the channel, and spans and metrics have it as messaging.destination.template. A
+// channel for which template returns "" has none.
 //
-// Default: none; for messages of a pattern subscription, the pattern.
+// template is called at most once for each message, possibly from several goroutines.
+// If it panics, the channel has no template, and the panic is reported to the error
+// handler.
+//
+// Default: none. For a message of a pattern subscription, the pattern is the template.
 func WithDestinationTemplate(template func(channel string) string) Option {
 	return optionFunc(func(c *config) {
 		if template != nil {
@@ -152,9 +159,8 @@ func WithDestinationTemplate(template func(channel string) string) Option {
 	})
 }
 
-// WithAttributes adds attributes to every span. Where one has the key of an
-// attribute that this package sets itself, the package's value stays. The option
-// may be given several times.
+// WithAttributes adds attributes to every span. It does not replace an attribute that
+// this package sets. If it is given several times, all attributes are added.
 //
 // Default: none.
 func WithAttributes(attributes ...attribute.KeyValue) Option {
@@ -164,13 +170,16 @@ func WithAttributes(attributes ...attribute.KeyValue) Option {
 	})
 }
 
-// WithErrorHandler sets what hears of an error that has no caller to go to: a
-// lost connection or a refused subscription (a [*SubscriptionError]), a
-// propagation field that was left out of an envelope, a panic in a function
-// given to another option. It may be called from several goroutines, and a panic
-// in it is contained. It is called by the goroutine that has the error, which
-// goes on only when the handler returns: it may change a subscription or close it,
-// but what it waits for, as with [PubSub.Ready], does not come meanwhile.
+// WithErrorHandler sets the function that gets the errors that no call can return: a
+// lost connection or a refused subscription (as a [*SubscriptionError]), a propagation
+// field that was left out of an envelope, a panic in a function that was given to
+// another option.
+//
+// handler may be called from several goroutines. A panic in it is ignored.
+//
+// The goroutine that has the error waits until handler returns. handler may subscribe,
+// unsubscribe and close a subscription, but it must not wait for one: [PubSub.Ready],
+// for example, may then not return before its context is canceled.
 //
 // Default: otel.Handle.
 func WithErrorHandler(handler func(error)) Option {
@@ -181,9 +190,9 @@ func WithErrorHandler(handler func(error)) Option {
 	})
 }
 
-// WithChannelSize sets how many messages a subscription holds ready for its
-// consumer. When they wait to be taken, the subscription stops reading, and TCP
-// makes the server wait; nothing is dropped here. A negative size is ignored.
+// WithChannelSize sets how many messages a subscription buffers for its consumers. If
+// the buffer is full, the subscription stops reading, and the server has to wait; this
+// package drops no message. A negative size is ignored.
 //
 // Default: 100, as in go-redis.
 func WithChannelSize(n int) Option {
@@ -194,20 +203,20 @@ func WithChannelSize(n int) Option {
 	})
 }
 
-// WithBatchSpanOnly makes a pipeline one span of kind PRODUCER, whose context all
-// of its messages carry, instead of a span for each message and one of kind CLIENT
-// that links to them: for large batches, in which nobody needs to tell the messages
-// apart. Messages that are envelopes already keep the context that they carry; the
-// span links to it, and is of kind CLIENT if there are no others. It is for
-// [Instrument] and [NewHook]; nothing else sees a pipeline as a whole.
+// WithBatchSpanOnly makes [Instrument] and [NewHook] start one span of kind PRODUCER for
+// a whole pipeline, instead of a span for each message and one for the batch. All
+// messages carry the context of that span. It is for large batches, whose messages need
+// no spans of their own. [Publish] and [Client] ignore it.
+//
+// Messages that are envelopes already keep the context that they carry, and the span
+// links to it. If a pipeline has no other messages, the kind of the span is CLIENT.
 //
 // Default: off.
 func WithBatchSpanOnly() Option {
 	return optionFunc(func(c *config) { c.batchSpanOnly = true })
 }
 
-// config is what the options add up to. It does not change once it is made,
-// apart from its caches.
+// config holds the options. Apart from its caches, it does not change once it is made.
 type config struct {
 	telemetry      telemetry.Telemetry
 	propagator     propagation.TextMapPropagator // nil: the global one, or W3C
@@ -220,11 +229,11 @@ type config struct {
 	channelSize    int
 	batchSpanOnly  bool
 
-	propagators  atomic.Pointer[propagatorOf]
-	cachedServer atomic.Pointer[cachedServer]
+	cachedPropagator atomic.Pointer[cachedPropagator]
+	cachedServer     atomic.Pointer[cachedServer]
 }
 
-// defaultConfig is that of the functions that take no options.
+// defaultConfig is the config without options.
 var defaultConfig = newConfig()
 
 func newConfig(opts ...Option) *config {
@@ -242,22 +251,23 @@ func newConfig(opts ...Option) *config {
 	return c
 }
 
-// traces and envelopes ask the user's filters.
+// traces reports whether the filter of [WithFilter] includes channel.
 func (c *config) traces(channel string) bool {
-	return c.filter == nil || c.ask("WithFilter", c.filter, channel)
+	return c.filter == nil || c.includes("WithFilter", c.filter, channel)
 }
 
+// envelopes reports whether the filter of [WithEnvelopeFilter] includes channel.
 func (c *config) envelopes(channel string) bool {
-	return c.envelopeFilter == nil || c.ask("WithEnvelopeFilter", c.envelopeFilter, channel)
+	return c.envelopeFilter == nil || c.includes("WithEnvelopeFilter", c.envelopeFilter, channel)
 }
 
-func (c *config) ask(option string, filter func(string) bool, channel string) (answer bool) {
-	answer = true // what it stays if the filter panics
+func (c *config) includes(option string, filter func(string) bool, channel string) (included bool) {
+	included = true // the result if the filter panics
 	defer c.contain(option)
 	return filter(channel)
 }
 
-// templateOf is the user's template of a channel, or "".
+// templateOf returns the template of a channel, or "" if it has none.
 func (c *config) templateOf(channel string) (template string) {
 	if c.template == nil {
 		return ""
@@ -266,17 +276,17 @@ func (c *config) templateOf(channel string) (template string) {
 	return c.template(channel)
 }
 
-// contain is to be deferred around a call of what was given to an option.
+// contain is deferred around a call of code that was given to an option. It recovers
+// and reports a panic.
 func (c *config) contain(option string) {
 	if v := recover(); v != nil {
 		c.handle(panicError("what was given to "+option, v))
 	}
 }
 
-// handle tells the error handler. It never panics.
+// handle reports err to the error handler. It never panics.
 func (c *config) handle(err error) {
-	// Whoever is told of errors has panicked himself: nobody is left to tell.
-	defer func() { _ = recover() }()
+	defer func() { _ = recover() }() // a panic of the error handler cannot be reported anywhere
 	c.errorHandler(err)
 }
 

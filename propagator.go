@@ -10,12 +10,12 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 )
 
-// The global propagator is looked up on each call, so that one that is set later
-// counts. What is known of it is kept for as long as it stays the same; that of an
-// option is always the same.
+// The global propagator is looked up on each call, because an application may set it after
+// it has made its clients. What is derived from a propagator is cached for as long as the
+// propagator stays the same.
 
-// propagatorOf is a propagator and what there is to know of it.
-type propagatorOf struct {
+// cachedPropagator is a propagator with what is derived from it.
+type cachedPropagator struct {
 	propagator propagation.TextMapPropagator
 	fields     []string
 	w3c        bool // isW3C
@@ -23,40 +23,40 @@ type propagatorOf struct {
 
 var (
 	w3c        = propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
-	w3cDefault = &propagatorOf{w3c, w3c.Fields(), isW3C(w3c)}
+	w3cDefault = &cachedPropagator{w3c, w3c.Fields(), isW3C(w3c)}
 )
 
-// propagation returns the propagator in force.
-func (c *config) propagation() *propagatorOf {
-	kept, p := c.propagators.Load(), c.propagator
+// propagation returns the propagator to use.
+func (c *config) propagation() *cachedPropagator {
+	cached, p := c.cachedPropagator.Load(), c.propagator
 	if p == nil {
 		p = otel.GetTextMapPropagator()
 	}
-	if kept != nil && (c.propagator != nil || identical(kept.propagator, p)) {
-		return kept
+	if cached != nil && (c.propagator != nil || identical(cached.propagator, p)) {
+		return cached
 	}
 	fields := c.fieldsOf(p)
 	if len(fields) == 0 {
-		// Not kept: the global default delegates to one that may be set later.
+		// It is not cached: the global default delegates to one that may be set later.
 		if c.propagator == nil {
 			return w3cDefault
 		}
-		return &propagatorOf{propagator: p}
+		return &cachedPropagator{propagator: p}
 	}
-	kept = &propagatorOf{p, fields, isW3C(p)}
-	c.propagators.Store(kept)
-	return kept
+	cached = &cachedPropagator{p, fields, isW3C(p)}
+	c.cachedPropagator.Store(cached)
+	return cached
 }
 
-// fieldsOf asks a propagator for its fields. It may be asked on the goroutine that
-// reads, where a panic would end the program.
+// fieldsOf returns the fields of a propagator. It recovers from a panic, which would end
+// the program on the goroutine that reads.
 func (c *config) fieldsOf(p propagation.TextMapPropagator) []string {
 	defer c.contain("WithPropagators")
 	return p.Fields()
 }
 
-// identical says whether a and b are the same thing. A composite propagator is a
-// slice, which == does not take.
+// identical reports whether a and b are the same propagator. A composite propagator is a
+// slice, which cannot be compared with ==.
 func identical(a, b any) (same bool) {
 	t := reflect.TypeOf(a)
 	if t != reflect.TypeOf(b) {
@@ -69,7 +69,6 @@ func identical(a, b any) (same bool) {
 		va, vb := reflect.ValueOf(a), reflect.ValueOf(b)
 		return va.Len() == vb.Len() && va.Pointer() == vb.Pointer()
 	}
-	// Nor does it take other types that have one inside: they are new each time.
-	defer func() { _ = recover() }()
+	defer func() { _ = recover() }() // == panics for other types that cannot be compared
 	return a == b
 }

@@ -12,32 +12,38 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/telemetry"
 )
 
-// Publisher is what publishes: a *redis.Client, *redis.ClusterClient,
-// *redis.Ring, *redis.Conn, *redis.Tx, *redis.AutoPipeliner, a
-// redis.UniversalClient or a redis.Pipeliner. The message that it gets is an
-// envelope: no string, but a fmt.Stringer and an encoding.BinaryMarshaler.
+// Publisher publishes messages. *redis.Client, *redis.ClusterClient, *redis.Ring,
+// *redis.Conn, *redis.Tx, *redis.AutoPipeliner, redis.UniversalClient and redis.Pipeliner
+// implement it.
+//
+// This package calls the Publish method with the wire message, that is the envelope with
+// the payload in it. The wire message is not a string. It is an encoding.BinaryMarshaler,
+// with the bytes that go-redis sends, and a fmt.Stringer, with the same text. A type of
+// your own should pass it on unchanged. If there is no envelope (see [WithFilter] and
+// [WithEnvelopeFilter]), the method is called with the payload as it is.
 type Publisher interface {
 	Publish(ctx context.Context, channel string, message any) *redis.IntCmd
 }
 
-// ShardPublisher is what publishes to sharded channels; the same types do.
+// ShardPublisher publishes messages on sharded channels. The same types implement it, and
+// its method is called with the same message as that of [Publisher].
 type ShardPublisher interface {
 	SPublish(ctx context.Context, channel string, message any) *redis.IntCmd
 }
 
-// Publish publishes payload on channel within a producer span, in an envelope
-// that carries the context of that span. It takes every payload that rdb.Publish
-// takes and returns what it returns; a payload that go-redis refuses is handed
-// on to it, so that its own error is on the command.
+// Publish publishes payload on channel, like rdb.Publish. It starts a producer span, and
+// sends payload in an envelope that carries the context of the span.
 //
-// The command holds the envelope as an argument that is no string, but prints and
-// marshals as one.
+// payload may have any type that go-redis accepts. The command that Publish returns is
+// that of rdb.Publish, with its reply or error. Its argument is the envelope, not the
+// payload; see [Publisher]. If go-redis does not accept payload, the command has the error
+// of go-redis.
 //
-// Where the reply is deferred (rdb is a redis.Pipeliner, or an asynchronous
-// *redis.AutoPipeliner), the span tells of the creation of the message alone,
-// and Publish does not wait for the reply.
+// If rdb sends the command later (it is a redis.Pipeliner or an asynchronous
+// *redis.AutoPipeliner), Publish does not wait for the reply. The span then stands for
+// creating the message, not for sending it.
 //
-// It uses the global providers; see [Wrap] for options.
+// Publish uses the global providers; see [Wrap] for options.
 func Publish(ctx context.Context, rdb Publisher, channel string, payload any) *redis.IntCmd {
 	if c, ok := rdb.(*Client); ok {
 		return c.Publish(ctx, channel, payload)
@@ -45,7 +51,7 @@ func Publish(ctx context.Context, rdb Publisher, channel string, payload any) *r
 	return defaultConfig.publish(ctx, &publication{rdb, rdb, telemetry.Publish, viaPublish}, channel, payload)
 }
 
-// SPublish is [Publish] for a sharded channel.
+// SPublish is like [Publish], for a sharded channel.
 func SPublish(ctx context.Context, rdb ShardPublisher, channel string, payload any) *redis.IntCmd {
 	if c, ok := rdb.(*Client); ok {
 		return c.SPublish(ctx, channel, payload)
@@ -53,35 +59,35 @@ func SPublish(ctx context.Context, rdb ShardPublisher, channel string, payload a
 	return defaultConfig.publish(ctx, &publication{rdb, rdb, telemetry.SPublish, viaSPublish}, channel, payload)
 }
 
-// Client publishes and subscribes with options. It adds nothing to the client
-// that it wraps and owns nothing: it needs no Close, and one client may be
-// wrapped several times, with other options for other channels. It is safe for
-// concurrent use.
+// Client publishes and subscribes through a go-redis client, with options. Use [Wrap] to
+// create one. A Client needs no Close, and is safe for concurrent use.
 type Client struct {
 	rdb redis.UniversalClient
 	cfg *config
 }
 
-// Wrap returns a Client that publishes and subscribes through rdb, with opts.
+// Wrap returns a Client that publishes and subscribes through rdb, with the given options.
+// It does not change rdb. One client may be wrapped several times, with different options
+// for different channels.
 func Wrap(rdb redis.UniversalClient, opts ...Option) *Client {
 	return &Client{rdb, newConfig(opts...)}
 }
 
-// Unwrap returns the client that was wrapped, for everything else.
+// Unwrap returns the client that c wraps.
 func (c *Client) Unwrap() redis.UniversalClient { return c.rdb }
 
-// Publish is the function [Publish] with the options of c.
+// Publish is like the function [Publish], with the options of c.
 func (c *Client) Publish(ctx context.Context, channel string, payload any) *redis.IntCmd {
 	return c.PublishTo(ctx, c.rdb, channel, payload)
 }
 
-// SPublish is the function [SPublish] with the options of c.
+// SPublish is like the function [SPublish], with the options of c.
 func (c *Client) SPublish(ctx context.Context, channel string, payload any) *redis.IntCmd {
 	return c.SPublishTo(ctx, c.rdb, channel, payload)
 }
 
-// PublishTo publishes through p, which is a pipeline, transaction or connection
-// of the client that c wraps.
+// PublishTo is like [Client.Publish], but publishes through p, a pipeline, transaction or
+// connection of the client that c wraps.
 func (c *Client) PublishTo(ctx context.Context, p Publisher, channel string, payload any) *redis.IntCmd {
 	if other, ok := p.(*Client); ok {
 		p = other.rdb
@@ -89,7 +95,7 @@ func (c *Client) PublishTo(ctx context.Context, p Publisher, channel string, pay
 	return c.cfg.publish(ctx, &publication{p, c.rdb, telemetry.Publish, viaPublish}, channel, payload)
 }
 
-// SPublishTo is [Client.PublishTo] for a sharded channel.
+// SPublishTo is like [Client.PublishTo], for a sharded channel.
 func (c *Client) SPublishTo(ctx context.Context, p ShardPublisher, channel string, payload any) *redis.IntCmd {
 	if other, ok := p.(*Client); ok {
 		p = other.rdb
@@ -97,10 +103,10 @@ func (c *Client) SPublishTo(ctx context.Context, p ShardPublisher, channel strin
 	return c.cfg.publish(ctx, &publication{p, c.rdb, telemetry.SPublish, viaSPublish}, channel, payload)
 }
 
-// publication says through what a message is published, and how.
+// publication is how a message is published.
 type publication struct {
 	rdb       any // a Publisher or a ShardPublisher, as send needs it
-	client    any // whose server it is
+	client    any // has the address of the server
 	operation *telemetry.Operation
 	send      func(ctx context.Context, rdb any, channel string, message any) *redis.IntCmd
 }
@@ -146,8 +152,8 @@ func (c *config) publish(ctx context.Context, p *publication, channel string, pa
 	return cmd
 }
 
-// isDeferred says whether rdb queues a command and returns before it has its
-// reply. To read such a command would mean to wait for the batch.
+// isDeferred reports whether rdb queues commands and returns before they have a reply. On
+// an auto-pipeline, a call of Err of such a command waits for the batch.
 func isDeferred(rdb any) bool {
 	switch p := rdb.(type) {
 	case *redis.Client, *redis.ClusterClient, *redis.Ring:
@@ -160,8 +166,8 @@ func isDeferred(rdb any) bool {
 	return false
 }
 
-// message returns what to give to go-redis for payload: its envelope, or payload itself
-// if channel has no envelopes, or what go-redis refuses with the error that is returned.
+// message returns the message for payload: its envelope, or payload itself if channel has
+// no envelopes. If err is not nil, go-redis fails with the same error for message.
 func (c *config) message(ctx context.Context, channel string, payload any) (message any, wrapped bool, err error) {
 	if !c.envelopes(channel) {
 		return payload, false, nil

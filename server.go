@@ -9,22 +9,22 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/telemetry"
 )
 
-// cachedServer is the server of the client that was used last. It keeps the address
-// and not the client, so that a closed client can be collected.
+// cachedServer is the server of the client that was used last. It has the address and not
+// the client, so that a client that is no longer used can be garbage-collected.
 type cachedServer struct {
 	network, addr string
 	server        *telemetry.Server
 }
 
-// server returns the server of a *redis.Client. Any other publisher or subscriber
-// has several servers, or does not tell which.
+// server returns the server of a *redis.Client. For other publishers and subscribers it
+// returns nil: they have several servers, or do not report which.
 func (c *config) server(rdb any) *telemetry.Server {
 	client, ok := rdb.(*redis.Client)
 	if !ok || client == nil {
 		return nil
 	}
 	opt := client.Options()
-	// go-redis gives a Sentinel client this word in place of an address.
+	// The client of a Sentinel has this placeholder in place of an address.
 	if opt.Addr == "" || opt.Addr == "FailoverClient" {
 		return nil
 	}

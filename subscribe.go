@@ -24,14 +24,13 @@ type Subscriber interface {
 	SSubscribe(ctx context.Context, channels ...string) *redis.PubSub
 }
 
-// Subscribe returns a subscription to channels. Like rdb.Subscribe it connects and
-// sends the command, but does not wait until the server has confirmed it: call
-// [PubSub.Ready] for that. If it cannot connect, the subscription tries again as
-// soon as it is used. ctx is for connecting only; when it is canceled later, the
-// subscription goes on.
+// Subscribe returns a subscription to channels. Like rdb.Subscribe, it connects and sends
+// the command, but does not wait until the server has confirmed it; use [PubSub.Ready]
+// for that. If it cannot connect, the subscription tries again when it is used. ctx is
+// only for connecting; the subscription goes on when it is canceled later.
 //
-// The caller must call [PubSub.Close]. Subscribe uses the global providers; see
-// [Wrap] for options.
+// The caller must call [PubSub.Close] on the subscription. Subscribe uses the global
+// providers; see [Wrap] for options.
 func Subscribe(ctx context.Context, rdb Subscriber, channels ...string) *PubSub {
 	return defaultConfig.subscribe(ctx, rdb, subscription.Channels, channels)
 }
@@ -61,13 +60,16 @@ func (c *Client) SSubscribe(ctx context.Context, channels ...string) *PubSub {
 	return c.cfg.subscribe(ctx, c.rdb, subscription.ShardChannels, channels)
 }
 
-// PubSub is a subscription. It stays subscribed until it is closed: if the
-// connection is lost, it reconnects and subscribes again, waiting at most a second
-// between two attempts. Messages that were published in the meantime are lost; the
-// outage is reported to the error handler (see [SubscriptionError]).
+// PubSub is a subscription. Its methods have the names and the meaning of those of
+// redis.PubSub.
 //
-// The subscription begins to read with the first call that needs a message or a
-// confirmation. Until then it starts no goroutine.
+// A PubSub stays subscribed until it is closed. If the connection is lost, it reconnects
+// and subscribes again, and waits at most a second between two attempts. Messages that
+// were published in the meantime are lost. The outage is reported to the error handler;
+// see [SubscriptionError].
+//
+// A PubSub starts no goroutine and reads nothing before the first call that needs a
+// message or a confirmation.
 //
 // All methods are safe for concurrent use. Several loops over one PubSub form a
 // worker pool: each message goes to exactly one of them.
@@ -76,7 +78,7 @@ type PubSub struct {
 	server *telemetry.Server
 	sub    *subscription.Subscription
 
-	messages chan *Message // read, and not yet handed over
+	messages chan *Message // the buffer for consumers
 	sending  sync.Mutex    // held to send on messages, and to close it
 	done     chan struct{} // closed by Close
 	closing  sync.Once
@@ -96,16 +98,16 @@ func (c *config) subscribe(ctx context.Context, rdb Subscriber, kind subscriptio
 }
 
 // Ready waits until the server has confirmed the subscription to all channels and
-// patterns. It returns nil then, ctx.Err() if ctx is canceled first, and an error
-// that matches redis.ErrClosed if the subscription is closed.
+// patterns, and then returns nil. It returns ctx.Err() if ctx is canceled first, and an
+// error that matches redis.ErrClosed if the subscription is closed.
 //
 // If the server cannot be reached, or refuses a channel, Ready returns a
-// [*SubscriptionError]. That may be the failure of the call that opened the
-// subscription. The subscription keeps trying, and Ready may be called again. An
-// error that Ready returns is not reported to the error handler.
+// [*SubscriptionError]. That may be the error of the call that created the subscription.
+// The subscription keeps trying, and Ready may be called again. An error that Ready
+// returns is not reported to the error handler.
 //
-// The server sends its confirmations in one stream with the messages. If messages
-// wait for a consumer, Ready waits too.
+// The server sends its confirmations in one stream with the messages. While messages
+// wait for a consumer, Ready waits, too.
 func (p *PubSub) Ready(ctx context.Context) error {
 	err := p.sub.Ready(ctx)
 	if f, ok := errors.AsType[*subscription.Failure](err); ok {
@@ -114,11 +116,12 @@ func (p *PubSub) Ready(ctx context.Context) error {
 	return err
 }
 
-// Subscribe adds channels to the subscription. It returns when the command is
-// sent; without a connection it returns at once, and the command is sent with the
-// next one. [PubSub.Ready] waits for the confirmation. Subscribe returns ctx.Err()
-// if ctx is canceled, and an error that matches redis.ErrClosed if the
-// subscription is closed.
+// Subscribe adds channels to the subscription. It returns when the command is sent. If
+// there is no connection, it returns at once, and the channels are subscribed to on the
+// next one. Use [PubSub.Ready] to wait for the confirmation.
+//
+// Subscribe returns ctx.Err() if ctx is canceled, and an error that matches
+// redis.ErrClosed if the subscription is closed.
 func (p *PubSub) Subscribe(ctx context.Context, channels ...string) error {
 	return p.sub.Subscribe(ctx, subscription.Channels, channels...)
 }
@@ -134,8 +137,8 @@ func (p *PubSub) SSubscribe(ctx context.Context, channels ...string) error {
 }
 
 // Unsubscribe removes channels from the subscription, or all channels if none are
-// given. Messages that the server has sent already may still be received. If the
-// channels are in an outage, it is reported to the error handler.
+// given. Messages that the server has sent already may still be received. An outage of
+// these channels is reported to the error handler, since nothing will end it.
 func (p *PubSub) Unsubscribe(ctx context.Context, channels ...string) error {
 	return p.sub.Unsubscribe(ctx, subscription.Channels, channels...)
 }
@@ -150,8 +153,8 @@ func (p *PubSub) SUnsubscribe(ctx context.Context, channels ...string) error {
 	return p.sub.Unsubscribe(ctx, subscription.ShardChannels, channels...)
 }
 
-// Ping sends a PING on the connection of the subscription, or on each of them. It
-// does not wait for the reply. It returns an error if there is no connection.
+// Ping sends a PING on each connection of the subscription. It does not wait for the
+// reply. It returns an error if there is no connection.
 func (p *PubSub) Ping(ctx context.Context, payload ...string) error {
 	return p.sub.Ping(ctx, payload...)
 }
@@ -160,11 +163,11 @@ func (p *PubSub) Ping(ctx context.Context, payload ...string) error {
 // [PubSub.Channel], and ends all loops. Messages that no consumer has taken yet are
 // dropped. Close does not wait for loop bodies and handlers that are running.
 //
-// Close may be called more than once, and from anywhere: from a loop body and from
-// the error handler, too. It always returns nil.
+// Close may be called more than once, and from anywhere, also from a loop body and from
+// the error handler. It always returns nil.
 func (p *PubSub) Close() error {
 	p.closing.Do(func() {
-		close(p.done) // deliver lets go of messages
+		close(p.done) // deliver stops sending on messages
 		p.sending.Lock()
 		close(p.messages)
 		p.sending.Unlock()
