@@ -5,8 +5,6 @@ package rediscmd_test
 
 import (
 	"context"
-	"errors"
-	"strings"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -47,51 +45,6 @@ func TestChannelOf(t *testing.T) {
 		got, ok := rediscmd.ChannelOf(redis.NewCmd(context.Background(), "publish", tt.argument, "p"))
 		if got != tt.want || ok != tt.ok {
 			t.Errorf("ChannelOf(%v) = %q, %v, want %q, %v", tt.argument, got, ok, tt.want, tt.ok)
-		}
-	}
-}
-
-// once is a payload that marshals one time only.
-type once struct{ failed error }
-
-func (o *once) MarshalBinary() ([]byte, error) {
-	if o.failed == nil {
-		o.failed = errors.New("used up")
-		return nil, o.failed
-	}
-	return []byte("second"), nil
-}
-
-func TestRefused(t *testing.T) {
-	o := new(once)
-	_, err := rediscmd.PayloadBytes(nil, o)
-	if !errors.Is(err, o.failed) {
-		t.Fatalf("PayloadBytes returned %v, want the error of MarshalBinary", err)
-	}
-	refused := rediscmd.Refused(o, err)
-	if _, again := rediscmd.PayloadBytes(nil, refused); !errors.Is(again, o.failed) {
-		t.Errorf("marshaled again, it fails with %v, want %v", again, o.failed)
-	}
-	unsupported := struct{}{}
-	_, err = rediscmd.PayloadBytes(nil, unsupported)
-	if refused := rediscmd.Refused(unsupported, err); err == nil || refused != unsupported {
-		t.Errorf("in place of a type that go-redis refuses there is %v (%v), want the payload itself", refused, err)
-	}
-}
-
-func TestAllocationsOfPayloadBytes(t *testing.T) {
-	scratch := make([]byte, 0, 64)
-	for _, tt := range []struct {
-		name    string
-		payload any
-	}{
-		{"string", strings.Repeat("x", 1000)},
-		{"bytes", make([]byte, 1000)},
-		{"number", 1234567890},
-		{"float", 1.5},
-	} {
-		if got := testing.AllocsPerRun(100, func() { _, _ = rediscmd.PayloadBytes(scratch, tt.payload) }); got != 0 {
-			t.Errorf("%s: %v allocations, want 0", tt.name, got)
 		}
 	}
 }

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package publish
 
 import (
 	"strings"
@@ -13,8 +13,8 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// A payload that go-redis accepts arrives with the bytes that go-redis alone
-// sends, whoever publishes and whoever receives.
+// A payload that go-redis accepts arrives with the bytes that go-redis alone sends. The
+// publisher and the consumer may use the library or not.
 func TestPayloadTypes(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
@@ -27,19 +27,19 @@ func TestPayloadTypes(t *testing.T) {
 				tracetest.AssertSent(t, rdb.Publish(ctx, "reports", row.Payload))
 				want := tracetest.NextRaw(t, raw).Payload
 				if m := tracetest.NextMessage(t, sub); m.Payload != want || m.Err != nil {
-					t.Errorf("published by go-redis, received by this package: %.200q, %v, want %.200q: %s", m.Payload, m.Err, want, row.Reason)
+					t.Errorf("published by go-redis, received by the library: %.200q, %v, want %.200q: %s", m.Payload, m.Err, want, row.Reason)
 				}
 
 				tracetest.AssertSent(t, client.Publish(ctx, "reports", row.Payload))
 				wire := tracetest.NextRaw(t, raw).Payload
 				if !strings.HasPrefix(wire, `{"tracedpubsub":1,"traceparent":"`) {
-					t.Errorf("no envelope around it: %.200q", wire)
+					t.Errorf("published without an envelope: %.200q", wire)
 				}
 				if e, err := tracedpubsub.Decode(wire); e.Payload != want || err != nil {
-					t.Errorf("published by this package, received by go-redis and decoded: %.200q, %v, want %.200q: %s", e.Payload, err, want, row.Reason)
+					t.Errorf("published by the library, received by go-redis and decoded: %.200q, %v, want %.200q: %s", e.Payload, err, want, row.Reason)
 				}
 				if m := tracetest.NextMessage(t, sub); m.Payload != want || m.Err != nil {
-					t.Errorf("published and received by this package: %.200q, %v, want %.200q: %s", m.Payload, m.Err, want, row.Reason)
+					t.Errorf("published and received by the library: %.200q, %v, want %.200q: %s", m.Payload, m.Err, want, row.Reason)
 				}
 				span := rec.Spans(t, i+1)[i]
 				tracetest.AssertSucceeded(t, span)
@@ -50,8 +50,8 @@ func TestPayloadTypes(t *testing.T) {
 	})
 }
 
-// Publish always wraps: a consumer gets what the publisher passed, also if that
-// is an envelope.
+// A consumer gets what the publisher passed, also if that is an envelope: Publish makes an
+// envelope around it.
 func TestEnvelopeIsAPayload(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
@@ -74,8 +74,8 @@ func TestEnvelopeIsAPayload(t *testing.T) {
 	})
 }
 
-// go-redis keeps the commands of a pipeline until Exec: none may change when the
-// next message is written.
+// go-redis keeps the commands of a pipeline until Exec. None of them changes when the next
+// message is written.
 func TestQueuedPayloads(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		ctx := tracetest.Context(t)
