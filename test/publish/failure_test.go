@@ -140,7 +140,7 @@ var publishFailures = []struct {
 }}
 
 // Failures of servers and networks are on the command and on the span, with an error.type.
-// Those that need no server are in TestErrorTypes of the root package.
+// Those that need no server are in TestErrorTypes of test/telemetry.
 func TestPublishFails(t *testing.T) {
 	for _, row := range publishFailures {
 		t.Run(row.name, func(t *testing.T) {

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package subscription
 
 import (
 	"errors"
@@ -18,8 +18,8 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// truncated are all beginnings of an envelope: those that are long enough to say
-// what they were are malformed, the others text.
+// truncated returns every beginning of an envelope. Those that are long enough to be
+// recognized are malformed, the others are text.
 func truncated() []tracetest.ForeignMessage {
 	var rows []tracetest.ForeignMessage
 	for n := 1; n < len(tracetest.ForeignEnvelope); n++ {
@@ -32,7 +32,8 @@ func truncated() []tracetest.ForeignMessage {
 	return rows
 }
 
-// Nothing of what others publish is lost, changed, refused or out of order.
+// No message of a publisher that does not use the library is lost, changed, refused or out
+// of order.
 func TestForeignMessages(t *testing.T) {
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		rows := slices.Concat(tracetest.ForeignMessages, truncated())
@@ -57,7 +58,7 @@ func TestForeignMessages(t *testing.T) {
 			}
 		}
 		if err := <-published; err != nil || len(got) != len(rows) {
-			t.Fatalf("%d of %d messages came, %v", len(got), len(rows), err)
+			t.Fatalf("%d of %d messages were received, %v", len(got), len(rows), err)
 		}
 		spans := consumers.Spans(t, len(rows))
 		for i, row := range rows {
