@@ -10,6 +10,31 @@ import (
 	"github.com/tracedpubsub/tracedpubsub"
 )
 
+func carrierOf(fields map[string]string) (c tracedpubsub.Carrier) {
+	for name, value := range fields {
+		c.Set(name, value)
+	}
+	return c
+}
+
+func fieldsIn(c *tracedpubsub.Carrier) map[string]string {
+	fields := make(map[string]string)
+	for _, name := range c.Keys() {
+		fields[name] = c.Get(name)
+	}
+	return fields
+}
+
+// decodeAll decodes an envelope with the fields of W3C and B3.
+func decodeAll(t *testing.T, message string) tracedpubsub.Envelope {
+	t.Helper()
+	e, err := tracedpubsub.Decode(message, tracedpubsub.WithPropagators(everyField))
+	if err != nil {
+		t.Fatalf("decode %.300q: %v", message, err)
+	}
+	return e
+}
+
 // A Carrier has the fields that were set, each with its last value.
 func TestCarrierHoldsFields(t *testing.T) {
 	var c tracedpubsub.Carrier

@@ -10,8 +10,6 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/wire"
 )
 
-const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
 // The numbers of allocations are exact. The garbage collector is most of what an envelope
 // can cost.
 
@@ -75,12 +73,4 @@ func TestAllocationsOfReading(t *testing.T) {
 			}
 		})
 	}
-}
-
-// fieldsOf returns the fields with the given names and values, in turn.
-func fieldsOf(namesAndValues ...string) (f wire.Fields) {
-	for i := 0; i < len(namesAndValues); i += 2 {
-		f.Set(namesAndValues[i], namesAndValues[i+1])
-	}
-	return f
 }

@@ -6,6 +6,7 @@ package tracedpubsub_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -15,44 +16,92 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// disguised is a propagator of which nothing can be known but what it does.
-type disguised struct{ propagation.TextMapPropagator }
-
-// reversed looks like the composite of the SDK, and is none.
-type reversed []propagation.TextMapPropagator
-
-func (r reversed) Inject(_ context.Context, carrier propagation.TextMapCarrier) {
-	carrier.Set("traceparent", "reversed")
+// everyField is a propagator with the fields of W3C and B3.
+var everyField = fieldsPropagator{
+	"traceparent", "tracestate", "baggage", "b3",
+	"x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags",
 }
 
-func (r reversed) Extract(ctx context.Context, _ propagation.TextMapCarrier) context.Context {
+// fieldsPropagator has fields and nothing else.
+type fieldsPropagator []string
+
+func (p fieldsPropagator) Fields() []string { return p }
+
+func (p fieldsPropagator) Inject(context.Context, propagation.TextMapCarrier) {}
+
+func (p fieldsPropagator) Extract(ctx context.Context, _ propagation.TextMapCarrier) context.Context {
 	return ctx
 }
 
-func (r reversed) Fields() []string { return []string{"traceparent"} }
+// injecting is a propagator that injects what it holds.
+type injecting map[string]string
+
+func (p injecting) Fields() []string { return slices.Collect(maps.Keys(p)) }
+
+func (p injecting) Inject(_ context.Context, c propagation.TextMapCarrier) {
+	for name, value := range p {
+		c.Set(name, value)
+	}
+}
+
+func (p injecting) Extract(ctx context.Context, _ propagation.TextMapCarrier) context.Context {
+	return ctx
+}
+
+// disguised hides the type of a propagator, so that the package has to call it.
+type disguised struct{ propagation.TextMapPropagator }
+
+// lookalike is a slice of propagators as the composite of OpenTelemetry is, but does
+// something else.
+type lookalike []propagation.TextMapPropagator
+
+func (lookalike) Inject(_ context.Context, carrier propagation.TextMapCarrier) {
+	carrier.Set("traceparent", "lookalike")
+}
+
+func (lookalike) Extract(ctx context.Context, _ propagation.TextMapCarrier) context.Context {
+	return ctx
+}
+
+func (lookalike) Fields() []string { return []string{"traceparent"} }
 
 var composite = propagation.NewCompositeTextMapPropagator
 
-// An envelope has what the propagator injects, also where this package writes the
+// Decode reads the fields of the propagator, and no others.
+func TestDecodeReadsFieldsOfPropagator(t *testing.T) {
+	const message = `{"tracedpubsub":1,` + tracetest.ForeignTraceparent + `,"b3":"1","payload":"hi"}`
+	for _, tt := range []struct {
+		name, reason string
+		opts         []tracedpubsub.Option
+		want         map[string]string
+	}{
+		{"default", "the propagator of W3C", nil, map[string]string{"traceparent": tracetest.ForeignParent}},
+		{"some", "only these fields are read", []tracedpubsub.Option{tracedpubsub.WithPropagators(fieldsPropagator{"b3"})}, map[string]string{"b3": "1"}},
+		{"none", "a propagator may have none", []tracedpubsub.Option{tracedpubsub.WithPropagators(fieldsPropagator{})}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e, err := tracedpubsub.Decode(message, tt.opts...)
+			if got := fieldsIn(&e.Carrier); err != nil || e.Payload != "hi" || !maps.Equal(got, tt.want) {
+				t.Errorf("%s: got %q with %q, %v, want %q", tt.reason, e.Payload, got, err, tt.want)
+			}
+		})
+	}
+}
+
+// An envelope has what the propagator injects, also where the package writes the
 // traceparent in its place.
-func TestAnEnvelopeHasWhatThePropagatorInjects(t *testing.T) {
+func TestEnvelopeHasWhatThePropagatorInjects(t *testing.T) {
 	state, err := trace.ParseTraceState("vendor=1,other=2")
 	if err != nil {
 		t.Fatal(err)
 	}
-	member, err := baggage.NewMember("tenant", "acme")
-	if err != nil {
-		t.Fatal(err)
-	}
-	bag, err := baggage.New(member)
-	if err != nil {
-		t.Fatal(err)
-	}
+	withBaggage := tracetest.WithBaggage(t, t.Context(), "tenant=acme")
 	contexts := map[string]context.Context{
 		"nothing":       t.Context(),
-		"baggage alone": baggage.ContextWithBaggage(t.Context(), bag),
+		"baggage alone": withBaggage,
 		"not valid":     trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{TraceState: state})),
 	}
 	for flags := range 256 {
@@ -61,7 +110,9 @@ func TestAnEnvelopeHasWhatThePropagatorInjects(t *testing.T) {
 				TraceID: trace.TraceID{byte(flags), 15: 1}, SpanID: trace.SpanID{7: byte(flags) | 1},
 				TraceFlags: trace.TraceFlags(flags), TraceState: s,
 			})
-			contexts[sc.TraceID().String()+s.String()] = trace.ContextWithSpanContext(contexts["baggage alone"], sc)
+			name := sc.TraceID().String() + s.String()
+			contexts[name] = trace.ContextWithSpanContext(t.Context(), sc)
+			contexts[name+" with baggage"] = trace.ContextWithSpanContext(withBaggage, sc)
 		}
 	}
 	for _, row := range []struct {
@@ -72,17 +123,17 @@ func TestAnEnvelopeHasWhatThePropagatorInjects(t *testing.T) {
 		{"both", "as most have it", composite(propagation.TraceContext{}, propagation.Baggage{})},
 		{"baggage first", "the order is the user's", composite(propagation.Baggage{}, propagation.TraceContext{})},
 		{"nested", "a composite of composites", composite(composite(propagation.TraceContext{}), propagation.Baggage{})},
-		{"overwritten", "the last one wins", composite(propagation.TraceContext{}, reversed{})},
-		{"overwriting", "the last one wins", composite(reversed{}, propagation.TraceContext{})},
-		{"alike", "it has its own ideas", reversed{propagation.TraceContext{}}},
+		{"overwritten", "the last one wins", composite(propagation.TraceContext{}, lookalike{})},
+		{"overwriting", "the last one wins", composite(lookalike{}, propagation.TraceContext{})},
+		{"lookalike", "it is another type", lookalike{propagation.TraceContext{}}},
 		{"pointer", "it is another type", &propagation.TraceContext{}},
 		{"baggage", "there is no trace context", propagation.Baggage{}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			as, known := tracedpubsub.WithPropagators(row.propagator), tracedpubsub.WithPropagators(disguised{row.propagator})
+			plain, called := tracedpubsub.WithPropagators(row.propagator), tracedpubsub.WithPropagators(disguised{row.propagator})
 			for name, ctx := range contexts {
-				got, err1 := tracedpubsub.Encode(ctx, "hello", as)
-				want, err2 := tracedpubsub.Encode(ctx, "hello", known)
+				got, err1 := tracedpubsub.Encode(ctx, "hello", plain)
+				want, err2 := tracedpubsub.Encode(ctx, "hello", called)
 				if err1 != nil || err2 != nil {
 					t.Fatal(err1, err2)
 				}
@@ -94,9 +145,9 @@ func TestAnEnvelopeHasWhatThePropagatorInjects(t *testing.T) {
 	}
 }
 
-// A consumer gets what the propagator extracts, also where this package reads the
+// A consumer gets what the propagator extracts, also where the package reads the
 // traceparent in its place.
-func TestAConsumerGetsWhatThePropagatorExtracts(t *testing.T) {
+func TestConsumerGetsWhatThePropagatorExtracts(t *testing.T) {
 	const traceID, spanID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 	parents := []string{
 		"", "00", "00-" + traceID + "-" + spanID, "00-" + traceID + "-" + spanID + "-1", "00-" + traceID + "-" + spanID + "-01-",
@@ -119,20 +170,20 @@ func TestAConsumerGetsWhatThePropagatorExtracts(t *testing.T) {
 			return opts
 		}
 		p := composite(propagation.TraceContext{}, propagation.Baggage{})
-		as, known := options(p), options(disguised{p})
+		plain, called := options(p), options(disguised{p})
 		valid := 0
 		for _, parent := range parents {
 			for _, others := range []string{"", `,"tracestate":"vendor=1"`, `,"tracestate":"="`, `,"baggage":"tenant=acme"`} {
 				message := fmt.Sprintf(`{"tracedpubsub":1,"traceparent":%q%s,"payload":"hello"}`, parent, others)
-				got, err1 := tracedpubsub.Decode(message, as...)
-				want, err2 := tracedpubsub.Decode(message, known...)
+				got, err1 := tracedpubsub.Decode(message, plain...)
+				want, err2 := tracedpubsub.Decode(message, called...)
 				if err1 != nil || err2 != nil {
 					t.Fatal(err1, err2)
 				}
 				gotContext, wantContext := got.Extract(t.Context()), want.Extract(t.Context())
 				gotSpan, wantSpan := trace.SpanContextFromContext(gotContext), trace.SpanContextFromContext(wantContext)
 				if !gotSpan.Equal(wantSpan) || baggage.FromContext(gotContext).String() != baggage.FromContext(wantContext).String() {
-					t.Errorf("trusted %t: of %s is extracted %+v, want %+v", trusted, message, gotSpan, wantSpan)
+					t.Errorf("trusted %t: extracted from %s is %+v, want %+v", trusted, message, gotSpan, wantSpan)
 				}
 				if wantSpan.IsValid() {
 					valid++
@@ -140,31 +191,31 @@ func TestAConsumerGetsWhatThePropagatorExtracts(t *testing.T) {
 			}
 		}
 		if valid < 16 || valid > 100 {
-			t.Errorf("%d are valid: is that so?", valid)
+			t.Errorf("%d messages have a valid span context, want 16 to 100", valid)
 		}
 	}
 }
 
-// keeping is a propagator that keeps the traceparents that it finds.
-type keeping struct{ found *[]string }
+// keeping is a propagator that keeps the traceparents that it reads.
+type keeping struct{ kept *[]string }
 
 func (k keeping) Inject(_ context.Context, carrier propagation.TextMapCarrier) {
-	*k.found = append(*k.found, carrier.Get("traceparent"))
+	*k.kept = append(*k.kept, carrier.Get("traceparent"))
 }
 
 func (keeping) Extract(ctx context.Context, _ propagation.TextMapCarrier) context.Context { return ctx }
 
 func (keeping) Fields() []string { return []string{"kept"} }
 
-// What a propagator reads from the carrier stays what it was when the next message is
-// written.
-func TestAPropagatorMayKeepWhatItReads(t *testing.T) {
-	var found, sent []string
-	as := tracedpubsub.WithPropagators(composite(propagation.TraceContext{}, propagation.Baggage{}, keeping{&found}))
+// A string that a propagator reads from the carrier does not change when the next message
+// is written.
+func TestPropagatorMayKeepWhatItReads(t *testing.T) {
+	var kept, sent []string
+	opt := tracedpubsub.WithPropagators(composite(propagation.TraceContext{}, propagation.Baggage{}, keeping{&kept}))
 	for n := range byte(10) {
 		message, err := tracedpubsub.Encode(trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{
 			TraceID: trace.TraceID{n, 15: 1}, SpanID: trace.SpanID{n, 7: 1},
-		})), "hello", as)
+		})), "hello", opt)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,7 +225,7 @@ func TestAPropagatorMayKeepWhatItReads(t *testing.T) {
 		}
 		sent = append(sent, e.Carrier.Get("traceparent"))
 	}
-	if !slices.Equal(found, sent) {
-		t.Errorf("the propagator has kept\n%q, want\n%q", found, sent)
+	if !slices.Equal(kept, sent) {
+		t.Errorf("the propagator has kept\n%q, want\n%q", kept, sent)
 	}
 }

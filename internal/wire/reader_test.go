@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package tracedpubsub_test
+package wire_test
 
 import (
 	"encoding/base64"
@@ -16,21 +16,23 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
-	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/wire"
 )
 
-// A second reader of the wire format, which knows nothing of the first: as plain
-// as possible, with regular expressions for R0 and encoding/json for the rest.
+// The plain reader is a second implementation of the rules for reading. It shares no code
+// with the first, and is as plain as possible: regular expressions for R0, encoding/json
+// for the rest.
 
+// reading is what the plain reader makes of a message.
 type reading struct {
 	rule    string
 	payload string
-	carrier map[string]string
+	fields  map[string]string
 	err     error
 }
 
-// readPlainly takes a message apart. It cannot tell about what is more than
-// 10,000 levels deep, where encoding/json stops: see tooDeepToTell.
+// readPlainly decodes a message. A message of more than 10,000 levels is too deep for
+// encoding/json; see tooDeep.
 func readPlainly(message string, fields []string) reading {
 	claims := strings.HasPrefix(message, `{"tracedpubsub":`)
 	if payload, members, ok := readR0(message); ok {
@@ -42,7 +44,7 @@ func readPlainly(message string, fields []string) reading {
 	members, ok := readObject(message)
 	if !ok {
 		if claims {
-			return reading{"R2", message, nil, tracedpubsub.ErrMalformedEnvelope}
+			return reading{"R2", message, nil, wire.ErrMalformedEnvelope}
 		}
 		return reading{"R5", message, nil, nil}
 	}
@@ -56,11 +58,11 @@ func readPlainly(message string, fields []string) reading {
 			}
 		}
 	}
-	if len(marker) == 1 && marker[0] != "1" && regexp.MustCompile(`^[1-9][0-9]*$`).MatchString(marker[0]) {
-		return carrier.limited("R3", message, tracedpubsub.ErrUnsupportedVersion)
+	if len(marker) == 1 && marker[0] != "1" && laterVersion.MatchString(marker[0]) {
+		return carrier.limited("R3", message, wire.ErrUnsupportedVersion)
 	}
 	if claims {
-		return reading{"R2", message, nil, tracedpubsub.ErrMalformedEnvelope}
+		return reading{"R2", message, nil, wire.ErrMalformedEnvelope}
 	}
 	if carrier.once > 0 {
 		return carrier.limited("R4", message, nil)
@@ -75,8 +77,11 @@ const (
 
 var (
 	stringMember = regexp.MustCompile(`^,(` + anyString + `):(` + anyString + `)`)
+	laterVersion = regexp.MustCompile(`^[1-9][0-9]*$`)
 	sizedTail    = regexp.MustCompile(`^(?:,"ts":` + anyNumber + `)?(?:,"src":` + anyString + `)?(?:,"seq":` + anyNumber + `)?,"size":(` + anyNumber + `),"payload":`)
-	reserved     = []string{"tracedpubsub", "size", "payload", "payload_base64", "ts", "src", "seq"}
+	// A document, and the brace that ends the envelope.
+	documentAndEnd = regexp.MustCompile(`(?s)^[{\[].*\}$`)
+	reserved       = []string{"tracedpubsub", "size", "payload", "payload_base64", "ts", "src", "seq"}
 )
 
 type jsonMember struct{ name, value string }
@@ -91,7 +96,7 @@ func readR0(message string) (payload string, members []jsonMember, ok bool) {
 			if err != nil || !utf8.ValidString(front) || size+1 != int64(len(rest)) {
 				return "", nil, false
 			}
-			if !regexp.MustCompile(`(?s)^[{\[].*\}$`).MatchString(rest) || size == 0 {
+			if !documentAndEnd.MatchString(rest) || size == 0 {
 				return "", nil, false
 			}
 			return rest[:size], members, true
@@ -106,11 +111,9 @@ func readR0(message string) (payload string, members []jsonMember, ok bool) {
 	return "", nil, false
 }
 
-// readObject returns the members of a JSON object, with the texts of their
-// values.
+// readObject returns the members of a JSON object, with the texts of their values.
 func readObject(message string) (members []jsonMember, ok bool) {
-	// Whatever passes this, the decoder below takes apart without an error; but it
-	// would also take what is not UTF-8.
+	// The decoder below accepts what is not UTF-8, and has no error for what is valid.
 	if !utf8.ValidString(message) || !json.Valid([]byte(message)) {
 		return nil, false
 	}
@@ -148,7 +151,7 @@ func readPayload(texts, encoded []string) (payload string, ok bool) {
 		return "", false
 	}
 	text := unquoteLoosely(encoded[0])
-	// Strictness by the way back: there is but one base64 of any bytes.
+	// Any bytes have one base64 form only.
 	b, err := base64.StdEncoding.DecodeString(text)
 	return string(b), err == nil && base64.StdEncoding.EncodeToString(b) == text
 }
@@ -190,15 +193,15 @@ func (c carrierReading) limited(rule, payload string, err error) reading {
 	}
 	if size > 16384 {
 		if err == nil {
-			err = tracedpubsub.ErrCarrierTooLarge
+			err = wire.ErrCarrierTooLarge
 		}
 		return reading{rule, payload, nil, err}
 	}
 	return reading{rule, payload, c.fields, err}
 }
 
-// unquoteLoosely decodes a JSON string as encoding/json does: lone surrogates
-// become U+FFFD.
+// unquoteLoosely decodes a JSON string as encoding/json does: a lone surrogate becomes
+// U+FFFD.
 func unquoteLoosely(text string) string {
 	var s string
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
@@ -212,7 +215,7 @@ var (
 	unitEscapes = regexp.MustCompile(`\\u([0-9a-fA-F]{4})`)
 )
 
-// wellFormed says whether the surrogates in a JSON string come in pairs.
+// wellFormed reports whether the surrogates in a JSON string come in pairs.
 func wellFormed(text string) bool {
 	for _, run := range anyEscapes.FindAllString(text, -1) {
 		var units []uint16
@@ -230,22 +233,22 @@ func wellFormed(text string) bool {
 	return true
 }
 
-// tooDeepToTell says whether message may be deeper than encoding/json goes.
-func tooDeepToTell(message string) bool {
+// tooDeep reports whether message may be too deep for encoding/json.
+func tooDeep(message string) bool {
 	return strings.Count(message, "[")+strings.Count(message, "{") > 9_000
 }
 
 func TestPlainReaderReadsVectors(t *testing.T) {
 	for _, v := range readVectors(t).Decode {
 		t.Run(v.Name, func(t *testing.T) {
-			if tooDeepToTell(string(v.Message)) {
+			if tooDeep(string(v.Message)) {
 				t.Logf("not for this reader: more than 10,000 levels")
 				return
 			}
 			got := readPlainly(string(v.Message), everyField)
-			if got.rule != v.Rule || got.payload != string(v.Payload) || !maps.Equal(got.carrier, v.Carrier) || !errors.Is(got.err, v.err()) {
+			if got.rule != v.Rule || got.payload != string(v.Payload) || !maps.Equal(got.fields, v.Carrier) || !errors.Is(got.err, v.err()) {
 				t.Errorf("%s: got %s %.300q %.300q %v,\nwant %s %.300q %.300q %v", v.Reason,
-					got.rule, got.payload, got.carrier, got.err, v.Rule, v.Payload, v.Carrier, v.err())
+					got.rule, got.payload, got.fields, got.err, v.Rule, v.Payload, v.Carrier, v.err())
 			}
 		})
 	}
@@ -255,15 +258,15 @@ func TestPlainReaderReadsVectors(t *testing.T) {
 func assertReadsLike(t *testing.T, message string) {
 	t.Helper()
 	want := readPlainly(message, everyField)
-	e, err := tracedpubsub.Decode(message, tracedpubsub.WithPropagators(everyField))
+	payload, fields, err := decode(message, everyField)
 	if !errors.Is(err, want.err) {
 		t.Errorf("%s: error %v, the plain reader has %v", want.rule, err, want.err)
 	}
-	if e.Payload != want.payload {
-		t.Errorf("%s: payload %q, the plain reader has %q", want.rule, e.Payload, want.payload)
+	if payload != want.payload {
+		t.Errorf("%s: payload %q, the plain reader has %q", want.rule, payload, want.payload)
 	}
-	maps.DeleteFunc(want.carrier, func(_, value string) bool { return value == "" }) // Keys has no empty ones
-	if got := fieldsIn(&e.Carrier); !maps.Equal(got, want.carrier) {
-		t.Errorf("%s: carrier %q, the plain reader has %q", want.rule, got, want.carrier)
+	maps.DeleteFunc(want.fields, func(_, value string) bool { return value == "" }) // Names has no empty ones
+	if !maps.Equal(fields, want.fields) {
+		t.Errorf("%s: fields %q, the plain reader has %q", want.rule, fields, want.fields)
 	}
 }
