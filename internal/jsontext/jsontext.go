@@ -1,30 +1,29 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package jsontext reads and writes the text of JSON values (RFC 8259) in place: it
-// finds where values begin and end and never builds them.
+// Package jsontext finds where JSON values (RFC 8259) begin and end, without decoding them,
+// and reads and writes the text of JSON strings.
 //
-// The functions called Skip take a text and the position where something
-// begins, and return the position behind it, or [Broken]. A text need not be
-// valid UTF-8, but an accepted value is: a string that is not valid UTF-8 is refused,
-// and outside strings JSON has only ASCII characters.
+// The Skip functions take a text and the position where a value begins, and return the
+// position after the value, or [Broken]. A text need not be valid UTF-8, but a value that is
+// accepted is valid: strings are checked, and all else in JSON is ASCII.
 //
-// No function recurses, so deep nesting needs no stack. No function allocates, unless
-// its documentation says so.
+// No function recurses, so deep nesting needs no stack. No function allocates, unless its
+// comment says so.
 package jsontext
 
-// Broken is the position that a Skip function returns when what it was to skip
-// is not there, is cut off, or breaks the grammar.
+// Broken is the position that a Skip function returns if the value is missing, is cut off,
+// or has a syntax error.
 const Broken = -1
 
-// Document reports whether text is one JSON object or array with nothing around
-// it, not even white space, at most maxDepth levels deep.
+// Document reports whether text is exactly one JSON object or array, without white space
+// around it, and at most maxDepth levels deep.
 func Document(text []byte, maxDepth int) bool {
 	if len(text) < 2 {
 		return false
 	}
-	// The last byte is checked first: it rejects most texts that only start like a
-	// document.
+	// The last byte is checked first, because it rejects most texts that start like a
+	// document but are none.
 	first, last := text[0], text[len(text)-1]
 	if !(first == '{' && last == '}' || first == '[' && last == ']') {
 		return false
@@ -32,18 +31,18 @@ func Document(text []byte, maxDepth int) bool {
 	return skipNested(text, 0, maxDepth) == len(text)
 }
 
-// SkipSpace skips insignificant white space, if there is any. It also takes
-// [Broken] for a position, and returns it.
+// SkipSpace skips insignificant white space, if there is any. If pos is [Broken], it returns
+// Broken.
 func SkipSpace(text []byte, pos int) int {
-	// Usually there is none: small enough to be inlined.
+	// Usually there is none. This function is small enough to be inlined.
 	if uint(pos) < uint(len(text)) && text[pos] <= ' ' {
 		return skipSpaces(text, pos)
 	}
 	return pos
 }
 
-// SkipValue skips one value, however deep; white space in front of it is not
-// skipped. Beyond a depth of 1,024 it allocates: one bit for each level.
+// SkipValue skips one value of any depth. It does not skip white space in front of the
+// value. It allocates one bit for each level beyond a depth of 1,024.
 func SkipValue(text []byte, pos int) int {
 	if pos >= len(text) {
 		return Broken

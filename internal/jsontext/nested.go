@@ -7,8 +7,8 @@ import "math"
 
 const anyDepth = math.MaxInt
 
-// skipNested skips the object or array that opens at pos. Each turn of its loop
-// skips one value, or what opens one, with what stands in front of the next.
+// skipNested skips the object or array that begins at pos. Each iteration of its loop skips
+// one value or one opening bracket, and everything up to the next value.
 func skipNested(text []byte, pos, maxDepth int) int {
 	var open nesting
 	for uint(pos) < uint(len(text)) {
@@ -17,7 +17,7 @@ func skipNested(text []byte, pos, maxDepth int) int {
 			pos, _ = SkipString(text, pos)
 		case c-'0' <= 9:
 			if next := pos + 1; next < len(text) && !inNumber[text[next]] {
-				pos = next // a single digit: common, and whether it is 0 cannot be guessed
+				pos = next // a single digit: common, and faster than skipNumber
 			} else {
 				pos = skipNumber(text, pos)
 			}
@@ -26,8 +26,8 @@ func skipNested(text []byte, pos, maxDepth int) int {
 				return Broken
 			}
 			pos = SkipSpace(text, pos+1)
-			if uint(pos) < uint(len(text)) && text[pos] == c+2 { // in ASCII, a bracket closes two behind where it opens
-				pos++ // nothing in it
+			if uint(pos) < uint(len(text)) && text[pos] == c+2 { // in ASCII, the closing bracket is the opening one plus 2
+				pos++ // it is empty
 				if open.depth == 0 {
 					return pos
 				}
@@ -41,7 +41,7 @@ func skipNested(text []byte, pos, maxDepth int) int {
 		default:
 			pos = skipScalar(text, pos)
 		}
-		// What closes here, and a comma.
+		// Skip closing brackets, and a comma.
 		for {
 			if pos = SkipSpace(text, pos); uint(pos) >= uint(len(text)) {
 				return Broken
@@ -66,7 +66,7 @@ func skipNested(text []byte, pos, maxDepth int) int {
 	return Broken
 }
 
-// skipName skips the name of a member and the colon, up to the value.
+// skipName skips the name of a member, the colon, and white space, up to the value.
 func skipName(text []byte, pos int) int {
 	if pos, _ = SkipString(text, pos); uint(pos) < uint(len(text)) && text[pos] != ':' {
 		pos = SkipSpace(text, pos)
@@ -77,18 +77,18 @@ func skipName(text []byte, pos int) int {
 	return SkipSpace(text, pos+1)
 }
 
-// nesting remembers which brackets are open: a stack of bits, in which an object
-// is 1 and an array 0.
+// nesting is the stack of open brackets. It has one bit for each level: 1 for an object, and
+// 0 for an array.
 type nesting struct {
 	depth int
-	inner uint64 // the last 64 levels or fewer, the innermost lowest
-	outer [15]uint64
-	more  []uint64 // what outer has no room for
+	inner uint64     // at most 64 levels, the innermost in the lowest bit
+	outer [15]uint64 // the levels outside of inner
+	more  []uint64   // the levels for which outer has no room
 }
 
 func (n *nesting) isObject() bool { return n.inner&1 != 0 }
 
-// closing is what closes the innermost bracket.
+// closing returns the bracket that closes the innermost level.
 func (n *nesting) closing() byte {
 	return ']' + byte(n.inner&1)*('}'-']')
 }
@@ -112,7 +112,7 @@ func (n *nesting) pop() {
 	}
 }
 
-// save puts a full inner away, and restore brings the last one back.
+// save stores inner, which is full, and restore loads the last one that was stored.
 func (n *nesting) save() {
 	if word := n.depth/64 - 1; word < len(n.outer) {
 		n.outer[word] = n.inner

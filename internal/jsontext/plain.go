@@ -10,12 +10,12 @@ import (
 	"unicode/utf8"
 )
 
-// A plain byte stands for itself in a JSON string: it is no quote, no backslash
-// and no control character. Most strings have no others, so skipping them is
-// what this package does most of the time.
+// A plain byte stands for itself in a JSON string: it is not a quote, a backslash or a
+// control character. Most strings have only plain bytes, so this package spends most of its
+// time on skipping them.
 
-// Text reports whether text is valid UTF-8, and whether it may stand between the quotes
-// of a string as it is, without any escape.
+// Text reports whether text is valid UTF-8, and whether it is plain: then it can be written
+// between the quotes of a string without escapes.
 func Text(text []byte) (plain, valid bool) {
 	end, ascii := skipPlain(text, 0)
 	plain = end == len(text)
@@ -23,13 +23,13 @@ func Text(text []byte) (plain, valid bool) {
 	return plain && valid, valid
 }
 
-// skipPlain returns the position of the first byte from pos on that is not
-// plain, or the length of text. ascii says that it saw no byte outside ASCII; it
-// may say false because of one behind the position that it returns.
+// skipPlain returns the position of the first byte from pos on that is not plain, or the
+// length of text. If ascii is true, the bytes up to there are ASCII. It may be false although
+// they are, because of a byte after that position.
 func skipPlain(text []byte, pos int) (end int, ascii bool) {
 	var seen uint64
-	// Eight bytes at a time for short strings, for those with many escapes, and
-	// for the last bytes of long ones.
+	// Read eight bytes at a time, which is best for short strings, for strings with many
+	// escapes, and for the last bytes of long strings.
 	for words := 0; pos+8 <= len(text); pos += 8 {
 		if words++; words == 8 && len(text)-pos >= longRun {
 			var longASCII bool
@@ -56,16 +56,16 @@ func skipPlain(text []byte, pos int) (end int, ascii bool) {
 }
 
 const (
-	// longRun is how many bytes must lie ahead for skipPlainLong to be worth it.
+	// longRun is the number of bytes from which on skipPlainLong is faster.
 	longRun = 128
-	// window is how many bytes it looks at in turn.
+	// window is the number of bytes that skipPlainLong searches at a time.
 	window = 2048
 )
 
-// skipPlainLong skips as many plain bytes as is easy: all but a few of a long
-// run. To look for the quote and the backslash it uses what package bytes has in
-// assembly, which leaves one test for each byte; the windows keep a far quote
-// from being looked for again behind each backslash.
+// skipPlainLong skips most plain bytes of a long run, but may leave some at its end. It
+// searches the quote and the backslash with package bytes, which uses assembly, so that only
+// control characters are left to test for. It searches in windows, so that it does not search
+// the same distant quote again after each backslash.
 func skipPlainLong(text []byte, pos int) (end int, ascii bool) {
 	ascii = true
 	for {
@@ -84,8 +84,8 @@ func skipPlainLong(text []byte, pos int) (end int, ascii bool) {
 	}
 }
 
-// skipNoControl returns how many bytes of text are easily known to be no control
-// characters.
+// skipNoControl returns the number of bytes of text before the first control character,
+// rounded down to a multiple of 32.
 func skipNoControl(text []byte) (n int, ascii bool) {
 	var seen, control uint64
 	for ; n+32 <= len(text); n += 32 {
@@ -93,7 +93,7 @@ func skipNoControl(text []byte) (n int, ascii bool) {
 		a, b := binary.LittleEndian.Uint64(four), binary.LittleEndian.Uint64(four[8:])
 		c, d := binary.LittleEndian.Uint64(four[16:]), binary.LittleEndian.Uint64(four[24:])
 		if all := a | b | c | d; all&highBits == 0 {
-			// The test without its last step, which is for the others.
+			// belowSpace without its last step, which only other bytes than ASCII need.
 			control = (a - spaces) | (b - spaces) | (c - spaces) | (d - spaces)
 		} else {
 			seen |= all
@@ -114,18 +114,19 @@ const (
 	spaces   = ' ' * eachByte
 )
 
-// notPlain has the high bit set in the byte of word that comes first in memory
-// among those that are not plain, and is 0 if there is none. Higher bytes may
-// be wrong: the subtractions borrow from them.
+// notPlain returns a word whose lowest high bit is in the first byte of word that is not
+// plain, or 0 if all are plain. Bytes after the first one may be wrong, because the
+// subtractions borrow from them.
 func notPlain(word uint64) uint64 {
-	// Flipping bit 1 moves the quote next to the control characters: one
-	// comparison for both.
+	// Flipping bit 1 moves the quote next to the control characters, so that one
+	// comparison finds both.
 	quoteOrControl := (word ^ 0x02*eachByte) - 0x21*eachByte
 	backslash := (word ^ '\\'*eachByte) - eachByte
 	return (quoteOrControl | backslash) &^ word & highBits
 }
 
-// belowSpace does the same for control characters alone, in the high bits.
+// belowSpace does the same for control characters only. Bits other than the high bits have no
+// meaning.
 func belowSpace(word uint64) uint64 {
 	return (word - spaces) &^ word
 }

@@ -10,9 +10,9 @@ import (
 	"slices"
 )
 
-// AppendQuoted appends s as a JSON string. It escapes what RFC 8259 requires and
-// nothing else: quote, backslash and the control characters below 0x20, with the
-// short escapes where there are any. s must be valid UTF-8.
+// AppendQuoted appends s as a JSON string. s must be valid UTF-8. It escapes only what RFC
+// 8259 requires: the quote, the backslash and the control characters below 0x20. It uses the
+// short escapes, such as \n, if there are any.
 func AppendQuoted(b, s []byte) []byte {
 	b = append(slices.Grow(b, len(s)+len(`""`)), '"')
 	for pos, run := 0, 0; ; {
@@ -22,7 +22,8 @@ func AppendQuoted(b, s []byte) []byte {
 			b = append(b, s[pos:end]...)
 			pos, run = end, 0
 		case len(s)-pos >= 8:
-			// All of the word is copied, and then what is not plain taken back.
+			// Copy the whole word, and then remove the bytes from the first one on that
+			// is not plain.
 			word := binary.LittleEndian.Uint64(s[pos:])
 			b = binary.LittleEndian.AppendUint64(b, word)
 			found := notPlain(word)

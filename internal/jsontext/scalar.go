@@ -55,7 +55,7 @@ func skipNumber(text []byte, pos int) int {
 	return pos
 }
 
-// inNumber tells what may follow a digit within a number.
+// inNumber holds the bytes that may follow a digit within a number.
 var inNumber = [256]bool{
 	'0': true, '1': true, '2': true, '3': true, '4': true, '5': true, '6': true, '7': true, '8': true, '9': true,
 	'.': true, 'e': true, 'E': true,

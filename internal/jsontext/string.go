@@ -10,16 +10,15 @@ import (
 	"unicode/utf8"
 )
 
-// SkipString skips a string, from its opening quote to behind the closing one,
-// and reports whether there are escapes in it. Their grammar is checked, but not
-// whether surrogates come in pairs: see [UnquotedLen].
+// SkipString skips a string, including its quotes, and reports whether it has escapes. It
+// checks the syntax of escapes, but not whether surrogates form pairs; see [UnquotedLen].
 func SkipString(text []byte, pos int) (end int, escaped bool) {
 	if pos >= len(text) || text[pos] != '"' {
 		return Broken, false
 	}
 	pos++
 	// Most strings are names: short, plain and ASCII. For these, a loop over bytes is
-	// faster than one over words, since the processor predicts where they end.
+	// faster than one over words, since the processor predicts its end.
 	at := pos
 	for ; at < len(text) && at < pos+8; at++ {
 		switch inString[text[at]] {
@@ -46,7 +45,7 @@ func SkipString(text []byte, pos int) (end int, escaped bool) {
 	return skipLongString(text, pos)
 }
 
-// inString tells what a byte is within a string.
+// inString holds the class of each byte within a string.
 var inString = func() (class [256]uint8) {
 	for c := range class {
 		if !isPlain(byte(c)) || c >= utf8.RuneSelf {
@@ -63,7 +62,7 @@ const (
 	notSimple
 )
 
-// skipLongString does the same for strings of any kind, from behind the quote.
+// skipLongString does the same as SkipString for any string. pos is after the opening quote.
 func skipLongString(text []byte, pos int) (end int, escaped bool) {
 	start, allASCII := pos, true
 	for {
@@ -90,13 +89,13 @@ func skipLongString(text []byte, pos int) (end int, escaped bool) {
 	}
 }
 
-// UnquotedLen returns how many bytes the string has that quoted stands for.
-// quoted is what SkipString has skipped, without the quotes. ok is false if it
-// has a lone surrogate, for which no bytes exist.
+// UnquotedLen returns the length of quoted without escapes. quoted is a string that SkipString
+// has skipped, without the quotes. ok is false if it has a lone surrogate, which UTF-8
+// cannot represent.
 func UnquotedLen(quoted []byte) (n int, ok bool) {
 	for pos := 0; pos < len(quoted); {
 		if quoted[pos] != '\\' {
-			// Bytes outside escapes were checked before.
+			// SkipString has checked the bytes outside of escapes.
 			next := indexBackslash(quoted, pos)
 			n += next - pos
 			pos = next
@@ -111,8 +110,7 @@ func UnquotedLen(quoted []byte) (n int, ok bool) {
 	return n, true
 }
 
-// AppendUnquoted appends the string that quoted stands for. It must be one that
-// UnquotedLen accepts.
+// AppendUnquoted appends quoted without escapes. UnquotedLen must accept quoted.
 func AppendUnquoted(b, quoted []byte) []byte {
 	for pos := 0; pos < len(quoted); {
 		if quoted[pos] != '\\' {
@@ -128,7 +126,7 @@ func AppendUnquoted(b, quoted []byte) []byte {
 	return b
 }
 
-// EqualUnquoted reports whether quoted stands for s.
+// EqualUnquoted reports whether quoted without escapes is equal to s.
 func EqualUnquoted(quoted []byte, s string) bool {
 	for pos := 0; pos < len(quoted); {
 		if s == "" {
@@ -144,7 +142,7 @@ func EqualUnquoted(quoted []byte, s string) bool {
 		var r rune
 		r, pos = unescape(quoted, pos)
 		first, size := utf8.DecodeRuneInString(s)
-		if r != first || size != utf8.RuneLen(r) { // the size tells an encoded U+FFFD from an invalid byte
+		if r != first || size != utf8.RuneLen(r) { // an invalid byte of s is U+FFFD, too, but with size 1
 			return false
 		}
 		s = s[size:]
@@ -152,7 +150,7 @@ func EqualUnquoted(quoted []byte, s string) bool {
 	return s == ""
 }
 
-// loneSurrogate is what unescape returns for one; no rune has this value.
+// loneSurrogate is the result of unescape for a lone surrogate. It is not a valid rune.
 const loneSurrogate = -1
 
 // skipEscape skips the escape that begins at pos.
@@ -171,8 +169,8 @@ func skipEscape(text []byte, pos int) int {
 	return Broken
 }
 
-// unescape returns the character that the escape at pos stands for, and the
-// position behind it. The grammar has been checked.
+// unescape returns the character of the escape at pos, and the position after the escape.
+// SkipString has checked the syntax.
 func unescape(quoted []byte, pos int) (r rune, end int) {
 	switch c := quoted[pos+1]; c {
 	case 'b':

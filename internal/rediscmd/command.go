@@ -9,12 +9,12 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// PublishCommand is a command of the caller that publishes, and the substitute that is
-// sent in its place, with another payload.
+// PublishCommand is a command of the caller that publishes, with the substitute that is sent
+// in its place.
 //
-// The caller may read the arguments of its command at any time, and a command of an
-// auto-pipeline may be in use. So the caller's command is not changed, and only its
-// arguments are read, until TakeReply gives it the reply.
+// The caller may read the arguments of its command at any time, and may already use a
+// command of an auto-pipeline. Therefore only the arguments of the command are read, and
+// nothing is changed, until TakeReply sets the reply.
 type PublishCommand struct {
 	Caller redis.Cmder
 
@@ -22,28 +22,27 @@ type PublishCommand struct {
 }
 
 // SubstituteEnvelope makes a substitute that publishes envelope, as a [WireMessage]. It
-// reports false if it cannot: then the caller's command is of a Go type to which no reply
-// can be given.
+// returns false if the command of the caller has a Go type whose reply cannot be set.
 func (c *PublishCommand) SubstituteEnvelope(ctx context.Context, envelope string) bool {
 	s := &substitute{message: WireMessage{envelope}}
 	return c.send(ctx, s, &s.message)
 }
 
-// SubstitutePayload makes a substitute that publishes payload. It reports false if it
-// cannot, as SubstituteEnvelope does.
+// SubstitutePayload makes a substitute that publishes payload. It returns false in the same
+// case as SubstituteEnvelope.
 func (c *PublishCommand) SubstitutePayload(ctx context.Context, payload any) bool {
 	return c.send(ctx, new(substitute), payload)
 }
 
-// substitute is a copy of a command in one allocation.
+// substitute holds the parts of a substitute in one allocation.
 type substitute struct {
 	args    [arguments]any
 	message WireMessage
-	command redis.IntCmd // unless the caller's command is of another type
+	command redis.IntCmd // used if the caller's command is an IntCmd
 }
 
-// unanswered is the value of a substitute to which nothing has happened yet. The other
-// types have nil then.
+// unanswered is the value of an IntCmd without a reply. Commands of other types then have
+// the value nil.
 const unanswered = -1
 
 func (c *PublishCommand) send(ctx context.Context, s *substitute, payload any) bool {
@@ -67,7 +66,8 @@ func (c *PublishCommand) send(ctx context.Context, s *substitute, payload any) b
 // Substituted reports whether there is a substitute.
 func (c *PublishCommand) Substituted() bool { return c.substitute != nil }
 
-// Sent returns the command that is sent: the substitute, if there is one.
+// Sent returns the command that is sent: the substitute, or the caller's command if there is
+// no substitute.
 func (c *PublishCommand) Sent() redis.Cmder {
 	if c.substitute != nil {
 		return c.substitute
@@ -75,12 +75,12 @@ func (c *PublishCommand) Sent() redis.Cmder {
 	return c.Caller
 }
 
-// TakeReply gives the reply of the substitute to the caller's command. It reports false
-// if there is none: then the substitute was not sent, and the caller's command stays as
-// it is.
+// TakeReply copies the reply and the error of the substitute to the caller's command. It
+// returns false if there is neither: the substitute was not sent then, and the caller's
+// command is not changed.
 func (c *PublishCommand) TakeReply() (answered bool) {
 	if c.substitute == nil {
-		return true // the reply is in the caller's command
+		return true // the caller's command itself was sent
 	}
 	switch from := c.substitute.(type) {
 	case *redis.IntCmd:
@@ -103,8 +103,8 @@ func (c *PublishCommand) TakeReply() (answered bool) {
 	return false
 }
 
-// Receivers returns how many clients got the message, as far as the reply of the
-// substitute tells.
+// Receivers returns the number of clients that got the message, from the reply of the
+// substitute. ok is false if there is no such number.
 func (c *PublishCommand) Receivers() (n int64, ok bool) {
 	switch sent := c.substitute.(type) {
 	case *redis.IntCmd:

@@ -8,11 +8,12 @@ import (
 	"fmt"
 )
 
-// WireMessage is an envelope as the argument of a command. go-redis sends what
-// MarshalBinary returns, and prints what String returns. In JSON it is a string.
+// WireMessage is an envelope as the argument of a command. go-redis sends the bytes of
+// MarshalBinary, and prints the text of String. In JSON it is a string.
 //
-// It is a type of its own, and used by its pointer, so that a hook recognizes the
-// envelopes of this module, also in the copies of commands that other hooks make.
+// It is a type of its own so that hooks recognize the envelopes of this module. It is used
+// by its pointer so that the copies that hooks make of a command have the same identity; see
+// [IdentityOf].
 type WireMessage struct{ text string }
 
 var (

@@ -13,17 +13,19 @@ import (
 	"unsafe"
 )
 
-// errUnsupportedPayload says that go-redis would refuse the payload, too.
+// errUnsupportedPayload means that go-redis does not accept the type of the payload.
 var errUnsupportedPayload = errors.New("unsupported payload type")
 
-// PayloadBytes returns the bytes that go-redis would send for payload: the cases of
-// its writer in their order, nil pointers included. The caller must not change them,
-// for they may be those of payload. A payload that has to be formatted is appended to
-// scratch, which should be empty.
+// PayloadBytes returns the bytes that go-redis would send for payload, which may also be a
+// nil pointer. The caller must not change them, since they may be those of payload. A
+// payload that has to be formatted, such as a number, is appended to scratch, which should
+// be empty.
 //
-// The error says that go-redis would refuse payload, too, or that its MarshalBinary
-// method failed; see [Refused].
+// It returns an error if go-redis does not accept the type of payload, or if its
+// MarshalBinary method fails; see [Refused].
 func PayloadBytes(scratch []byte, payload any) ([]byte, error) {
+	// The order of the types is that of go-redis: time.Time, for one, is a
+	// BinaryMarshaler, too.
 	if b, ok := TextBytes(payload); ok {
 		return b, nil
 	}
@@ -63,10 +65,9 @@ func TextBytes(payload any) (b []byte, ok bool) {
 	return nil, false
 }
 
-// Refused returns what to give to go-redis in place of a payload of which
-// [PayloadBytes] returned err, so that it fails with the same error. A payload that
-// failed to marshal is not marshaled again: the second time it might succeed, and be
-// sent without an envelope.
+// Refused returns the payload to pass to go-redis when [PayloadBytes] has returned err, so
+// that go-redis fails with the same error. A payload whose MarshalBinary method failed is
+// not marshaled again, because it might succeed, and be sent without an envelope.
 func Refused(payload any, err error) any {
 	if errors.Is(err, errUnsupportedPayload) {
 		return payload
@@ -78,8 +79,8 @@ type failedMarshal struct{ err error }
 
 func (f failedMarshal) MarshalBinary() ([]byte, error) { return nil, f.err }
 
-// appendNumber appends what go-redis sends for the types that it writes as numbers.
-// ok is false for any other type.
+// appendNumber appends payload as go-redis formats it, if its type is one that go-redis
+// formats as a number. Otherwise ok is false.
 func appendNumber(b []byte, payload any) (number []byte, ok bool) {
 	switch v := payload.(type) {
 	case int, *int, int8, *int8, int16, *int16, int32, *int32, int64, *int64:
@@ -171,7 +172,7 @@ func appendBool(b []byte, v bool) []byte {
 	return append(b, '0')
 }
 
-// valueOf returns what p points at. A nil pointer is the zero value, as in go-redis.
+// valueOf returns *p, or the zero value if p is nil, as in go-redis.
 func valueOf[T any](p *T) T {
 	if p == nil {
 		var zero T
@@ -180,7 +181,7 @@ func valueOf[T any](p *T) T {
 	return *p
 }
 
-// viewBytes returns the bytes of s without copying them. Nobody may change them.
+// viewBytes returns the bytes of s without copying them. They must not be changed.
 func viewBytes(s string) []byte {
 	return unsafe.Slice(unsafe.StringData(s), len(s))
 }

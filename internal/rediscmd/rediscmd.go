@@ -1,14 +1,19 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rediscmd knows how go-redis publishes: which bytes it makes of a payload
-// ([PayloadBytes]), which commands publish ([KindOf]), and how another command is sent
-// in place of the caller's ([PublishCommand]). It does not know what a payload means.
+// Package rediscmd handles the commands with which go-redis publishes.
+//
+// [PayloadBytes] returns the bytes that go-redis sends for a payload. [KindOf], [ChannelOf]
+// and [PayloadOf] read a command. [PublishCommand] replaces a command of the caller by a
+// substitute with another payload, and copies the reply back; hooks need it, since they must
+// not change the commands of callers. [WireMessage] is an envelope as a payload.
+//
+// The package does not know what is in a payload or an envelope.
 package rediscmd
 
 import "github.com/redis/go-redis/v9"
 
-// Kind is what a command publishes with.
+// Kind is the kind of a command.
 type Kind int
 
 // The kinds of commands.
@@ -18,7 +23,7 @@ const (
 	SPublish             // SPUBLISH, for sharded channels
 )
 
-// A command that publishes has a name, a channel and a payload. Redis refuses any
+// A command that publishes has a name, a channel and a payload. Redis refuses it with any
 // other number of arguments.
 const (
 	channelArgument = 1
@@ -26,7 +31,7 @@ const (
 	arguments       = 3
 )
 
-// KindOf returns what cmd publishes with.
+// KindOf returns the kind of cmd.
 func KindOf(cmd redis.Cmder) Kind {
 	if len(cmd.Args()) != arguments {
 		return Other
@@ -40,8 +45,8 @@ func KindOf(cmd redis.Cmder) Kind {
 	return Other
 }
 
-// ChannelOf returns the channel of a command that publishes. ok is false if it has
-// none, since go-redis refuses what the caller gave for it.
+// ChannelOf returns the channel of a command that publishes. ok is false if the argument has
+// a type that go-redis refuses.
 func ChannelOf(cmd redis.Cmder) (channel string, ok bool) {
 	argument := cmd.Args()[channelArgument]
 	if channel, ok = argument.(string); ok {
@@ -54,10 +59,10 @@ func ChannelOf(cmd redis.Cmder) (channel string, ok bool) {
 // PayloadOf returns the payload of a command that publishes.
 func PayloadOf(cmd redis.Cmder) any { return cmd.Args()[payloadArgument] }
 
-// IdentityOf returns a key by which a command that publishes is recognized. That is its
-// [WireMessage], which the copies that other hooks make of the command have, too; if it
-// has none, its arguments as they are in memory. Commands themselves may be of types
-// that cannot be compared.
+// IdentityOf returns a key that identifies a command that publishes. It is the
+// [WireMessage], if there is one: copies that other hooks make of the command have the same.
+// Otherwise it is the address of the arguments. The command itself cannot be the key, since
+// its type may not be comparable.
 func IdentityOf(cmd redis.Cmder) any {
 	if message, ok := PayloadOf(cmd).(*WireMessage); ok {
 		return message
@@ -65,7 +70,7 @@ func IdentityOf(cmd redis.Cmder) any {
 	return &cmd.Args()[0]
 }
 
-// ErrorOf returns the error of a command that was executed. Err of a command on an
-// asynchronous auto-pipeline may wait for the batch, which waits for the hook that
-// asks; a clone has the error and never waits.
+// ErrorOf returns the error of a command that was executed. It may be called in a hook. The
+// Err method of a command on an asynchronous auto-pipeline may not: it waits for the batch,
+// and the batch waits for the hook. A clone of the command has the error and does not wait.
 func ErrorOf(cmd redis.Cmder) error { return cmd.Clone().Err() }

@@ -14,18 +14,18 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// clusterClient is what tells the nodes of a *redis.ClusterClient.
+// clusterClient has the methods of a *redis.ClusterClient that find nodes.
 type clusterClient interface {
 	MasterForKey(ctx context.Context, key string) (*redis.Client, error)
 	ReloadState(ctx context.Context)
 	ForEachShard(ctx context.Context, fn func(ctx context.Context, shard *redis.Client) error) error
 }
 
-// cluster has each sharded channel on the master of its slot. All other topics are on any
-// one node, as nodes pass these messages on to each other.
+// cluster is the topology of a cluster. Each sharded channel is on the master of its slot.
+// All other topics are on one node, since nodes forward these messages to each other.
 type cluster struct {
 	client clusterClient
-	node   atomic.Pointer[redis.Client] // the one; nil: it is to be chosen
+	node   atomic.Pointer[redis.Client] // the node for all other topics; nil: not chosen yet
 }
 
 func (*cluster) spreads(k Kind) bool { return k == ShardChannels }
@@ -36,8 +36,8 @@ func (c *cluster) owners(ctx context.Context, _ Kind, name string) ([]*redis.Cli
 	return []*redis.Client{master}, err
 }
 
-// shared returns a master. It changes it only if it must: nodes pass messages on with a
-// delay, so that another one may bring some of them a second time.
+// shared returns a master chosen at random, and the same one until leave is called. Another
+// one may deliver some messages a second time, since nodes forward messages with a delay.
 func (c *cluster) shared(ctx context.Context) (Subscriber, error) {
 	if node := c.node.Load(); node != nil {
 		return node, nil
@@ -52,30 +52,30 @@ func (c *cluster) shared(ctx context.Context) (Subscriber, error) {
 
 func (c *cluster) leave() { c.node.Store(nil) }
 
-// reload has the client ask for the slots again, without waiting for it.
+// reload makes the client reload the slots. It does not wait.
 func (c *cluster) reload(ctx context.Context) { c.client.ReloadState(ctx) }
 
-// stale tells what checkMembers has found. Otherwise a node tells when a slot goes.
+// stale reports what checkMembers has found. Any other move of a slot shows in a reply of
+// the node.
 func (c *cluster) stale(p *placing) (stale bool, since time.Time) {
 	stale, p.suspected = p.suspected, false
 	return stale, p.reconciled
 }
 
-// memberInterval is how often a cluster is asked for its nodes: one that was removed goes
-// on answering, and gets no messages.
+// memberInterval is the interval of checkMembers.
 const memberInterval = 10 * time.Second
 
-// memberCheck is about checkMembers. It is part of the state.
+// memberCheck schedules checkMembers. It is part of the state.
 type memberCheck struct {
-	running bool      // the cluster has not answered yet
-	due     time.Time // for the next one
+	running bool      // a check runs
+	due     time.Time // when the next check is due
 }
 
-// soon has the cluster asked soon: a server came into use. What a check that is under way
-// finds may be from before.
+// soon makes the next check due, because a server has come into use. A check that runs may
+// not see that server yet.
 func (m *memberCheck) soon() { m.due = time.Time{} }
 
-// begin reports whether to ask now.
+// begin reports whether to start a check now.
 func (m *memberCheck) begin() bool {
 	if m.running || time.Now().Before(m.due) {
 		return false
@@ -91,8 +91,9 @@ func (m *memberCheck) end(answered bool) {
 	}
 }
 
-// checkMembers asks the cluster, now and then, for what its nodes do not say by
-// themselves: that one was removed, or that another one is the master of a slot.
+// checkMembers loads the nodes of the cluster if that is due. It finds changes that no node
+// reports: a node that was removed still answers but gets no messages, and a slot may have
+// another master.
 func (s *Subscription) checkMembers(c *cluster) {
 	begin := false
 	s.update(func(st *state) { begin = !st.closed && st.members.begin() })
@@ -104,8 +105,8 @@ func (s *Subscription) checkMembers(c *cluster) {
 		nodes := c.nodes(s.ctx)
 		owners := s.someOwners(c)
 		s.update(func(st *state) {
-			// A node that was removed may have been asked, and knows of no others. Another
-			// one is asked soon.
+			// There are none if the client has asked a node that was removed. The next
+			// check is soon.
 			if len(nodes) > 0 {
 				st.compare(nodes, owners, began)
 			}
@@ -114,7 +115,7 @@ func (s *Subscription) checkMembers(c *cluster) {
 	}()
 }
 
-// nodes returns the nodes as the cluster sees them now; nil if it does not answer.
+// nodes returns the nodes of the cluster, or nil if it does not answer.
 func (c *cluster) nodes(ctx context.Context) map[Subscriber]bool {
 	var mu sync.Mutex
 	nodes := make(map[Subscriber]bool)
@@ -129,7 +130,7 @@ func (c *cluster) nodes(ctx context.Context) map[Subscriber]bool {
 	return nodes
 }
 
-// someOwners returns the owner of one topic of each shard, where it is known.
+// someOwners returns the owner of one topic of each shard, if it is known.
 func (s *Subscription) someOwners(c *cluster) map[*shard]*redis.Client {
 	names := make(map[*shard]string)
 	s.update(func(st *state) {
@@ -149,12 +150,12 @@ func (s *Subscription) someOwners(c *cluster) map[*shard]*redis.Client {
 	return owners
 }
 
-// compare closes connections to servers that are none of nodes, which were the nodes at
-// some time after began, and has topics reconciled that are owned by another one.
+// compare closes the connections to servers that are not among nodes, and makes the topics of
+// a shard stale if its topic in owners has another owner. Both were loaded after began.
 func (st *state) compare(nodes map[Subscriber]bool, owners map[*shard]*redis.Client, began time.Time) {
 	for _, sh := range st.shards {
 		switch conn := sh.conn; {
-		case conn == nil, conn.evidence.opened.After(began): // nothing was asked about it
+		case conn == nil, conn.evidence.opened.After(began): // nodes may be older than conn
 		case !nodes[conn.server]:
 			conn.close(ErrRemoved)
 		default:

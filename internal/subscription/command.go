@@ -10,24 +10,26 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// command is sent on a connection. A command that subscribes or unsubscribes is answered
-// once for each name, in their order, or once with an error; a PING is answered once. An
-// error names no topic, so that only the order tells which command it answers.
+// command is a command that is sent on a connection. It is part of the state.
+//
+// The server answers a command that subscribes or unsubscribes once for each topic, in
+// their order, or once with an error. It answers a PING once. An error does not contain the
+// topic, so only the order of the replies shows which command it answers.
 type command struct {
 	op       string
 	kind     Kind
-	names    []string
+	names    []string // of the topics
 	payload  []string // of a PING
-	answered int      // how many of names
+	answered int      // the number of topics that the server has confirmed
 	sent     time.Time
-	written  chan struct{} // closed when it is written; nil: nobody waits for that
+	written  chan struct{} // closed when it is written; nil: no call waits for that
 }
 
 const opPing = "ping"
 
 func (c *command) subscribes() bool { return c.op == c.kind.subscribeOp() }
 
-// commandsFor returns the commands that do op for names: one, or one for each name.
+// commandsFor returns the commands that do op for topics: one command, or one for each topic.
 func commandsFor(op string, k Kind, names []string, oneByOne bool) []*command {
 	switch {
 	case len(names) == 0:

@@ -13,43 +13,43 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// connection is one *redis.PubSub, used for as long as its first network connection
-// lasts. What go-redis does by itself about a lost connection has no back-off, is not
-// reported, and forgets topics that were refused.
+// connection is a *redis.PubSub, used only as long as its first network connection lasts.
+// go-redis would replace a lost connection by itself, but without back-off and without a
+// report, and it forgets topics that were refused.
 type connection struct {
 	sub    *Subscription
 	server Subscriber
 	ps     *redis.PubSub
-	dial   context.Context // for the dial, which comes with the first command
+	dial   context.Context // for the first command, which dials
 
-	// Part of the state.
-	queue      []*command // to be written
-	flushing   bool       // flush is at it
-	unanswered []*command // written, in this order
-	recovered  outages    // that are over, and not reported yet
+	// These fields are part of the state.
+	queue      []*command // not written yet
+	flushing   bool       // flush runs
+	unanswered []*command // written, and not answered, in the order of their replies
+	recovered  outages    // over, and not reported yet
 	evidence   evidence
 	pinged     time.Time
 	reading    bool // it is read, so that silence counts
 
 	messages atomic.Uint64 // how many were read
-	busy     atomic.Bool   // the goroutine that reads waits for the consumer, or the Observer
+	busy     atomic.Bool   // the goroutine that reads waits for a consumer or the Observer
 
 	up        chan struct{} // closed when the first command is written
 	closed    chan struct{} // closed by close
-	released  chan struct{} // closed when go-redis has let go of it
+	released  chan struct{} // closed when the *redis.PubSub is closed
 	closeOnce sync.Once
-	cause     error // why it was closed; to be read after closed
+	cause     error // why it was closed; may be read when closed is closed
 
-	timeout time.Duration // of the next read; for the goroutine that reads
+	timeout time.Duration // of the next read; used by the goroutine that reads
 }
 
-// newConnection prepares a connection to server. The first command dials, with ctx.
+// newConnection returns a connection to server. It does no I/O: the first command dials,
+// with ctx.
 func (s *Subscription) newConnection(ctx context.Context, server Subscriber) *connection {
 	return &connection{
 		sub:    s,
 		server: server,
-		// Without names go-redis does no I/O yet. With names it would swallow the error
-		// of the dial.
+		// With channels, Subscribe would dial, and drop the error of the dial.
 		ps:       server.Subscribe(ctx),
 		dial:     ctx,
 		evidence: evidence{opened: time.Now(), alive: time.Now()},
@@ -59,17 +59,17 @@ func (s *Subscription) newConnection(ctx context.Context, server Subscriber) *co
 	}
 }
 
-// canceled is the context that go-redis gets for everything but the first dial. Its reads
-// and writes do not look at it. But where it would replace a lost connection by itself,
-// at once and holding the mutex that Close needs, the dial fails.
+// canceled is the context of all calls of go-redis after the first dial. Reads and writes
+// ignore it. But if go-redis tries to replace a lost connection, while it holds the mutex
+// that Close needs, the dial fails at once.
 var canceled = func() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx
 }()
 
-// enqueue has commands written, in this order, and returns what waits for the last one.
-// It is part of the state.
+// enqueue queues commands to be written, in this order. The sending that it returns is that
+// of the last command. It is part of the state.
 func (c *connection) enqueue(commands ...*command) sending {
 	if len(commands) == 0 || c.isClosed() {
 		return sending{conn: c}
@@ -86,8 +86,8 @@ func (c *connection) enqueue(commands ...*command) sending {
 	return sending{conn: c, cmd: last}
 }
 
-// flush writes what is queued. It ends when there is nothing left. No call waits for a
-// slow peer because of it, unless that call wants to.
+// flush writes the queue, and returns when it is empty. It has a goroutine of its own, so
+// that a slow server blocks only the calls that wait for their command.
 func (c *connection) flush() {
 	for {
 		var cmd *command
@@ -105,7 +105,7 @@ func (c *connection) flush() {
 	}
 }
 
-// next takes the next command from the queue. It is part of the state.
+// next removes the next command from the queue. It is part of the state.
 func (c *connection) next() *command {
 	if len(c.queue) == 0 || c.isClosed() {
 		c.flushing = false
@@ -118,7 +118,8 @@ func (c *connection) next() *command {
 	return cmd
 }
 
-// write writes cmd. The dial may call functions of the user, which may panic.
+// write writes cmd. It recovers from a panic of functions that the client was given, such as
+// its Dialer.
 func (c *connection) write(cmd *command) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -135,15 +136,15 @@ func (c *connection) write(cmd *command) (err error) {
 	return nil
 }
 
-// sameTimeout leaves the time limit of reads as it is. The first read sets none, and
-// takes away what go-redis needed for its handshake. To do so each time costs a tenth of
-// a microsecond, and would let the "relaxed" timeouts of go-redis' maintenance
-// notifications end a read that only waits.
+// sameTimeout keeps the read deadline as it is. The first read, whose timeout is zero,
+// removes the deadline that go-redis has set for its handshake. To remove it for each read
+// would cost a tenth of a microsecond. It would also let the "relaxed" timeouts of
+// go-redis' maintenance notifications end a read that only waits for a message.
 const sameTimeout = -1
 
-// receive waits for the next message or reply. go-redis takes replies apart with
-// unchecked type assertions: one of an unexpected shape makes it panic, and may leave its
-// mutex locked. Such a connection can only be abandoned.
+// receive waits for the next message or reply. go-redis decodes replies with unchecked
+// type assertions, so a reply of an unexpected form makes it panic, and may leave its mutex
+// locked. The connection cannot be used then.
 func (c *connection) receive() (reply any, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -155,8 +156,8 @@ func (c *connection) receive() (reply any, err error) {
 	return reply, err
 }
 
-// close ends the connection, which wakes a read that waits. It does not wait itself:
-// go-redis' Close needs a mutex that a write may hold for a WriteTimeout.
+// close closes the connection, which also ends a read. It does not wait: the Close method
+// of go-redis needs a mutex that a write may hold for a WriteTimeout.
 func (c *connection) close(cause error) {
 	c.closeOnce.Do(func() {
 		c.cause = cause
@@ -168,7 +169,8 @@ func (c *connection) close(cause error) {
 	})
 }
 
-// awaitUp waits until the connection is up, and returns why it is not.
+// awaitUp waits until the connection is up. It returns the cause if it was closed, or
+// ctx.Err() if ctx is canceled first.
 func (c *connection) awaitUp(ctx context.Context) error {
 	select {
 	case <-c.up:
@@ -197,8 +199,8 @@ func isDone(ch <-chan struct{}) bool {
 	}
 }
 
-// oldest returns the command that the next reply is for, or nil. It is part of the state,
-// and so are the methods below.
+// oldest returns the command that the next reply answers, or nil. It is part of the state,
+// and so are pop and waitsFor.
 func (c *connection) oldest() *command {
 	if len(c.unanswered) == 0 {
 		return nil
@@ -206,17 +208,17 @@ func (c *connection) oldest() *command {
 	return c.unanswered[0]
 }
 
-// pop removes the oldest command, which is answered.
+// pop removes the oldest command when it is answered.
 func (c *connection) pop() {
 	c.unanswered[0] = nil
 	c.unanswered = c.unanswered[1:]
 }
 
-// waitsFor reports whether a command is unanswered for which is holds.
-func (c *connection) waitsFor(is func(*command) bool) bool {
+// waitsFor reports whether a command that matches is queued or unanswered.
+func (c *connection) waitsFor(match func(*command) bool) bool {
 	for _, commands := range [][]*command{c.unanswered, c.queue} {
 		for _, cmd := range commands {
-			if is(cmd) {
+			if match(cmd) {
 				return true
 			}
 		}
@@ -224,14 +226,14 @@ func (c *connection) waitsFor(is func(*command) bool) bool {
 	return false
 }
 
-// sending is a command that is about to be written.
+// sending is a command that is queued.
 type sending struct {
 	conn *connection
-	cmd  *command // nil: nothing is sent
+	cmd  *command // nil: there is no command
 }
 
-// wait waits until the command is written, or need not be: a connection that is lost is
-// replaced, and the topics are subscribed to on the next one.
+// wait waits until the command is written. A lost connection is no error: the topics are
+// subscribed to on the next one.
 func (s sending) wait(ctx context.Context) error {
 	if err := s.waitWritten(ctx); err != nil {
 		return ctx.Err()
@@ -239,7 +241,8 @@ func (s sending) wait(ctx context.Context) error {
 	return nil
 }
 
-// waitWritten waits until the command is written, and returns why it is not.
+// waitWritten waits until the command is written. It returns the cause if the connection was
+// closed, or ctx.Err() if ctx is canceled first.
 func (s sending) waitWritten(ctx context.Context) error {
 	if s.cmd == nil {
 		if s.conn != nil && s.conn.isClosed() {

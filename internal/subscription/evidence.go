@@ -5,30 +5,31 @@ package subscription
 
 import "time"
 
-// evidence is what is known of a connection: when the server was last alive, and until
-// when everything that was published has certainly been received. It is part of the state.
+// evidence is what is known about a connection: when the server was last alive, and until
+// when all messages have certainly been received. It is part of the state.
 type evidence struct {
 	opened time.Time
-	// alive is when something was last read, or the consumer last kept the server
-	// waiting. The time since then is silence.
+	// alive is when a message or reply was last read, or the consumer last kept the
+	// server waiting. The time since then is silence.
 	alive time.Time
 
-	// lastReply is when the last command was sent that the server has answered. All that
-	// it had sent by then has been read. The same cannot be said of a message: it may
-	// have waited in the socket.
+	// lastReply is when the last command was sent that the server has answered. All
+	// messages that were published before have been read. A message proves nothing like
+	// that, since it may have waited in the socket.
 	lastReply time.Time
-	// lastMessage is the lastReply that was known when the last message came. A node
-	// that was removed from a cluster answers commands, but gets no messages.
+	// lastMessage is the value of lastReply when the last message was read. A node that
+	// was removed from a cluster answers commands, but gets no messages.
 	lastMessage time.Time
 	// lastMember is when the server was last known to belong to its cluster.
 	lastMember time.Time
 
-	messages       uint64 // how many were read when the connection was last looked at
-	repliedAt      uint64 // how many were read at the last reply
+	messages       uint64 // the number of messages read at the last call of observe
+	repliedAt      uint64 // the number of messages read at the last reply
 	unacknowledged bool   // messages were read since the last PING
 }
 
-// replied notes that the server has answered cmd, after messages.
+// replied notes that the server has answered cmd. messages is the number of messages read
+// so far.
 func (e *evidence) replied(cmd *command, messages uint64) {
 	if messages != e.repliedAt {
 		e.lastMessage, e.repliedAt = e.lastReply, messages
@@ -36,8 +37,8 @@ func (e *evidence) replied(cmd *command, messages uint64) {
 	e.lastReply, e.alive = cmd.sent, time.Now()
 }
 
-// observe notes that so many messages have been read, and whether the consumer keeps the
-// server waiting. It returns the time for which the server has been silent.
+// observe notes the number of messages read so far, and whether the consumer keeps the
+// server waiting. It returns how long the server has been silent.
 func (e *evidence) observe(now time.Time, messages uint64, busy bool) (silence time.Duration) {
 	if messages != e.messages {
 		e.messages, e.unacknowledged, e.alive = messages, true, now
@@ -48,12 +49,12 @@ func (e *evidence) observe(now time.Time, messages uint64, busy bool) (silence t
 	return now.Sub(e.alive)
 }
 
-// received returns until when everything has been received, if the connection is lost
-// now, after messages.
+// received returns until when all messages have certainly been received, if the connection
+// is lost now.
 func (e *evidence) received() time.Time { return latest(e.opened, e.lastReply) }
 
-// receivedAsMember returns the same for a server that is found to be no member of its
-// cluster any more: its replies prove nothing.
+// receivedAsMember returns the same if the server is no longer a member of its cluster. Its
+// last replies prove nothing then.
 func (e *evidence) receivedAsMember(messages uint64) time.Time {
 	last := e.lastMessage
 	if messages != e.repliedAt {

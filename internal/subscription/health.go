@@ -8,26 +8,28 @@ import (
 	"time"
 )
 
-// How a server is found to be dead that has not said so, its cable cut. All of this counts
-// only while a read waits for the server.
+// A server may die without closing its connections. Only the time in which a read waits for
+// the server counts as silence.
 const (
+	// healthInterval is the interval of the health check.
 	healthInterval = time.Second
-	pingSilence    = 5 * time.Second
-	deadSilence    = 18 * time.Second
+	// pingSilence is the silence after which a PING is sent.
+	pingSilence = 5 * time.Second
+	// deadSilence is the silence after which the server is considered dead.
+	deadSilence = 18 * time.Second
 )
 
-// A topic that has moved is subscribed to again after retryDelay. While that does not
-// help, the delay doubles, up to the healthInterval.
+// retryDelay is the delay before a topic that has moved is resubscribed. The delay doubles
+// with each failure, up to healthInterval.
 const retryDelay = 20 * time.Millisecond
 
-// health is the timer of the health check, which looks at all connections. It is part of
-// the state.
+// health schedules the health check of all connections. It is part of the state.
 type health struct {
 	timer *time.Timer
-	soon  bool // the next check comes early
+	early bool // the next check is an early one
 	delay time.Duration
 
-	placing bool // a check compares topics with their owners
+	reconciling bool // a check compares topics with their owners
 }
 
 func (h *health) schedule(s *Subscription, d time.Duration) {
@@ -44,39 +46,38 @@ func (h *health) stop() {
 	}
 }
 
-// retrySoon has the next check come early: topics have moved.
+// retrySoon schedules an early check, because topics have moved.
 func (h *health) retrySoon(s *Subscription) {
-	if h.soon || h.timer == nil || s.state.closed {
+	if h.early || h.timer == nil || s.state.closed {
 		return
 	}
-	h.soon = true
+	h.early = true
 	h.delay = min(max(2*h.delay, retryDelay), healthInterval)
 	h.schedule(s, h.delay)
 }
 
-// next schedules the next check. The delay of early ones starts anew when one was not
+// next schedules the next check. It resets the delay of early checks if this one was not
 // early.
 func (h *health) next(s *Subscription) {
-	if !h.soon {
+	if !h.early {
 		h.delay = 0
 	}
-	h.soon = false
+	h.early = false
 	h.schedule(s, healthInterval)
 }
 
-// checkHealth closes connections to servers that are dead, sends PINGs, sees to it that
-// topics are on the servers that own them, and subscribes again to those that were
-// refused.
+// checkHealth closes connections to dead servers, sends PINGs, reconciles topics, and
+// resubscribes those that were refused.
 func (s *Subscription) checkHealth() {
-	var placed []*shard
+	var placed []*shard // to be reconciled
 	busy := false
 	s.update(func(st *state) {
 		if st.closed {
 			return
 		}
 		st.health.next(s)
-		// A cluster that does not answer keeps the check before waiting.
-		busy, st.health.placing = st.health.placing, true
+		// The check before may still wait for a cluster that does not answer.
+		busy, st.health.reconciling = st.health.reconciling, true
 		for _, sh := range slices.Clone(st.shards) { // some may retire
 			if sh.checkConnection(time.Now()) && sh.spread {
 				placed = append(placed, sh)
@@ -93,7 +94,7 @@ func (s *Subscription) checkHealth() {
 		s.checkMembers(cluster)
 	}
 	s.update(func(st *state) {
-		st.health.placing = false
+		st.health.reconciling = false
 		for _, sh := range st.shards {
 			if sh.conn != nil && sh.conn.reading {
 				sh.resubscribe()
@@ -102,8 +103,8 @@ func (s *Subscription) checkHealth() {
 	})
 }
 
-// checkConnection closes the connection of sh if its server is dead, and sends a PING if
-// that is to be found out. It reports whether there is a connection that is read.
+// checkConnection closes the connection of sh if its server is dead, and sends a PING if one
+// is due. It reports whether sh has a connection that can be used.
 func (sh *shard) checkConnection(now time.Time) bool {
 	conn := sh.conn
 	if conn == nil || !conn.reading || conn.isClosed() {
@@ -118,7 +119,8 @@ func (sh *shard) checkConnection(now time.Time) bool {
 		conn.close(ErrSilent)
 		return false
 	}
-	// While messages come, a PING in each interval proves until when all were received.
+	// While messages arrive, the reply to a PING in each interval shows until when all
+	// messages have been received.
 	due := silence >= pingSilence && now.Sub(conn.pinged) >= pingSilence || conn.evidence.unacknowledged
 	if due && !conn.waitsFor(func(cmd *command) bool { return cmd.op == opPing }) {
 		conn.pinged, conn.evidence.unacknowledged = now, false
@@ -127,7 +129,7 @@ func (sh *shard) checkConnection(now time.Time) bool {
 	return true
 }
 
-// beginReading notes that conn is read from now on.
+// beginReading notes that c is read from now on.
 func (c *connection) beginReading() {
 	c.reading = true
 	c.evidence.alive = time.Now()

@@ -8,18 +8,16 @@ import (
 	"time"
 )
 
-// What the package finds out by itself.
+// The causes of failures that no server and no connection reports.
 var (
-	// ErrSilent is the cause of an outage in which the server did not answer.
+	// ErrSilent means that the server has not answered for too long.
 	ErrSilent = errors.New("the server has not answered for too long")
-	// ErrMoved is the cause of an outage in which another server has become the owner.
+	// ErrMoved means that another server has become the owner of a topic.
 	ErrMoved = errors.New("another server has taken over")
+	// ErrRemoved means that the server was removed from its cluster.
+	ErrRemoved = errors.New("the server is no longer part of the cluster")
 
-	// ErrRemoved is the cause of an outage in which the server was taken out of its
-	// cluster.
-	ErrRemoved = errors.New("the server is no part of the cluster any more")
-
-	errNoTopic = errors.New("a Ring needs a channel or pattern to find its shard by")
+	errNoTopic = errors.New("a Ring needs a channel or pattern to choose the shard")
 	errRetired = errors.New("nothing left to subscribe to")
 )
 
@@ -28,16 +26,16 @@ const (
 	opReceive = "receive"
 )
 
-// outage is why topics are not received, and since when. Topics that are affected by the
-// same event share it.
+// outage is a time in which topics are not received, and its cause. Topics that the same
+// event affects share one. It is part of the state.
 type outage struct {
-	op    string // what failed; "": nothing, the server just has not confirmed them yet
+	op    string // the operation that failed; "": none, the topics are not confirmed yet
 	err   error
-	since time.Time // all that was published until then was received
+	since time.Time // all messages until then were received
 }
 
-// cover makes o the outage of t, if that has none but for not being confirmed yet. o
-// then reaches back to when t was last received.
+// cover extends o to the time in which t has not been received. If nothing has failed for t
+// so far, o becomes its outage.
 func (o *outage) cover(st *state, t *topic) {
 	if t.outage.since.Before(o.since) {
 		o.since = t.outage.since
@@ -47,7 +45,7 @@ func (o *outage) cover(st *state, t *topic) {
 	}
 }
 
-// outages are names of topics by their outage.
+// outages holds the names of topics by their outage. It is part of the state.
 type outages map[*outage][]string
 
 // add adds a topic.
@@ -58,16 +56,16 @@ func (in *outages) add(name string, o *outage) {
 	(*in)[o] = append((*in)[o], name)
 }
 
-// addLost adds a topic that is not needed any more, if its connection was lost.
+// addLost adds a topic if its connection was lost and it has not recovered.
 func (in *outages) addLost(name string, t *topic) {
 	if t.outage != nil && t.outage.op == opReceive && !errors.Is(t.outage.err, ErrClosed) {
 		in.add(name, t.outage)
 	}
 }
 
-// disconnected notes that conn is lost. Topics that were received are in an outage from
-// now on, which is reported when it is over. For the others an attempt has failed, which
-// is reported now.
+// disconnected handles the event that conn is lost. For the topics that were received, an
+// outage begins, which is reported when it is over or an attempt to end it fails. For the
+// other topics, this is a failed attempt, and it is reported now.
 func (sh *shard) disconnected(conn *connection, err error) {
 	st := sh.state()
 	st.failed(err)
@@ -91,7 +89,7 @@ func (sh *shard) disconnected(conn *connection, err error) {
 		failed.cover(st, t)
 		again = append(again, name)
 	})
-	// Some topics were received for a moment, which has not been reported.
+	// Topics that have recovered on conn, which was not reported yet.
 	st.reportRecovered(conn.recovered)
 	conn.recovered = nil
 	st.notify()
@@ -100,7 +98,7 @@ func (sh *shard) disconnected(conn *connection, err error) {
 	}
 }
 
-// unreachable notes, and reports, that no connection could be made.
+// unreachable handles the event that no connection could be made, and reports it.
 func (sh *shard) unreachable(op string, err error) {
 	st := sh.state()
 	if st.closed {

@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// read reads from conn until it is lost, and returns why.
+// read reads from conn until it is lost, and returns the cause.
 func (sh *shard) read(conn *connection) error {
 	sh.sub.update(func(*state) { conn.beginReading() })
 	for {
@@ -28,7 +28,7 @@ func (sh *shard) read(conn *connection) error {
 	}
 }
 
-// take deals with what was received. An error means that conn can be used no longer.
+// take handles a message or a reply. An error means that conn cannot be used any more.
 func (sh *shard) take(conn *connection, reply any) (err error) {
 	switch reply := reply.(type) {
 	case *redis.Message:
@@ -49,8 +49,8 @@ func (sh *shard) take(conn *connection, reply any) (err error) {
 	return err
 }
 
-// takeError deals with an error of a read. If it is the server's reply to a command,
-// nothing is wrong with conn, and it returns nil.
+// takeError handles the error of a read. It returns nil if the error is the server's reply to
+// a command: conn can still be used then.
 func (sh *shard) takeError(conn *connection, err error) error {
 	if _, ok := errors.AsType[redis.Error](err); !ok || errors.Is(err, redis.Nil) {
 		return err
@@ -69,22 +69,22 @@ func (sh *shard) takeError(conn *connection, err error) error {
 	return nil
 }
 
-// whileBusy updates the state. The time that an Observer takes is not the server's silence.
+// whileBusy calls update. The time that the Observer takes does not count as silence.
 func (sh *shard) whileBusy(conn *connection, change func(*state)) {
 	conn.busy.Store(true)
 	sh.sub.update(change)
 	conn.busy.Store(false)
 }
 
-// confirmed notes that the server has done a command for one topic. It is part of the
-// state, as is all below.
+// confirmed handles the server's confirmation of a command for one topic. It is part of the
+// state, and so are the functions below.
 func (sh *shard) confirmed(conn *connection, s *redis.Subscription) error {
 	cmd := conn.oldest()
 	if cmd == nil || cmd.op != s.Kind || cmd.names[cmd.answered] != s.Channel {
 		if sh.takenAway(conn, s) {
 			return nil
 		}
-		return fmt.Errorf("the server sent %s %q, which no command had asked for", s.Kind, s.Channel)
+		return fmt.Errorf("the server sent an unexpected confirmation: %s %q", s.Kind, s.Channel)
 	}
 	conn.answered(cmd)
 	if cmd.answered++; cmd.answered == len(cmd.names) {
@@ -104,8 +104,8 @@ func (sh *shard) confirmed(conn *connection, s *redis.Subscription) error {
 	return nil
 }
 
-// reportRecovered reports the topics that are received again, once the server has
-// answered all commands that subscribe.
+// reportRecovered reports the outages that are over, once the server has answered all
+// commands that subscribe.
 func (sh *shard) reportRecovered(conn *connection) {
 	if len(conn.recovered) == 0 || conn.waitsFor((*command).subscribes) {
 		return
@@ -114,9 +114,9 @@ func (sh *shard) reportRecovered(conn *connection) {
 	conn.recovered = nil
 }
 
-// takenAway deals with a sharded channel from which the server has unsubscribed the
-// connection by itself: another server has taken over its slot. It reports whether that
-// is what has happened.
+// takenAway handles a sharded channel that the server has unsubscribed without a command,
+// because another server has taken over its slot. It reports whether s is about such a
+// channel.
 func (sh *shard) takenAway(conn *connection, s *redis.Subscription) bool {
 	cluster := sh.sub.topology.cluster()
 	if cluster == nil || !sh.spread || s.Kind != ShardChannels.unsubscribeOp() {
@@ -135,10 +135,11 @@ func (sh *shard) takenAway(conn *connection, s *redis.Subscription) bool {
 	return true
 }
 
-// refused notes that the server has refused cmd, for the names that it has not confirmed.
+// refused handles the event that the server has refused cmd, for the topics that it has not
+// confirmed before.
 func (sh *shard) refused(conn *connection, cmd *command, err error) {
 	if cmd.op == opPing {
-		return // a reply all the same
+		return // an error is a reply, too
 	}
 	names := cmd.names[cmd.answered:]
 	if cmd.subscribes() && len(names) > 1 {
@@ -149,8 +150,9 @@ func (sh *shard) refused(conn *connection, cmd *command, err error) {
 	sh.reportRecovered(conn)
 }
 
-// bisect sends a command that was refused again, in two halves: one topic is enough for
-// the server to refuse them all, and it does not say which.
+// bisect subscribes again to the topics of a command that was refused, with two commands
+// for one half each. The server refuses a whole command because of one topic, and does not
+// say which.
 func (sh *shard) bisect(conn *connection, cmd *command, names []string) {
 	for _, half := range [][]string{names[:len(names)/2], names[len(names)/2:]} {
 		again := &command{op: cmd.op, kind: cmd.kind, names: half}
@@ -159,12 +161,12 @@ func (sh *shard) bisect(conn *connection, cmd *command, names []string) {
 	}
 }
 
-// movePatience is for how long a MOVED reply is not reported: by then the new owner is
-// usually found.
+// movePatience is how long an outage must last before a MOVED reply is reported. Usually the
+// new owner is found earlier.
 const movePatience = time.Second
 
-// refusedTopic notes that the server has refused to subscribe to one topic, or to
-// unsubscribe from some. This is where a MOVED reply is handled.
+// refusedTopic handles the event that the server has refused to subscribe to one topic, or
+// to unsubscribe from several. It also handles a MOVED reply.
 func (sh *shard) refusedTopic(cmd *command, names []string, err error) {
 	st := sh.state()
 	o := &outage{op: cmd.op, err: err}
@@ -172,16 +174,16 @@ func (sh *shard) refusedTopic(cmd *command, names []string, err error) {
 	current := t != nil && t.pending == cmd && t.outage != nil
 	if current {
 		o.since = t.outage.since
-		t.pending = nil // the health check subscribes to it again
+		t.pending = nil // the health check will resubscribe
 		st.setOutage(t, o)
 	}
 	if cmd.subscribes() && !current {
-		return // it was removed, or a later command subscribes to it
+		return // it was removed, or a later command is pending
 	}
 	if cluster := sh.sub.topology.cluster(); cluster != nil && sh.spread {
 		if _, moved := redis.IsMovedError(err); moved {
 			if !cmd.subscribes() {
-				return // the connection is unsubscribed there, as it should be
+				return // the connection is no longer subscribed there
 			}
 			cluster.reload(sh.sub.ctx)
 			st.health.retrySoon(sh.sub)

@@ -5,21 +5,21 @@ package subscription
 
 import "context"
 
-// readiness is about the calls of Ready. It is part of the state.
+// readiness is what calls of Ready share. It is part of the state.
 type readiness struct {
-	waiting  int // calls that wait
-	failures int // that happened while calls waited
-	last     *Failure
+	waiting  int      // the number of calls that wait
+	failures int      // the number of failures while calls waited
+	last     *Failure // the last of these
 }
 
-// Ready waits until the server has confirmed all topics. It returns ctx.Err() when ctx is
-// canceled, ErrClosed when the Subscription is closed, and a *Failure when an attempt
-// fails. A failure that Ready returns is not reported to the Observer.
+// Ready waits until the server has confirmed all topics. It returns ctx.Err() if ctx is
+// canceled, ErrClosed if the Subscription is closed, and a *Failure if an attempt to connect
+// or to subscribe fails. A failure that Ready returns is not reported to the Observer.
 func (s *Subscription) Ready(ctx context.Context) error {
 	var early *Failure
 	s.update(func(st *state) { early = st.takeEarly() })
 	if early != nil {
-		s.Start() // which tries again
+		s.Start() // tries again
 		return early
 	}
 	seen := 0
@@ -44,7 +44,8 @@ func (s *Subscription) Ready(ctx context.Context) error {
 	}
 }
 
-// ready returns what to wait for, or nil and the result of Ready.
+// ready returns the channel to wait for, or nil and the result of Ready. seen is the number
+// of failures before the call.
 func (st *state) ready(seen int) (changed <-chan struct{}, err error) {
 	switch {
 	case st.closed:
@@ -57,7 +58,7 @@ func (st *state) ready(seen int) (changed <-chan struct{}, err error) {
 	return st.changed, nil
 }
 
-// takeEarly returns an attempt that failed before Start, once.
+// takeEarly returns the failure of a connection before Start, but only once.
 func (st *state) takeEarly() *Failure {
 	if st.closed {
 		return nil
@@ -71,7 +72,7 @@ func (st *state) takeEarly() *Failure {
 	return nil
 }
 
-// report gives a failure to the calls of Ready that wait, or else to the Observer.
+// report reports a failure: to the calls of Ready that wait, or to the Observer if none does.
 func (st *state) report(o *outage, names []string) {
 	if st.readiness.waiting == 0 {
 		st.reports.failed(st, o, names)

@@ -11,17 +11,18 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// placement is topics of a kind that go to the same shard.
+// placement is a set of topics of one kind that belong on the same shard.
 type placement struct {
 	kind  Kind
 	names []string
 
-	spread bool          // they are owned by client; otherwise they go to the main shard
+	spread bool          // client owns them; otherwise they belong on the main shard
 	client *redis.Client // nil: the owner is not known
-	err    error         // why not
+	err    error         // why the owner is not known
 }
 
-// place finds the shards for new topics. It may wait for a cluster.
+// place returns the placements of topics. If their kind is spread, it leaves out those that
+// are not new. It may wait for a cluster.
 func (s *Subscription) place(ctx context.Context, k Kind, names []string) []placement {
 	if !s.topology.spreads(k) {
 		return []placement{{kind: k, names: names}}
@@ -53,8 +54,8 @@ func (s *Subscription) place(ctx context.Context, k Kind, names []string) []plac
 	return placements
 }
 
-// finder returns what finds the owners of topics. Once it could not, it does not try
-// again: that takes its time, and the result would be the same.
+// finder returns a function that finds the owners of topics. When it has failed once, it
+// returns the same error for all other topics, since each attempt may take long.
 func (s *Subscription) finder(ctx context.Context, k Kind) func(name string) ([]*redis.Client, error) {
 	var failed error
 	return func(name string) ([]*redis.Client, error) {
@@ -67,9 +68,9 @@ func (s *Subscription) finder(ctx context.Context, k Kind) func(name string) ([]
 	}
 }
 
-// reconcile sees to it that the topics of a spread shard are on the servers that own
-// them. It looks at those for which no command is pending, or at all if the placing is
-// stale. It may wait for a cluster.
+// reconcile moves topics of a spread shard to the servers that own them. It compares the
+// topics without a pending command, or all topics if they are stale. It may wait for a
+// cluster.
 func (s *Subscription) reconcile(sh *shard) {
 	var names [kinds][]string
 	var since time.Time
@@ -94,14 +95,14 @@ func (s *Subscription) reconcile(sh *shard) {
 	}
 }
 
-// misplaced returns the topics of sh that may be owned by other servers, and since when
-// those may be that nothing is known about. It is part of the state, as is all below.
+// misplaced returns the topics of sh that other servers may own, and since when that may be
+// the case. It is part of the state, and so are the functions below.
 func (sh *shard) misplaced() (names [kinds][]string, since time.Time) {
 	if sh.placing.reconciled.IsZero() {
 		sh.placing.reconciled = time.Now()
 	}
 	all, since := sh.sub.topology.stale(&sh.placing)
-	sh.placing.reconciled = time.Now() // nothing is known of what happens from here on
+	sh.placing.reconciled = time.Now() // before the owners are loaded, as they may change then
 	sh.topics.all(func(k Kind, name string, t *topic) {
 		if all || t.pending == nil {
 			names[k] = append(names[k], name)
@@ -116,7 +117,7 @@ func (sh *shard) reconcileTopics(k Kind, owners map[string][]*redis.Client, sinc
 	changed := make(map[*shard]bool)
 	for name, owners := range owners {
 		if sh.topics[k][name] == nil {
-			continue // it was removed meanwhile
+			continue // it was removed in the meantime
 		}
 		for _, owner := range owners {
 			if owner == sh.client {
@@ -141,8 +142,8 @@ func (sh *shard) reconcileTopics(k Kind, owners map[string][]*redis.Client, sinc
 	}
 }
 
-// migrate moves a topic to another shard. If it was received, it is not since then. It
-// reports whether sh is subscribed to it.
+// migrate moves a topic to another shard. If the topic has no outage, one begins at since.
+// migrate reports whether sh has subscribed to the topic on its connection.
 func (sh *shard) migrate(to *shard, k Kind, name string, since time.Time) (subscribed bool) {
 	st, t := sh.state(), sh.topics[k][name]
 	o := t.outage
@@ -158,8 +159,8 @@ func (sh *shard) migrate(to *shard, k Kind, name string, since time.Time) (subsc
 	return t.pending != nil
 }
 
-// replicate adds a pattern of sh to another shard, which may have had messages for it
-// since then.
+// replicate adds a pattern of sh to another shard. Messages of that shard may have been
+// missed from since on.
 func (sh *shard) replicate(to *shard, pattern string, since time.Time) {
 	if to.topics[Patterns][pattern] != nil {
 		return
@@ -171,8 +172,8 @@ func (sh *shard) replicate(to *shard, pattern string, since time.Time) {
 	to.set(Patterns, pattern, &topic{}, o)
 }
 
-// release removes a pattern from a server that is no part of the Ring any more. An outage
-// there is over: it is known now how long it was.
+// release removes a pattern from a server that is no longer part of the Ring. An outage of
+// the pattern there is over, and is reported.
 func (sh *shard) release(pattern string) {
 	var over outages
 	if t := sh.topics[Patterns][pattern]; sh.client != nil && t.outage != nil && t.outage.op != "" {

@@ -14,59 +14,58 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Failure is a report that topics cannot be received, or that they can be again.
+// Failure is a report that topics cannot be received, or that they can be received again.
 type Failure struct {
-	Op        string        // "connect", "receive", or the command that was refused
+	Op        string        // "connect", "receive", or the name of a command
 	Channels  []string      // the names of the topics, sorted
 	Recovered bool          // the outage is over
-	Downtime  time.Duration // its length so far
-	Count     int           // how many failures this reports
+	Downtime  time.Duration // the length of the outage so far
+	Count     int           // how many failures this is the report of
 	Err       error         // the cause
 }
 
-// Error returns the cause. The fields are for the package above.
+// Error returns the text of the cause. The caller of this package formats the fields.
 func (f *Failure) Error() string { return f.Err.Error() }
 
 // Unwrap returns the cause.
 func (f *Failure) Unwrap() error { return f.Err }
 
-// failure returns a report of o alone.
+// failure returns a report of o for topics.
 func (o *outage) failure(names []string) *Failure {
 	var one repeats
 	one.add(o, names)
 	return one.failure()
 }
 
-// reportInterval is how often the same failure is reported at most.
+// reportInterval is the shortest time between two reports of the same failure.
 const reportInterval = time.Second
 
-// reporter makes one report of failures that repeat. It is part of the state.
+// reporter limits the reports of failures that repeat. It is part of the state.
 type reporter struct {
-	recent map[string]*repeats // by what is the same about a failure
-	closed bool                // all failures are reported at once
+	recent map[string]*repeats // the failures of the last interval, by what they have in common
+	closed bool                // there is no limit any more
 }
 
-// repeats is a failure that was reported not long ago, and how often it has happened
-// since.
+// repeats counts how often a failure has repeated since its last report.
 type repeats struct {
 	interval  *time.Timer
-	recovered bool // it is about outages that are over
+	recovered bool // these are outages that are over
 	last      *outage
-	since     time.Time // the first of them began
-	until     time.Time // they were over; zero: they are not
+	since     time.Time // when the first of them began
+	until     time.Time // when the last of them was over; zero: it is not
 	names     map[string]struct{}
 	count     int
 }
 
-// reportAll reports outages that nobody waits for any more.
+// reportAll reports outages of topics that are not needed any more.
 func (st *state) reportAll(in outages) {
 	for o, names := range in {
 		st.reports.failed(st, o, names)
 	}
 }
 
-// reportRecovered reports outages that are over. Attempts that failed before, and are not
-// reported yet, are then reported as over, too.
+// reportRecovered reports outages that are over. Failures of the same topics that are not
+// reported yet are later reported as over, too.
 func (st *state) reportRecovered(in outages) {
 	for o, names := range in {
 		for _, r := range st.reports.recent {
@@ -95,15 +94,15 @@ func (r *reporter) add(st *state, o *outage, names []string, recovered bool) {
 	st.emit(one.failure())
 }
 
-// begin begins an interval, at the end of which the repeats are reported.
+// begin begins an interval. The repeats are reported when it ends.
 func (r *reporter) begin(s *Subscription, key string, recovered bool) *repeats {
 	return &repeats{recovered: recovered, interval: time.AfterFunc(reportInterval, func() {
 		s.update(func(st *state) { r.end(st, key) })
 	})}
 }
 
-// end reports what has come together in an interval, and begins another. If nothing has,
-// the failure is forgotten.
+// end ends an interval. If the failure has repeated, it reports that and begins another
+// interval. If not, it deletes the failure.
 func (r *reporter) end(st *state, key string) {
 	ended := r.recent[key]
 	switch {
@@ -116,8 +115,8 @@ func (r *reporter) end(st *state, key string) {
 	}
 }
 
-// flushReports reports at once what waits for the end of an interval, and all that
-// follows.
+// flushReports reports at once what waits for the end of an interval, and removes the limit
+// for later failures.
 func (st *state) flushReports() {
 	r := &st.reports
 	recent := r.recent
@@ -130,7 +129,7 @@ func (st *state) flushReports() {
 	}
 }
 
-// emit hands a report to the Observer.
+// emit passes a report to the Observer.
 func (st *state) emit(f *Failure) {
 	st.after(func() { st.sub.observer.Report(f) })
 }
@@ -145,13 +144,13 @@ func (r *repeats) add(o *outage, names []string) {
 	for _, name := range names {
 		r.names[name] = struct{}{}
 	}
-	last := *o // it may reach back further later
+	last := *o // a copy, since o may be extended later
 	r.last = &last
 	r.until = time.Time{}
 	r.count++
 }
 
-// over notes that an outage of names is over. Other names may be in one still.
+// over notes that the outage of some topics is over. Others may still be in it.
 func (r *repeats) over(names []string) {
 	if r.recovered || r.count == 0 {
 		return
@@ -185,8 +184,8 @@ func (r *repeats) failure() *Failure {
 	return f
 }
 
-// cause is what errors of the same failure have in common: those of connections and
-// lookups differ in their ports, those of a slot that has moved in its number.
+// cause returns what errors of the same failure have in common. Errors of connections and
+// lookups differ in the port, and MOVED replies in the slot.
 func cause(err error) string {
 	if _, moved := redis.IsMovedError(err); moved {
 		return "MOVED"

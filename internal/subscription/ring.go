@@ -12,15 +12,15 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ringClient is what tells the shards of a *redis.Ring.
+// ringClient has the methods of a *redis.Ring that find shards.
 type ringClient interface {
 	GetShardClientForKey(key string) (*redis.Client, error)
 	GetShardClients() []*redis.Client
 	Len() int
 }
 
-// ring has each channel on the server that the client chooses by its name. A pattern may
-// match channels of any server, and is on all of them.
+// ring is the topology of a Ring. Each channel is on the server that the client chooses by
+// its name. Each pattern is on all servers, since it may match channels of any of them.
 type ring struct{ client ringClient }
 
 var errNoShards = errors.New("tracedpubsub: all shards are down")
@@ -41,29 +41,29 @@ func (r *ring) owners(_ context.Context, k Kind, name string) ([]*redis.Client, 
 	return clients, nil
 }
 
-// shared is for the Subscribe of no names.
+// shared fails, since no topic of a Ring is on a shared server.
 func (*ring) shared(context.Context) (Subscriber, error) { return nil, errNoTopic }
 
-// ringInterval is how often all topics of a Ring are compared with their owners: a topic
-// may be added just as the Ring changes.
+// ringInterval is how often all topics of a Ring are compared with their owners, even if its
+// servers are the same: a topic may have been added just when the Ring changed.
 const ringInterval = 10 * time.Second
 
-// stale looks whether other servers are up than before. A Ring does not tell.
+// stale reports whether other servers are up than before. A Ring does not report that.
 func (r *ring) stale(p *placing) (stale bool, since time.Time) {
-	if p.looked.IsZero() {
-		p.looked = time.Now()
+	if p.checked.IsZero() {
+		p.checked = time.Now()
 	}
-	// The list changes before the Ring goes by it; the number does not tell one server
-	// from another.
+	// Both are compared. The list of the Ring changes before it chooses by it, and the
+	// number is the same if one server has replaced another.
 	servers, count := r.client.GetShardClients(), r.client.Len()
 	switch {
 	case !slices.Equal(p.servers, servers) || p.count != count:
 		since = p.reconciled
-	case time.Since(p.looked) >= ringInterval:
-		since = p.looked
+	case time.Since(p.checked) >= ringInterval:
+		since = p.checked
 	default:
 		return false, p.reconciled
 	}
-	p.servers, p.count, p.looked = servers, count, time.Now()
+	p.servers, p.count, p.checked = servers, count, time.Now()
 	return true, since
 }

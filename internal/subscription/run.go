@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// run reads, from one connection after the other, until the Subscription is closed or a
-// spread shard has no topics left.
+// run connects and reads, with one connection after the other. It returns when the
+// Subscription is closed, or when a spread shard has no topics left.
 func (sh *shard) run() {
 	defer close(sh.stopped)
 	var retry backoff
@@ -34,8 +34,8 @@ func (sh *shard) run() {
 	}
 }
 
-// awaitWork waits until there is something to connect for. It returns false if there will
-// be nothing: a spread shard does not wait, it retires, and there will be another one.
+// awaitWork waits until sh has topics or the Subscription is closed. A spread shard does not
+// wait for topics: if it has none, awaitWork retires it and returns false.
 func (sh *shard) awaitWork() bool {
 	for {
 		var changed <-chan struct{}
@@ -59,8 +59,8 @@ func (sh *shard) awaitWork() bool {
 	}
 }
 
-// reconcileEarly reconciles the topics of sh before it connects. An attempt that has
-// failed before Start is reported first.
+// reconcileEarly reconciles the topics of a spread shard before it connects. It does not if
+// a connection that failed before Start is still to be reported.
 func (s *Subscription) reconcileEarly(sh *shard) {
 	early := false
 	s.update(func(*state) { early = sh.early != nil })
@@ -69,7 +69,8 @@ func (s *Subscription) reconcileEarly(sh *shard) {
 	}
 }
 
-// connect returns a connection that is up, or nil if there is none: that is reported.
+// connect returns a connection that is up. It returns nil, and reports the failure, if there
+// is none.
 func (sh *shard) connect() *connection {
 	var conn *connection
 	failed := false
@@ -101,7 +102,7 @@ func (sh *shard) connect() *connection {
 	return conn
 }
 
-// connectEarly connects before Start, on behalf of a call of Subscribe.
+// connectEarly connects before Start, for a call of Subscribe.
 func (s *Subscription) connectEarly(ctx context.Context, sh *shard) error {
 	server, err := sh.server(ctx)
 	var conn *connection
@@ -114,11 +115,11 @@ func (s *Subscription) connectEarly(ctx context.Context, sh *shard) error {
 	case err == nil, errors.Is(err, errRetired):
 		return nil
 	case conn != nil && !conn.isClosed():
-		return err // ctx is canceled
+		return err // ctx was canceled, and conn may still succeed
 	}
 	s.update(func(st *state) {
 		if st.started || sh.conn != conn {
-			return // run deals with it, or another call did
+			return // run reports it, or another call has
 		}
 		sh.dropConnection()
 		sh.early = &outage{op: opConnect, err: err, since: time.Now()}
@@ -127,7 +128,8 @@ func (s *Subscription) connectEarly(ctx context.Context, sh *shard) error {
 	return err
 }
 
-// connected notes that the connection is up. It is part of the state, as is all below.
+// connected handles the event that the connection is up. It is part of the state, and so are
+// the functions below.
 func (sh *shard) connected() {
 	if sh.lost {
 		sh.lost = false
@@ -135,7 +137,7 @@ func (sh *shard) connected() {
 	}
 }
 
-// connectFailed notes that no connection could be made.
+// connectFailed handles the event that no connection could be made.
 func (sh *shard) connectFailed(conn *connection, err error) {
 	if sh.conn == conn {
 		sh.dropConnection()
@@ -146,8 +148,7 @@ func (sh *shard) connectFailed(conn *connection, err error) {
 	}
 }
 
-// cutShort reports the outages that are not over when the Subscription is closed: nothing
-// else will tell of their end.
+// cutShort reports the outages that have not ended when the Subscription is closed.
 func (sh *shard) cutShort() {
 	var in outages
 	sh.topics.all(func(_ Kind, name string, t *topic) { in.addLost(name, t) })
@@ -155,24 +156,25 @@ func (sh *shard) cutShort() {
 	sh.state().flushReports()
 }
 
-// backoff is how long to wait before the next connection.
+// backoff computes the delay before the next attempt to connect.
 type backoff struct{ failures int }
 
 const (
 	shortestWait = 10 * time.Millisecond
 	longestWait  = time.Second
-	// A connection that lasted for so long was a good one.
+	// goodConnection is how long a connection must last to reset the delay.
 	goodConnection = time.Second
 )
 
+// lasted notes that a connection has lasted for d.
 func (b *backoff) lasted(d time.Duration) {
 	if d >= goodConnection {
 		b.failures = 0
 	}
 }
 
-// next grows with each failure. The jitter keeps subscribers apart that have lost the
-// same server.
+// next returns the delay. It doubles with each failure. The jitter keeps subscribers that
+// have lost the same server from reconnecting at the same time.
 func (b *backoff) next() time.Duration {
 	wait := min(shortestWait<<min(b.failures, 10), longestWait)
 	b.failures++

@@ -18,27 +18,28 @@ import (
 type shard struct {
 	sub *Subscription
 
-	// spread: this is the server that owns its topics. Another one may turn out to own
-	// them. The main shard, which is not spread, is for all others.
+	// A spread shard is for topics that a certain server owns. The main shard, which is
+	// not spread, is for all other topics.
 	spread  bool
-	client  *redis.Client // of a spread shard; nil: the owner is not known
-	unknown error         // why not
+	client  *redis.Client // the owner, of a spread shard; nil: it is not known
+	unknown error         // why the owner is not known
 	placing placing       // of a spread shard
 
 	topics topics
-	conn   *connection // nil: none, or it is lost
-	lost   bool        // the last connection was lost, and none has taken its place
+	conn   *connection // nil: there is none, or it is lost
+	lost   bool        // the last connection was lost, and not replaced yet
 
-	// early is an attempt that failed before Start. It is reported after it.
+	// early is the outage that a failure to connect before Start has begun. It is
+	// reported by Ready or after Start.
 	early *outage
 
-	running bool          // run is at it
+	running bool          // run has been started
 	stopped chan struct{} // closed when run has returned
 }
 
 func (sh *shard) state() *state { return &sh.sub.state }
 
-// start begins to read, if the Subscription does and there is something to read.
+// start starts run, if the Subscription has been started. A spread shard also needs topics.
 func (sh *shard) start() {
 	st := sh.state()
 	if sh.running || !st.started || st.closed || sh.spread && sh.idle() {
@@ -48,11 +49,11 @@ func (sh *shard) start() {
 	st.after(func() { go sh.run() })
 }
 
-// idle reports whether there are no topics.
+// idle reports whether sh has no topics.
 func (sh *shard) idle() bool { return sh.topics.empty() }
 
-// oneByOne reports whether each topic needs a command of its own: sharded channels of a
-// cluster are in different slots.
+// oneByOne reports whether each topic needs a command of its own. In a cluster it does,
+// because a command may have sharded channels of only one slot.
 func (sh *shard) oneByOne() bool { return sh.spread && sh.sub.topology.cluster() != nil }
 
 // add adds topics, and returns the names of those that are new.
@@ -72,21 +73,21 @@ func (sh *shard) add(k Kind, names []string) (added []string) {
 	return added
 }
 
-// set gives sh a topic that is in an outage.
+// set adds a topic that is in the outage o.
 func (sh *shard) set(k Kind, name string, t *topic, o *outage) {
 	sh.state().setOutage(t, o)
 	sh.topics.set(k, name, t)
 	sh.start()
 }
 
-// delete takes a topic away from sh.
+// delete deletes a topic.
 func (sh *shard) delete(k Kind, name string) {
 	sh.state().setOutage(sh.topics[k][name], nil)
 	delete(sh.topics[k], name)
 }
 
-// remove removes topics, or all of a kind. It returns their names, and the outages that
-// they were in.
+// remove removes topics, or all topics of a kind if names is empty. It returns the names of
+// those that sh had, and their outages.
 func (sh *shard) remove(k Kind, names []string) (removed []string, in outages) {
 	if len(names) == 0 {
 		names = slices.Collect(maps.Keys(sh.topics[k]))
@@ -101,14 +102,14 @@ func (sh *shard) remove(k Kind, names []string) (removed []string, in outages) {
 	return removed, in
 }
 
-// adopt makes conn the connection of sh, unless there is one, and subscribes to all
-// topics on it. It returns the connection to use.
+// adopt makes conn the connection of sh and subscribes to all topics on it. If sh has a
+// connection, it closes conn. It returns the connection to use.
 func (sh *shard) adopt(conn *connection) *connection {
 	switch {
 	case sh.conn != nil:
 		conn.close(errRetired)
 		return sh.conn
-	case sh.idle(): // the last topic was removed while conn was made
+	case sh.idle(): // the last topic was removed in the meantime
 		conn.close(errRetired)
 		return conn
 	case sh.state().closed:
@@ -120,14 +121,14 @@ func (sh *shard) adopt(conn *connection) *connection {
 	return conn
 }
 
-// dropConnection notes that there is no connection: no command is pending any more.
+// dropConnection removes the connection. No command is pending then.
 func (sh *shard) dropConnection() {
 	sh.conn = nil
 	sh.topics.all(func(_ Kind, _ string, t *topic) { t.pending = nil })
 }
 
-// resubscribe subscribes to each topic for which no command is pending on the present
-// connection: it is new there, or was refused.
+// resubscribe subscribes to the topics without a pending command: those that the present
+// connection has not subscribed to yet, and those that were refused.
 func (sh *shard) resubscribe() {
 	if sh.conn == nil || sh.conn.isClosed() {
 		return
@@ -152,7 +153,7 @@ func (sh *shard) subscribe(k Kind, names []string) sending {
 	return sh.conn.enqueue(commands...)
 }
 
-// pend notes that cmd subscribes to its topics.
+// pend makes cmd the pending command of its topics.
 func (sh *shard) pend(cmd *command) {
 	for _, name := range cmd.names {
 		if t := sh.topics[cmd.kind][name]; t != nil {
@@ -161,7 +162,8 @@ func (sh *shard) pend(cmd *command) {
 	}
 }
 
-// unsubscribe sends the commands that unsubscribe from topics, if there is a connection.
+// unsubscribe sends the commands that unsubscribe from topics. Without a connection, there
+// is nothing to send.
 func (sh *shard) unsubscribe(k Kind, names []string) sending {
 	if sh.conn == nil {
 		return sending{}
@@ -169,7 +171,8 @@ func (sh *shard) unsubscribe(k Kind, names []string) sending {
 	return sh.conn.enqueue(commandsFor(k.unsubscribeOp(), k, names, sh.oneByOne())...)
 }
 
-// server returns where sh is to connect to. It may ask a cluster.
+// server returns the server to connect to. It may wait for a cluster. It is not part of the
+// state.
 func (sh *shard) server(ctx context.Context) (server Subscriber, err error) {
 	if !sh.spread {
 		return sh.sub.topology.shared(ctx)

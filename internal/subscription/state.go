@@ -8,25 +8,26 @@ import (
 	"slices"
 )
 
-// state is what a Subscription knows. Its methods, and those of what it is made of, are
-// called within update.
+// state is the state of a Subscription. Only functions that are called by update may use
+// it. The comments of other types and functions say if they are part of the state; the same
+// holds for these.
 type state struct {
 	sub     *Subscription
 	started bool // Start was called: goroutines may run
 	closed  bool
 
-	main   *shard   // of all topics that have no server of their own
+	main   *shard   // for all topics that are not spread
 	shards []*shard // main is the first
 
-	unconfirmed int // topics that have an outage
+	unconfirmed int // the number of topics that have an outage
 
-	changed   chan struct{} // closed, and replaced, when something has changed that a goroutine may wait for
+	changed   chan struct{} // closed, and replaced, at changes that a goroutine may wait for
 	readiness readiness
 	reports   reporter
 	health    health
 	members   memberCheck
 
-	later []func() // what update is to do when it has unlocked
+	later []func() // called by update when it has unlocked
 }
 
 func (st *state) init(s *Subscription) {
@@ -36,7 +37,8 @@ func (st *state) init(s *Subscription) {
 	st.shards = []*shard{st.main}
 }
 
-// after has f called when the lock is not held any more.
+// after makes update call f when it has unlocked. It is for what waits, does I/O, or calls
+// code of the user.
 func (st *state) after(f func()) { st.later = append(st.later, f) }
 
 // notify wakes the goroutines that wait for a change.
@@ -57,7 +59,8 @@ func (st *state) start() {
 	st.health.schedule(st.sub, healthInterval)
 }
 
-// close returns what ends soon.
+// close closes all connections. The channels that it returns are closed when the goroutines
+// have ended.
 func (st *state) close() (ending []<-chan struct{}) {
 	if st.closed {
 		return nil
@@ -85,7 +88,7 @@ func (st *state) has(k Kind, name string) bool {
 	return slices.ContainsFunc(st.shards, func(sh *shard) bool { return sh.topics[k][name] != nil })
 }
 
-// setOutage sets why t is not received; nil: it is.
+// setOutage sets the outage of t, or ends it if o is nil.
 func (st *state) setOutage(t *topic, o *outage) {
 	switch {
 	case t.outage == nil && o != nil:
@@ -96,7 +99,7 @@ func (st *state) setOutage(t *topic, o *outage) {
 	t.outage = o
 }
 
-// shardOf returns the shard of a placement, which may be new.
+// shardOf returns the shard of a placement. It adds one if there is none.
 func (st *state) shardOf(p placement) *shard {
 	if !p.spread {
 		return st.main
@@ -121,8 +124,8 @@ func (st *state) retire(sh *shard) {
 	}
 }
 
-// failed has the Observer count a failure. That a connection ends because it is not
-// needed any more is none.
+// failed notifies the Observer of a failure. A connection that was closed because it is not
+// needed any more has not failed.
 func (st *state) failed(err error) {
 	if st.closed || errors.Is(err, ErrClosed) || errors.Is(err, errRetired) {
 		return

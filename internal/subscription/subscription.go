@@ -1,20 +1,22 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package subscription keeps a go-redis subscription alive: it reconnects, subscribes
-// again, follows topics to the servers that own them, and reports what could not be
-// received meanwhile.
+// Package subscription keeps a go-redis subscription alive. It reconnects, subscribes
+// again, moves topics to the servers that own them, and reports outages.
 //
-// A [Subscription] has a set of topics (channels and patterns) and one or more shards.
-// A shard is a server with the topics that are subscribed to on it, over one connection
-// at a time. A single server is one shard; a cluster has one for each master with sharded
-// channels, and one for everything else; a Ring has one for each server.
+// A [Subscription] has a set of topics (channels and patterns) and one or more shards. A
+// shard is a server with the topics that are subscribed to on it, over one connection at a
+// time. A single server is one shard. A cluster has one shard for each master with sharded
+// channels, and one for all other topics. A Ring has one for each server.
 //
-// All state is in one struct, [state]. Its methods take events (a topic was added, the
-// server confirmed it, a connection was lost) and change it; they never wait, and do no
-// I/O. Subscription.update calls them, one at a time, and is the only place that locks.
-// What waits for the network is on goroutines of its own: each connection is read by its
-// shard's run, and written to by flush.
+// All state is in one struct, [state]. Its methods handle events (a topic was added, the
+// server has confirmed it, a connection was lost). They never wait, and do no I/O.
+// Subscription.update calls them, one at a time, and is the only place that locks.
+//
+// I/O is done by other goroutines. Each shard has one that connects and reads (run.go,
+// read.go), and each connection has one while there are commands to write (connection.go).
+// A timer checks that the servers are alive and own their topics (health.go,
+// reconcile.go).
 package subscription
 
 import (
@@ -29,33 +31,35 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Subscriber opens subscriptions: a *redis.Client, *redis.ClusterClient or *redis.Ring,
-// or what has their methods.
+// Subscriber opens subscriptions. *redis.Client, *redis.ClusterClient and *redis.Ring
+// implement it, and have more methods that a Subscription uses.
 type Subscriber interface {
 	Subscribe(ctx context.Context, channels ...string) *redis.PubSub
 }
 
-// Config is what a Subscription needs from its user.
+// Config holds what a Subscription needs. All fields are required.
 type Config struct {
-	// Client is where to subscribe.
+	// Client is the client to subscribe with.
 	Client Subscriber
-	// Deliver takes each message, on the goroutine that reads. While it waits, nothing
-	// is read, and the server is not held to be silent. It must return after Close.
+	// Deliver is called with each message, on the goroutine that reads. Until it
+	// returns, nothing is read, and the server does not count as silent. It must return
+	// after Close.
 	Deliver func(*redis.Message)
-	// Observer is told what happens.
+	// Observer is notified of failures.
 	Observer Observer
 }
 
-// Observer is told what happens to a Subscription. Its methods may be called from several
-// goroutines.
+// Observer is notified of the failures of a Subscription, and of their end. Its methods may
+// be called from several goroutines.
 type Observer interface {
-	// Failed is called for each failure: a connection is lost or cannot be made, or a
-	// topic is refused or taken away.
+	// Failed is called for each failure: a connection is lost or cannot be made, the
+	// server refuses a topic, or another server takes it over.
 	Failed(err error)
-	// Reconnected is called when a connection takes the place of a lost one.
+	// Reconnected is called when a new connection has replaced a lost one.
 	Reconnected()
-	// Report is called for what a person should know. Failures that repeat are one
-	// report a second. The goroutine that has the failure waits until it returns.
+	// Report is called with failures, and with the recovery, for people to read. The same
+	// failure is reported at most once a second. The goroutine that has the failure waits
+	// until Report returns.
 	Report(f *Failure)
 }
 
@@ -64,8 +68,8 @@ var ErrClosed = fmt.Errorf("tracedpubsub: subscription: %w", redis.ErrClosed)
 
 var errNotConnected = errors.New("tracedpubsub: not connected")
 
-// Subscription keeps topics subscribed to until it is closed. Its methods are safe for
-// concurrent use.
+// Subscription subscribes to topics until it is closed. Its methods are safe for concurrent
+// use.
 type Subscription struct {
 	deliver  func(*redis.Message)
 	observer Observer
@@ -74,9 +78,9 @@ type Subscription struct {
 	ctx    context.Context // canceled by Close
 	cancel context.CancelFunc
 
-	mu      sync.Mutex // for update alone
+	mu      sync.Mutex // used by update only
 	state   state
-	started atomic.Bool // as in state, to be read without the lock
+	started atomic.Bool // a copy of state.started, to be read without the lock
 }
 
 // New returns a Subscription without topics.
@@ -91,8 +95,8 @@ func New(cfg Config) *Subscription {
 	return s
 }
 
-// update calls change, which may use the state, and then does what change has left for
-// later: what waits, or calls code of the user.
+// update calls change, which may use the state. When it has unlocked, it calls the
+// functions that change has passed to state.after.
 func (s *Subscription) update(change func(st *state)) {
 	s.mu.Lock()
 	change(&s.state)
@@ -116,9 +120,11 @@ func (s *Subscription) updateOpen(change func(st *state)) (err error) {
 	return err
 }
 
-// Subscribe adds topics. Before Start it connects, with ctx; its error says why that
-// failed. Otherwise it returns when the command is on its way, or will be as soon as there
-// is a connection. The server has not confirmed the topics then: see Ready.
+// Subscribe adds topics. Use Ready to wait until the server has confirmed them.
+//
+// Before Start, Subscribe connects if there is no connection, and returns the error if that
+// fails. Otherwise it returns when the command is written. If there is no connection, it
+// returns at once, and the topics are subscribed to on the next one.
 func (s *Subscription) Subscribe(ctx context.Context, k Kind, names ...string) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -133,7 +139,7 @@ func (s *Subscription) Subscribe(ctx context.Context, k Kind, names ...string) e
 	return errors.Join(errs...)
 }
 
-// subscribeToNothing is the Subscribe of no names. A Ring has no server for it.
+// subscribeToNothing is Subscribe without topics. A Ring has no server for it.
 func (s *Subscription) subscribeToNothing(k Kind) error {
 	return s.updateOpen(func(st *state) {
 		if s.topology.spreads(Channels) && !st.hasTopics() { // only a Ring spreads them
@@ -151,7 +157,7 @@ func (s *Subscription) subscribeOn(ctx context.Context, p placement) error {
 	err := s.updateOpen(func(st *state) {
 		sh = st.shardOf(p)
 		if !st.started && sh.conn != nil && sh.conn.isClosed() && !sh.conn.isUp() {
-			sh.dropConnection() // the call that dialed did not wait for the failure
+			sh.dropConnection() // the dial has failed, after its call of Subscribe has returned
 		}
 		added := sh.add(p.kind, p.names)
 		switch {
@@ -171,8 +177,8 @@ func (s *Subscription) subscribeOn(ctx context.Context, p placement) error {
 	return sent.wait(ctx)
 }
 
-// Unsubscribe removes topics, or all of a kind if no names are given. An outage that
-// they are in is reported: nothing else will tell of it.
+// Unsubscribe removes topics, or all topics of a kind if names is empty. It reports their
+// outage, which will not end any more.
 func (s *Subscription) Unsubscribe(ctx context.Context, k Kind, names ...string) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -192,7 +198,8 @@ func (s *Subscription) Unsubscribe(ctx context.Context, k Kind, names ...string)
 	return err
 }
 
-// Ping sends a PING on each connection that is used. It does not wait for the answer.
+// Ping sends a PING on each connection. It does not wait for the replies. It returns an
+// error if a shard with topics has no connection.
 func (s *Subscription) Ping(ctx context.Context, payload ...string) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -218,7 +225,7 @@ func (s *Subscription) Ping(ctx context.Context, payload ...string) error {
 	return err
 }
 
-// Topics returns the names of a kind, sorted.
+// Topics returns the names of all topics of a kind, sorted.
 func (s *Subscription) Topics(k Kind) (names []string) {
 	s.update(func(st *state) {
 		for _, sh := range st.shards {
@@ -231,7 +238,7 @@ func (s *Subscription) Topics(k Kind) (names []string) {
 	return slices.Compact(names) // a pattern may be on several shards
 }
 
-// Start begins to read, if that has not begun. Until then there is no goroutine.
+// Start starts the goroutines that read, unless they run already.
 func (s *Subscription) Start() {
 	if s.started.Load() {
 		return
@@ -239,14 +246,14 @@ func (s *Subscription) Start() {
 	s.update(func(st *state) { st.start() })
 }
 
-// closeWait is how long Close waits for the goroutines. They end within it, unless
-// go-redis is dialing or shaking hands, or an Observer takes its time or is what calls
+// closeWait is how long Close waits for the goroutines. They take longer only if go-redis is
+// in a dial or handshake, or if a method of the Observer has not returned or has called
 // Close.
 const closeWait = 50 * time.Millisecond
 
 // Close ends the subscription. It may be called more than once.
 func (s *Subscription) Close() {
-	s.cancel() // first: what ends from here on is no failure
+	s.cancel() // ends dials, retry delays, and calls that wait for a cluster
 	var ending []<-chan struct{}
 	s.update(func(st *state) { ending = st.close() })
 	timeout := time.NewTimer(closeWait)

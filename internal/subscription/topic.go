@@ -22,16 +22,17 @@ var (
 func (k Kind) subscribeOp() string   { return subscribeOps[k] }
 func (k Kind) unsubscribeOp() string { return unsubscribeOps[k] }
 
-// topic is the state of a channel or a pattern on one shard.
+// topic is the state of a channel or a pattern on one shard. It is part of the state.
 type topic struct {
-	// pending is the command that subscribes to it on the present connection. It stays
-	// when the server has confirmed it. Without one, the topic is to be subscribed to.
+	// pending is the last command that subscribes to the topic on the present connection.
+	// It stays set when the server has confirmed it. If it is nil, the shard has to
+	// subscribe to the topic.
 	pending *command
-	// outage is why, and since when, it is not received; nil: the server has confirmed it.
+	// outage is the outage of the topic. It is nil if the server has confirmed the topic.
 	outage *outage
 }
 
-// topics are those of a shard, by kind and name.
+// topics holds the topics of a shard, by kind and name. It is part of the state.
 type topics [kinds]map[string]*topic
 
 func (t *topics) set(k Kind, name string, to *topic) {
@@ -59,7 +60,7 @@ func (t *topics) all(f func(k Kind, name string, t *topic)) {
 	}
 }
 
-// names returns the names of all kinds.
+// names returns the names of all topics.
 func (t *topics) names() (names []string) {
 	t.all(func(_ Kind, name string, _ *topic) { names = append(names, name) })
 	return names

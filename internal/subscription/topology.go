@@ -10,32 +10,33 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// topology knows on which servers topics are to be subscribed to.
+// topology chooses the servers on which to subscribe to topics.
 type topology interface {
-	// spreads reports whether topics of a kind are spread over servers, each on the one
-	// that owns it. All others share a server.
+	// spreads reports whether topics of a kind are spread over several servers, each of
+	// which owns some of them. All other topics share a server.
 	spreads(k Kind) bool
-	// owners returns the servers for a topic of a kind that is spread. It may ask them.
+	// owners returns the servers that own a topic of a kind that is spread. It may wait
+	// for a server.
 	owners(ctx context.Context, k Kind, name string) ([]*redis.Client, error)
-	// shared returns the server for all other topics, the same as before if it can.
+	// shared returns the server for all other topics. It stays the same if possible.
 	shared(ctx context.Context) (Subscriber, error)
-	// leave has shared return another server, if there are several.
+	// leave makes shared choose another server, if there are several.
 	leave()
-	// stale reports whether topics of a shard may have got another owner although no
-	// server has said so, and since when that may be. It does not ask.
+	// stale reports whether topics of a shard may have got another owner since the given
+	// time, without a reply of a server that says so. It does no I/O.
 	stale(p *placing) (stale bool, since time.Time)
-	// cluster returns the topology itself, if it is a cluster.
+	// cluster returns the topology itself if it is a cluster, and nil otherwise.
 	cluster() *cluster
 }
 
-// placing is what a topology remembers of a shard, for stale.
+// placing is what a topology records about a shard, for stale. It is part of the state.
 type placing struct {
-	reconciled time.Time // the topics were last compared with their owners
-	looked     time.Time // all of them were
-	suspected  bool      // a check has found another owner
+	reconciled time.Time // when topics were last compared with their owners
+	checked    time.Time // when all topics were last compared with their owners
+	suspected  bool      // checkMembers has found another owner
 
-	servers []*redis.Client // of a Ring at that time
-	count   int             // of a Ring: by which it chose then
+	servers []*redis.Client // the servers of a Ring when all topics were last compared
+	count   int             // their number, by which the Ring chose
 }
 
 func topologyOf(client Subscriber) topology {
@@ -48,7 +49,7 @@ func topologyOf(client Subscriber) topology {
 	return single{client}
 }
 
-// single is one server, or several behind one address.
+// single is the topology of one server, or of several behind one address.
 type single struct{ server Subscriber }
 
 func (single) spreads(Kind) bool                                             { return false }

@@ -11,10 +11,9 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// In this file, and nowhere else, strings of callers become names, attributes and
-// descriptions of a status.
+// All strings of callers become names, attributes and status descriptions in this file.
 
-// The conventions do not list Redis, and allow other values.
+// The conventions do not list Redis, but allow other values.
 var messagingSystem = semconv.MessagingSystemKey.String("redis")
 
 const (
@@ -56,8 +55,8 @@ func appendSpanAttributes(a []attribute.KeyValue, s *SpanStart) []attribute.KeyV
 	return a
 }
 
-// appendSeriesAttributes appends the attributes of a time series. The destination is
-// not among them, because there may be any number of destinations.
+// appendSeriesAttributes appends the attributes of a time series. They do not contain the
+// destination, because there may be any number of destinations.
 func appendSeriesAttributes(a []attribute.KeyValue, template string, s *series) []attribute.KeyValue {
 	a = append(a, messagingSystem)
 	if s.operation != nil {
@@ -84,8 +83,8 @@ func (s *Server) appendAttributes(a []attribute.KeyValue) []attribute.KeyValue {
 	return a
 }
 
-// setError sets the status and error.type of a span that is recorded. It adds no
-// event for the error: the conventions prefer these two.
+// setError sets the status and error.type of a span. It does not record the error as an
+// event, since the conventions prefer these two.
 func setError(span trace.Span, errorType, description string) {
 	span.SetStatus(codes.Error, description)
 	span.SetAttributes(semconv.ErrorTypeKey.String(errorType))

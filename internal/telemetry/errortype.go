@@ -17,7 +17,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// The values of error.type that this package has of its own.
+// The values of error.type that this package defines.
 const (
 	panicErrorType      = "panic"
 	timeoutErrorType    = "timeout"
@@ -25,12 +25,13 @@ const (
 	connectionErrorType = "connection"
 )
 
-// errorPrefix matches the first word of an error that a server replies with, such as
-// NOPERM. A script may reply with any text.
+// errorPrefix matches the first word of an error reply of a server, such as NOPERM. A script
+// on the server may reply with any text.
 var errorPrefix = regexp.MustCompile(`^[A-Z][A-Z0-9]{0,31}$`)
 
-// clientErrorType returns the error.type of an error that a client returns: the prefix
-// of the server's reply, else where the client failed, else the type of the error.
+// clientErrorType returns the error.type of an error of the client. For an error reply of the
+// server, that is its prefix. For other errors it is one of the values above, or the type of
+// the error.
 func clientErrorType(err error) string {
 	if reply, ok := errors.AsType[redis.Error](err); ok {
 		prefix, _, _ := strings.Cut(reply.Error(), " ")
@@ -50,8 +51,8 @@ func clientErrorType(err error) string {
 	return semconv.ErrorType(err).Value.AsString()
 }
 
-// handlerErrorType returns the error.type of an error that a handler of messages
-// returns: the type of the error, or what its method ErrorType returns.
+// handlerErrorType returns the error.type of an error that a handler of messages has
+// returned: the result of its ErrorType method, or its type.
 func handlerErrorType(err error) string { return semconv.ErrorType(err).Value.AsString() }
 
 func isTimeout(err error) bool {

@@ -13,8 +13,8 @@ import (
 	"go.opentelemetry.io/otel/semconv/v1.43.0/messagingconv"
 )
 
-// instruments are the instruments of one meter provider, and the time series that
-// they have recorded to.
+// instruments holds the instruments of one meter provider, and the cache of their time
+// series.
 type instruments struct {
 	provider metric.MeterProvider
 	series   *seriesCache
@@ -27,12 +27,12 @@ type instruments struct {
 	errors            metric.Int64Counter
 }
 
-// durations are the bucket boundaries, in seconds, that the conventions advise for
-// both histograms.
+// durations are the bucket boundaries of both histograms, in seconds, as the conventions
+// advise.
 var durations = metric.WithExplicitBucketBoundaries(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 
-// newInstruments makes the instruments. An instrument that cannot be made records
-// nothing, and is in the error.
+// newInstruments makes the instruments. The error has those that cannot be made. They record
+// nothing.
 func newInstruments(provider metric.MeterProvider, scopeName, scopeVersion string) (*instruments, error) {
 	meter := provider.Meter(scopeName,
 		metric.WithInstrumentationVersion(scopeVersion),

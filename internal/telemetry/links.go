@@ -5,14 +5,14 @@ package telemetry
 
 import "go.opentelemetry.io/otel/trace"
 
-// Relate relates the span of a consumer to the span of the producer: as its child, or
-// as a root span that links to it. The span of the caller becomes a link as well, so
-// that both are found. Either span context may be invalid.
+// Relate sets the relation of a consumer span to the producer's: it becomes a child of the
+// producer's span, or a root span that links to it. It also links to the span of the
+// caller, so that neither relation is lost. Either span context may be invalid.
 func (s *SpanStart) Relate(producer, caller trace.SpanContext, child bool) {
 	child = child && producer.IsValid()
 	s.Root = !child
 	same := caller.TraceID() == producer.TraceID() && caller.SpanID() == producer.SpanID()
-	// A link to the parent, and a second link to the same span, would add nothing.
+	// A link to the parent would add nothing, nor would a second link to the same span.
 	if caller.IsValid() && !(child && same) {
 		s.Links = append(s.Links, trace.Link{SpanContext: caller})
 	}

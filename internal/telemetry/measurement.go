@@ -10,10 +10,10 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// measurement records the duration and the messages of one operation. All methods of
-// the zero measurement do nothing.
+// measurement records the duration and the messages of one operation. The methods of the
+// zero measurement do nothing.
 type measurement struct {
-	ctx         context.Context // holds the span, which becomes the exemplar
+	ctx         context.Context // has the span, for exemplars
 	instruments *instruments    // nil: nothing is measured
 	operation   *Operation
 	template    string
@@ -21,7 +21,7 @@ type measurement struct {
 	began       time.Time // zero: the duration is not measured
 }
 
-// start starts the measurement of an operation. ctx holds its span.
+// start starts the measurement of an operation. ctx has its span.
 func (m *measurement) start(ctx context.Context, in *instruments, s *SpanStart) {
 	m.ctx, m.instruments = ctx, in
 	m.operation, m.template, m.server = s.Operation, s.Template, s.Server
@@ -30,7 +30,7 @@ func (m *measurement) start(ctx context.Context, in *instruments, s *SpanStart) 
 	}
 }
 
-// end records the time since start. An empty errorType stands for success.
+// end records the time since start was called. An empty errorType means success.
 func (m *measurement) end(errorType string) {
 	if m.began.IsZero() {
 		return
@@ -39,7 +39,7 @@ func (m *measurement) end(errorType string) {
 	m.duration().Record(m.ctx, seconds, m.series(errorType).record[:]...)
 }
 
-// count counts a message. An empty errorType stands for success.
+// count counts a message. An empty errorType means success.
 func (m *measurement) count(errorType string) {
 	if m.instruments == nil {
 		return

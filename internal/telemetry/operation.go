@@ -10,8 +10,8 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// Operation is what a span stands for. Spans and metrics have its name as
-// messaging.operation.name, and the name of a span begins with it.
+// Operation is a messaging operation. Its name is messaging.operation.name in spans and
+// metrics, and the name of a span begins with it.
 type Operation struct {
 	name          string
 	nameAttribute attribute.KeyValue
@@ -19,7 +19,7 @@ type Operation struct {
 	kind          trace.SpanStartOption
 
 	errorType func(error) string
-	panicked  string // the status of a span whose operation has panicked
+	panicked  string // the status description if the operation panics
 }
 
 var (
@@ -28,8 +28,8 @@ var (
 	// SPublish sends one message to a sharded channel.
 	SPublish = newProducer("spublish", semconv.MessagingOperationTypeSend, trace.SpanKindProducer)
 
-	// Create makes a message that is sent later, and perhaps in a batch. It has no
-	// metrics, because nothing has been sent yet.
+	// Create creates a message that is sent later, perhaps in a batch. It has no metrics,
+	// because nothing is sent yet.
 	Create = newProducer("create", semconv.MessagingOperationTypeCreate, trace.SpanKindProducer)
 
 	// Send sends a batch of messages that have Create spans of their own.
@@ -37,7 +37,7 @@ var (
 	// SendAndCreate sends a batch of messages that carry the context of its span.
 	SendAndCreate = newProducer("send", semconv.MessagingOperationTypeSend, trace.SpanKindProducer)
 
-	// Process is what a consumer does with one message.
+	// Process processes one message that a consumer has received.
 	Process = &Operation{
 		name:          "process",
 		nameAttribute: semconv.MessagingOperationName("process"),

@@ -11,7 +11,7 @@ import (
 )
 
 // The global providers are looked up on each call, because an application may set
-// them after it has made its clients. What is made from a provider is cached for as
+// them after it has made its clients. The tracer and the instruments are cached for as
 // long as the provider stays the same.
 
 type cachedTracer struct {

@@ -15,22 +15,23 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// Recording must not allocate, and a set of attributes is expensive to build. So the
-// sets are cached. The cache is bounded, because an application can have any number
-// of templates.
+// Recording must not allocate, and a set of attributes is expensive to build. Therefore the
+// sets are cached. The cache is bounded, because an application may have any number of
+// templates.
 const (
-	// maxTemplates is the number of templates whose series are cached: the first
-	// ones. The series of later templates are built on each call.
+	// maxTemplates is the number of templates whose series are cached. These are the
+	// first ones; the series of later templates are built on each call.
 	maxTemplates = 256
 	// maxPerTemplate is the number of cached series of one template: one for each
 	// operation, server and outcome.
 	maxPerTemplate = 32
-	// maxErrorTypes is the number of values of error.type. Later values become
-	// _OTHER, because servers and applications can have any number of errors.
+	// maxErrorTypes is the number of values of error.type. Later values become _OTHER,
+	// because servers and applications may have any number of errors.
 	maxErrorTypes = 64
 )
 
-// series is a time series without its template, and the options that record to it.
+// series is a time series, with the options to record to it. Its template is the key in the
+// cache.
 type series struct {
 	operation *Operation // nil: a series of subscriptions, not of messages
 	server    *Server
@@ -51,15 +52,15 @@ type seriesCache struct {
 
 func newSeriesCache() *seriesCache {
 	c := &seriesCache{errorTypes: map[string]struct{}{
-		// These are never replaced by _OTHER.
+		// These never become _OTHER.
 		panicErrorType: {}, timeoutErrorType: {}, canceledErrorType: {}, connectionErrorType: {}, "MOVED": {},
 	}}
 	c.templates.Store(&map[string][]*series{"": nil})
 	return c
 }
 
-// get returns the series of a template, which may be empty, and of the operation, the
-// server and the error type of wanted.
+// get returns the series with the given template, which may be empty, and with the
+// operation, the server and the error type of wanted.
 func (c *seriesCache) get(template string, wanted series) *series {
 	if found := c.find(template, &wanted); found != nil {
 		return found

@@ -8,15 +8,15 @@ import (
 	"strconv"
 )
 
-// Server is the server that an operation uses: server.address and server.port. A nil
-// Server is not known, or is several servers.
+// Server is the server of an operation, for server.address and server.port. It is nil if the
+// server is not known or there are several.
 type Server struct {
 	address string
 	port    int
 	hasPort bool
 }
 
-// NewServer returns the server at an address as net.Dial takes it.
+// NewServer returns the server with the given network and address, in the form of net.Dial.
 func NewServer(network, address string) *Server {
 	host, port, err := net.SplitHostPort(address)
 	if network == "unix" || err != nil {

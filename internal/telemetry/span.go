@@ -10,22 +10,22 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 )
 
-// SpanStart is all that is known of an operation when it starts. Samplers see it.
+// SpanStart is what is known about an operation when its span starts. Samplers get it.
 type SpanStart struct {
 	Operation   *Operation
-	Destination string // "": several, or not known
+	Destination string // "": there are several, or it is not known
 	Template    string // the low-cardinality name of Destination; "": none
 	Server      *Server
-	Envelope    string // what is wrong with the envelope of a message; "": nothing
-	Messages    int    // the number of messages of a batch; 0: a single message, not a batch
+	Envelope    string // the value of tracedpubsub.envelope; "": none
+	Messages    int    // the number of messages of a batch; 0: a single message
 
 	Root    bool // the span has no parent
 	Links   []trace.Link
-	Options []trace.SpanStartOption // are applied last
+	Options []trace.SpanStartOption // applied last
 }
 
-// Span is a span and the measurement of the same operation. It is used by one
-// goroutine. All methods of the zero Span do nothing.
+// Span is a span, with the measurement of the same operation. It must be used by one
+// goroutine at a time. The methods of the zero Span do nothing.
 type Span struct {
 	span        trace.Span
 	operation   *Operation
@@ -33,10 +33,10 @@ type Span struct {
 
 	hasOutcome bool   // Returned or Panicked was called
 	errorType  string // "": success
-	uncounted  int    // messages to send that are not counted yet
+	uncounted  int    // the number of messages to send that are not counted yet
 }
 
-// Start starts a span and its measurement, and returns a context that holds the span.
+// Start starts a span and its measurement. The returned context has the span.
 func (t *Telemetry) Start(ctx context.Context, start *SpanStart) (context.Context, Span) {
 	o, _ := t.startOptions.Get().(*startOptions)
 	if o == nil {
@@ -56,8 +56,8 @@ func (t *Telemetry) Start(ctx context.Context, start *SpanStart) (context.Contex
 	return ctx, s
 }
 
-// Unwrap returns the span without its measurement, for a caller that ends it by
-// itself. The duration of the operation is not recorded then.
+// Unwrap returns the span without its measurement. If the caller ends that span, the duration
+// of the operation is not recorded.
 func (s *Span) Unwrap() trace.Span {
 	if s.span == nil {
 		return noop.Span{}
@@ -68,8 +68,8 @@ func (s *Span) Unwrap() trace.Span {
 // Consumed counts a message as delivered to the application.
 func (s *Span) Consumed() { s.measurement.count("") }
 
-// Sent counts one message of a batch, which was sent unless err says why not. End
-// counts the messages for which Sent was not called.
+// Sent counts one message of a batch. err is nil if the message was sent. End counts the
+// messages for which Sent was not called.
 func (s *Span) Sent(err error) {
 	if s.span == nil {
 		return
@@ -89,8 +89,7 @@ func (s *Span) SetReceivers(n int64) {
 	}
 }
 
-// Returned sets the outcome of an operation that has returned: an error, or success
-// if err is nil.
+// Returned sets the outcome of an operation that has returned err.
 func (s *Span) Returned(err error) {
 	if s.span != nil && err != nil {
 		s.fail(s.operation.errorType(err), err.Error())
@@ -98,7 +97,7 @@ func (s *Span) Returned(err error) {
 	s.hasOutcome = true
 }
 
-// Panicked sets the outcome of an operation that has not returned.
+// Panicked sets the outcome of an operation that has panicked.
 func (s *Span) Panicked(description string) {
 	if s.span != nil {
 		s.fail(panicErrorType, description)
@@ -113,8 +112,8 @@ func (s *Span) fail(errorType, description string) {
 	}
 }
 
-// End ends the span and records its measurement. An operation without an outcome has
-// panicked: neither Returned nor Panicked was called before a deferred End.
+// End ends the span and records its measurement. It is deferred, so if neither Returned nor
+// Panicked was called, the operation has panicked.
 func (s *Span) End() {
 	if s.span == nil {
 		return

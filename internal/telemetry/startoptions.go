@@ -8,12 +8,11 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// startOptions builds the options of a span without an allocation. A tracer copies
-// what it needs of them before its Start returns, so that the next span can be
-// started with the same memory.
+// startOptions builds the options of a span without an allocation. A tracer copies what it
+// needs of them before its Start method returns. The memory is then reused for another span.
 type startOptions struct {
-	attributes []attribute.KeyValue // the fixed ones, then those of the span
-	fixed      int
+	attributes []attribute.KeyValue    // the fixed ones, then those of the span
+	fixed      int                     // the number of attributes that all spans have
 	set        []trace.SpanStartOption // set[n] sets the first n attributes
 	options    []trace.SpanStartOption
 }
@@ -44,5 +43,5 @@ func (o *startOptions) fill(s *SpanStart) []trace.SpanStartOption {
 
 var newRoot = trace.WithNewRoot()
 
-// release drops the options, which may be large: a batch has many links.
+// release drops the references to the options, which may be large: a batch has many links.
 func (o *startOptions) release() { clear(o.options) }

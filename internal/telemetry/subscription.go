@@ -5,7 +5,7 @@ package telemetry
 
 import "context"
 
-// CountReconnect counts a connection of a subscription that has replaced a lost one.
+// CountReconnect counts a new connection that has replaced a lost one.
 func (t *Telemetry) CountReconnect(ctx context.Context, server *Server) {
 	in := t.instruments()
 	if in.reconnects.Enabled(ctx) {
@@ -13,8 +13,8 @@ func (t *Telemetry) CountReconnect(ctx context.Context, server *Server) {
 	}
 }
 
-// CountSubscriptionError counts a failure of a subscription. Its error.type is that of
-// a failed publish.
+// CountSubscriptionError counts a failure of a subscription. error.type has the same values
+// as for publishing.
 func (t *Telemetry) CountSubscriptionError(ctx context.Context, server *Server, err error) {
 	in := t.instruments()
 	if in.errors.Enabled(ctx) {

@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package telemetry makes the spans and the metrics of producers and consumers, as
-// the semantic conventions for messaging describe them. Every string that goes to
-// OpenTelemetry passes through it.
+// Package telemetry makes the spans and metrics of producers and consumers of messages. They
+// follow the OpenTelemetry semantic conventions for messaging. All strings that go to
+// OpenTelemetry pass through this package.
 //
 // [Telemetry.Start] starts a span together with its measurement, and [Span.End] ends
 // both:
@@ -12,8 +12,8 @@
 //	defer span.End()
 //	span.Returned(send(ctx))
 //
-// The operations, whose names begin the names of spans, are in operation.go. The
-// name of a span and all attributes are made in attributes.go.
+// The operations are in operation.go. The name of a span and all attributes are made in
+// attributes.go, and the instruments in instruments.go.
 package telemetry
 
 import (
@@ -30,15 +30,15 @@ import (
 type Telemetry struct {
 	// ScopeName and ScopeVersion identify the instrumentation scope.
 	ScopeName, ScopeVersion string
-	// TracerProvider and MeterProvider are where the tracer and the instruments come
-	// from. If one is nil, the global provider is looked up on each call.
+	// TracerProvider and MeterProvider provide the tracer and the instruments. If one is
+	// nil, the global provider is looked up on each call.
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
-	// Attributes are added to every span. If one has the key of an attribute that
-	// this package sets, the package's value stays.
+	// Attributes are added to every span. They do not replace attributes that this
+	// package sets.
 	Attributes []attribute.KeyValue
-	// HandleError is called, on a goroutine of its own, with the error of a meter
-	// provider that cannot make all instruments. It must not be nil.
+	// HandleError is called with the error of a meter provider that cannot make all
+	// instruments, on a goroutine of its own. It must not be nil.
 	HandleError func(error)
 
 	cachedTracer      atomic.Pointer[cachedTracer]

@@ -8,12 +8,12 @@ import (
 	"slices"
 )
 
-// Fields holds the propagation fields of one message. Names are case-sensitive, as
-// the member names of a JSON object are. The zero Fields is empty and ready to use.
-// A copy is independent of the original. It is not safe for concurrent use.
+// Fields holds the propagation fields of one message. Names are case-sensitive, like the
+// member names of a JSON object. The zero Fields is empty and ready to use. A copy is
+// independent of the original. Fields is not safe for concurrent use.
 type Fields struct {
-	// The fields of the W3C have variables of their own, so that most messages need
-	// no slice. All others are kept in the order in which they were set.
+	// The W3C fields have variables of their own, so that most messages need no slice.
+	// All others are in the order in which they were set.
 	traceparent, tracestate, baggage string
 	others                           []field
 }
@@ -26,7 +26,7 @@ const (
 	nameBaggage     = "baggage"
 )
 
-// Get returns the value of the field called name, or "" if there is none.
+// Get returns the value of a field, or "" if the field is not set.
 func (f *Fields) Get(name string) string {
 	if value := f.w3c(name); value != nil {
 		return *value
@@ -39,14 +39,14 @@ func (f *Fields) Get(name string) string {
 	return ""
 }
 
-// Set stores value under name and replaces what was there.
+// Set sets the value of a field.
 func (f *Fields) Set(name, value string) {
 	if v := f.w3c(name); v != nil {
 		*v = value
 		return
 	}
 	if i := slices.IndexFunc(f.others, func(other field) bool { return other.name == name }); i >= 0 {
-		// A copy of f shares the slice, and must not change.
+		// A copy of f has the same slice, and must not change.
 		f.others = slices.Clone(f.others)
 		f.others[i].value = value
 		return
@@ -54,8 +54,8 @@ func (f *Fields) Set(name, value string) {
 	f.others = append(slices.Clip(f.others), field{name, value})
 }
 
-// Names returns the names of the fields that have a value: those of the W3C first,
-// then the others in the order in which they were set.
+// Names returns the names of the fields whose value is not empty: the W3C fields first, then
+// the others in the order in which they were set.
 func (f *Fields) Names() []string {
 	names := make([]string, 0, 3+len(f.others))
 	for name, value := range f.all() {
@@ -66,7 +66,7 @@ func (f *Fields) Names() []string {
 	return names
 }
 
-// Empty reports whether no field was set to a value.
+// Empty reports whether no field is set.
 func (f *Fields) Empty() bool {
 	return f.traceparent == "" && f.tracestate == "" && f.baggage == "" && len(f.others) == 0
 }
@@ -77,7 +77,7 @@ func (f *Fields) Traceparent() (value string, only bool) {
 	return f.traceparent, f.tracestate == "" && f.baggage == "" && len(f.others) == 0
 }
 
-// all yields every field, the empty ones too, in the order of Names.
+// all yields all fields in the order of Names, also those with an empty value.
 func (f *Fields) all() iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		if !yield(nameTraceparent, f.traceparent) || !yield(nameTracestate, f.tracestate) || !yield(nameBaggage, f.baggage) {
@@ -91,8 +91,7 @@ func (f *Fields) all() iter.Seq2[string, string] {
 	}
 }
 
-// w3c returns where the value of a field of the W3C is kept, or nil for any other
-// field.
+// w3c returns the variable of a W3C field, or nil for any other field.
 func (f *Fields) w3c(name string) *string {
 	switch name {
 	case nameTraceparent:

@@ -9,23 +9,23 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/jsontext"
 )
 
-// members reads the members of a message, and remembers where those are that matter.
+// members reads the members of a message, and records the positions of those that matter.
 type members struct {
 	message string
 	text    []byte   // the bytes of message
 	names   []string // of the propagation fields
 
-	markers int
-	marker  string // the value of the last one, as it is in the message
+	markers int    // how many there are
+	marker  string // the value of the last one, as JSON text
 
-	payloads    int
-	content     stringText // the last payload member's value, if it is a string
-	value       string     // the same value as it is in the message, if it is a string or not
-	contentKind member     // memberPayload or memberPayloadBase64
-	isString    bool
+	payloads    int        // how many there are
+	content     stringText // the value of the last one, if it is a string
+	value       string     // the value of the last one, as JSON text
+	contentKind member     // of the last one: memberPayload or memberPayloadBase64
+	isString    bool       // the value of the last one is a string
 
-	// The propagation fields, by their index in names: see field.
-	few  [8]fieldText // enough for the propagators of OpenTelemetry, also for several at once
+	// The propagation fields, by their index in names; see field.
+	few  [8]fieldText // enough for several propagators of OpenTelemetry together
 	more []fieldText
 }
 
@@ -35,15 +35,16 @@ type stringText struct {
 	escaped    bool
 }
 
-// fieldText is where the last value of a propagation field is, and how many there are.
+// fieldText is the position of the last value of a propagation field, and the number of its
+// values.
 type fieldText struct {
 	stringText
 	count int
 }
 
-// front reads the propagation fields of an envelope in which they come first, as
-// [Writer] writes them, and returns the position behind them. If it returns
-// jsontext.Broken, the message is no JSON object.
+// front reads the propagation fields of an envelope that begins with them, as [Writer] writes
+// it, and returns the position after them. It returns jsontext.Broken if the message is not a
+// JSON object.
 func (m *members) front() int {
 	m.markers, m.marker = 1, "1"
 	pos := len(version1)
@@ -67,8 +68,8 @@ func (m *members) front() int {
 	return pos
 }
 
-// object reads the members of the JSON object that the message should be, and
-// reports whether it is one. It goes on at pos if front has read some of them.
+// object reads the members of the message, and reports whether the message is a JSON object.
+// If front has read some of them, it goes on at pos.
 func (m *members) object(pos int) bool {
 	if pos == 0 {
 		pos = jsontext.SkipSpace(m.text, 0)
@@ -97,7 +98,7 @@ func (m *members) at(pos int, c byte) bool {
 	return pos < len(m.text) && m.text[pos] == c
 }
 
-// member reads one member and returns the position behind it.
+// member reads one member and returns the position after it.
 func (m *members) member(pos int) int {
 	nameEnd, escaped := jsontext.SkipString(m.text, pos)
 	if nameEnd == jsontext.Broken {
@@ -135,7 +136,7 @@ func (m *members) member(pos int) int {
 	return end
 }
 
-// memberOf returns which member is called name.
+// memberOf returns the member with the given name.
 func (m *members) memberOf(name stringText) member {
 	if !name.escaped {
 		return memberNamed(m.message[name.start:name.end])
@@ -148,7 +149,7 @@ func (m *members) memberOf(name stringText) member {
 	return memberNamed(string(jsontext.AppendUnquoted(room[:0], quoted)))
 }
 
-// noteField remembers a string member if it is a propagation field.
+// noteField records a string member if it is a propagation field.
 func (m *members) noteField(name, value stringText) {
 	for i, field := range m.names {
 		if m.equal(name, field) {
@@ -174,8 +175,7 @@ func (m *members) equal(name stringText, s string) bool {
 	return jsontext.EqualUnquoted(m.text[name.start:name.end], s)
 }
 
-// unquotedLen returns the length of the string that s stands for. ok is false if s
-// stands for none.
+// unquotedLen returns the length of s without escapes. ok is false if s has a lone surrogate.
 func (m *members) unquotedLen(s stringText) (n int, ok bool) {
 	if !s.escaped {
 		return s.end - s.start, true
@@ -183,7 +183,7 @@ func (m *members) unquotedLen(s stringText) (n int, ok bool) {
 	return jsontext.UnquotedLen(m.text[s.start:s.end])
 }
 
-// unquote returns the string that s stands for. ok is false if s stands for none.
+// unquote returns s without escapes. ok is false if s has a lone surrogate.
 func (m *members) unquote(s stringText) (unquoted string, ok bool) {
 	if !s.escaped {
 		return m.message[s.start:s.end], true

@@ -12,13 +12,13 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/jsontext"
 )
 
-// Decode returns the payload of message, and puts the propagation fields that are
-// called like one of names into f, which must be empty.
+// Decode returns the payload of message, and sets the propagation fields with the given
+// names in f, which must be empty.
 //
-// It applies the first rule of the wire format that fits, R0 to R5. A message in
-// which no rule finds a payload is the payload itself. It is read once, and a JSON
-// document whose size the envelope tells is not read at all. The payload and the
-// fields are substrings of message where they have no escapes.
+// It applies the first of the rules R0 to R5 of the wire format that fits. If no rule finds
+// a payload, the whole message is the payload. Decode reads the message once, but not a JSON
+// document whose size is in the envelope. Without escapes, the payload and the fields are
+// substrings of message.
 func Decode(message string, names []string, f *Fields) (payload string, err error) {
 	m := members{message: message, text: viewBytes(message), names: names}
 	m.more = make([]fieldText, max(0, len(names)-len(m.few)))
@@ -36,7 +36,7 @@ func Decode(message string, names []string, f *Fields) (payload string, err erro
 			return payload, m.fill(f)
 		}
 		if m.isLaterVersion() { // R3
-			_ = m.fill(f) // one error for a message: the version explains more
+			_ = m.fill(f) // a message has one error, and the version explains more
 			return message, ErrUnsupportedVersion
 		}
 	}
@@ -50,24 +50,24 @@ func Decode(message string, names []string, f *Fields) (payload string, err erro
 	}
 }
 
-// IsEnvelope reports whether payload is an envelope already, of any version. Its
-// fields are in f then, as after [Decode].
+// IsEnvelope reports whether payload is an envelope already, of any version. It then sets its
+// fields in f, like [Decode].
 func IsEnvelope(payload []byte, names []string, f *Fields) bool {
-	// Most payloads need not be read: they are no object, or have no marker, not even
-	// one with escapes.
+	// Most payloads need not be read, because they are no object or cannot have a marker,
+	// not even one with escapes.
 	if start := jsontext.SkipSpace(payload, 0); start >= len(payload) || payload[start] != '{' {
 		return false
 	}
 	if !bytes.Contains(payload, []byte(`tracedpubsub`)) && !bytes.Contains(payload, []byte(`\u`)) {
 		return false
 	}
-	message := string(payload) // the fields outlive payload, which the caller may change
+	message := string(payload) // a copy, since the caller may change payload
 	body, err := Decode(message, names, f)
 	return len(body) < len(message) || errors.Is(err, ErrUnsupportedVersion)
 }
 
-// document returns the payload by R0: everything between the size, which tells where
-// it ends, and the last bracket. pos is behind what front has read.
+// document returns the payload by R0. The size says where it ends, so that it need not be
+// read. pos is the position that front has returned.
 func (m *members) document(pos int) (payload string, ok bool) {
 	if pos == jsontext.Broken {
 		return "", false
@@ -100,7 +100,7 @@ func (m *members) document(pos int) (payload string, ok bool) {
 
 // cutNumber cuts name and a decimal number off s.
 func cutNumber(s, name string) (n int64, after string, ok bool) {
-	const maxDigits = 18 // all of them fit an int64
+	const maxDigits = 18 // fits into an int64
 	after, ok = strings.CutPrefix(s, name)
 	if !ok {
 		return 0, "", false
@@ -140,7 +140,7 @@ func (m *members) payload() (payload string, ok bool) {
 }
 
 func decodeBase64(s string) (decoded string, ok bool) {
-	// The decoder passes over line breaks, even when it is strict.
+	// The decoder ignores line breaks, even if it is strict.
 	if len(s)%4 != 0 || strings.ContainsAny(s, "\r\n") {
 		return "", false
 	}
@@ -155,12 +155,12 @@ func (m *members) isLaterVersion() bool {
 	if m.markers != 1 || m.marker == "1" || m.marker[0] < '1' || m.marker[0] > '9' {
 		return false
 	}
-	// It is a JSON number: a whole one, unless it has a fraction or an exponent.
+	// The marker is a JSON number, and a whole one without a fraction and an exponent.
 	return !strings.ContainsAny(m.marker, ".eE")
 }
 
-// fieldsSound reports whether every reader of JSON would take the same fields from
-// the message: none occurs twice, and all of them are well-formed.
+// fieldsSound reports whether every JSON parser would read the same fields from the message:
+// none occurs twice, and all are well-formed.
 func (m *members) fieldsSound() bool {
 	for i := range m.names {
 		f := m.field(i)
@@ -174,7 +174,7 @@ func (m *members) fieldsSound() bool {
 	return true
 }
 
-// fill puts the fields into f that occur once and are well-formed.
+// fill sets the fields in f that occur once and are well-formed.
 func (m *members) fill(f *Fields) error {
 	size, others := 0, 0
 	for i, name := range m.names {

@@ -5,12 +5,12 @@ package wire
 
 import "unsafe"
 
-// viewBytes returns the bytes of s without copying them. Nobody may change them.
+// viewBytes returns the bytes of s without copying them. They must not be changed.
 func viewBytes(s string) []byte {
 	return unsafe.Slice(unsafe.StringData(s), len(s))
 }
 
-// ownedString returns b as a string without copying it. Nobody may hold b any more.
+// ownedString returns b as a string without copying it. b must not be used afterwards.
 func ownedString(b []byte) string {
 	return unsafe.String(unsafe.SliceData(b), len(b))
 }

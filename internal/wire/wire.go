@@ -8,15 +8,14 @@
 //	{"tracedpubsub":1,"traceparent":"00-…-01","baggage":"tenant=acme","size":8,"payload":{"id":7}}
 //	{"tracedpubsub":1,"traceparent":"00-…-01","payload_base64":"//79"}
 //
-// [Writer] writes them, [Decode] reads them, and [Fields] are the propagation
-// fields. The package takes bytes and gives bytes: it does not know Redis, nor what
-// the fields mean.
+// [Writer] writes the bytes of an envelope (write.go), and [Decode] reads them (read.go).
+// [Fields] holds the propagation fields. The package does not know Redis, nor the meaning of
+// the fields.
 package wire
 
 import "errors"
 
-// The errors of a message. Package tracedpubsub exports them to its users, and
-// documents them there.
+// The errors of a message. Package tracedpubsub exports and documents them.
 var (
 	ErrMalformedEnvelope  = errors.New("tracedpubsub: malformed envelope")
 	ErrUnsupportedVersion = errors.New("tracedpubsub: unsupported envelope version")
@@ -24,18 +23,20 @@ var (
 )
 
 const (
-	// MaxFields is how many bytes the names and values of the propagation fields of
-	// a message may have together.
+	// MaxFields is the maximum size of the names and values of all propagation fields of a
+	// message, in bytes.
 	MaxFields = 16_384
-	// MaxDocumentDepth keeps documents within what the JSON parsers of other
-	// languages accept. A deeper document is written as text.
+	// MaxDocumentDepth is the maximum depth of a JSON document that is embedded in an
+	// envelope. The JSON parsers of other languages have limits, too. A deeper document is
+	// written as text.
 	MaxDocumentDepth = 1_000
 )
 
 const (
-	// marker is the start of every message that claims to be an envelope.
+	// marker is the start of an envelope of any version. A message that starts with it
+	// and is not an envelope is malformed.
 	marker = `{"tracedpubsub":`
-	// version1 is the start of an envelope of version 1, as [Writer] writes it.
+	// version1 is the start of an envelope of version 1.
 	version1 = marker + "1"
 )
 
@@ -73,5 +74,5 @@ func memberNamed(name string) member {
 	return memberOther
 }
 
-// longestMember is the length of the longest of these names.
+// longestMember is the length of the longest of the names above.
 const longestMember = len("payload_base64")

@@ -16,9 +16,9 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/jsontext"
 )
 
-// Append appends the envelope of payload and f to b. The same input always gives
-// the same bytes. The error names the fields of f that no envelope can hold; the
-// envelope is valid without them.
+// Append appends the envelope of payload and f to b. The same input always gives the same
+// bytes. The error names the fields of f that an envelope cannot hold. They are left out, and
+// the envelope is valid.
 func Append(b []byte, f *Fields, payload string) ([]byte, error) {
 	start, leftOut := appendStart(b, f)
 	w := Writer{front: start, start: len(start)}
@@ -27,21 +27,19 @@ func Append(b []byte, f *Fields, payload string) ([]byte, error) {
 	return append(b, w.end...), leftOut
 }
 
-// Writer writes envelopes in memory that it uses again: Begin, then Wrap for each
-// payload, then AppendTo or Text for the envelope.
-//
-// An envelope has three parts. The front holds everything up to the payload. A
-// payload that may stand in the envelope verbatim is not copied there, since it may
-// be large. The end closes what the front has opened.
+// Writer writes envelopes, and reuses its memory. Call Begin to set the fields, then Wrap for
+// each payload, and then AppendTo or Text to get the envelope.
 type Writer struct {
+	// An envelope is front, verbatim and end. A payload that needs no escapes is not
+	// copied to front, since it may be large, but is verbatim.
 	front    []byte
-	start    int // how much of the front Begin has written
+	start    int // the length of the part of front that Begin has written
 	verbatim []byte
 	end      string
 }
 
-// Begin writes the marker and the fields of f, with which the envelopes that follow
-// start. The error names the fields that no envelope can hold; they are left out.
+// Begin sets the fields of the next envelopes. The error names the fields of f that an
+// envelope cannot hold. They are left out.
 func (w *Writer) Begin(f *Fields) error {
 	var leftOut error
 	w.front, leftOut = appendStart(w.front[:0], f)
@@ -49,8 +47,8 @@ func (w *Writer) Begin(f *Fields) error {
 	return leftOut
 }
 
-// BeginTraceparent is Begin for fields that are a traceparent alone, which saves its
-// string. A traceparent needs no escapes.
+// BeginTraceparent is like Begin with a traceparent as the only field. It takes bytes, so
+// that the caller needs no string, and does not escape them, since a traceparent needs none.
 func (w *Writer) BeginTraceparent(traceparent []byte) {
 	w.front = append(w.front[:0], version1+`,"`+nameTraceparent+`":"`...)
 	w.front = append(w.front, traceparent...)
@@ -58,9 +56,9 @@ func (w *Writer) BeginTraceparent(traceparent []byte) {
 	w.start = len(w.front)
 }
 
-// Wrap makes the envelope of payload, in the first form that fits its bytes: a JSON
-// document, text, or base64. The caller must not change payload before it has taken
-// the envelope.
+// Wrap writes the envelope of payload, in the first form that fits its bytes: a JSON
+// document, text, or base64. The caller must not change payload before it has called
+// AppendTo or Text.
 func (w *Writer) Wrap(payload []byte) {
 	b := w.front[:w.start]
 	if jsontext.Document(payload, MaxDocumentDepth) {
@@ -91,7 +89,7 @@ func (w *Writer) AppendTo(b []byte) []byte {
 	return append(b, w.end...)
 }
 
-// Text returns the envelope as a string of its own.
+// Text returns a copy of the envelope.
 func (w *Writer) Text() string {
 	var b strings.Builder
 	b.Grow(w.Len())
@@ -101,10 +99,10 @@ func (w *Writer) Text() string {
 	return b.String()
 }
 
-// maxKept is how much memory a Writer keeps, in bytes.
+// maxKept is the maximum size of the memory that a Writer keeps, in bytes.
 const maxKept = 128 << 10
 
-// Reset forgets the payload, and memory that has become too large to be kept.
+// Reset releases the payload, and memory that is too large to be kept.
 func (w *Writer) Reset() {
 	w.verbatim = nil
 	if cap(w.front) > maxKept {
@@ -126,8 +124,8 @@ func appendStart(b []byte, f *Fields) ([]byte, error) {
 	return b, leftOut
 }
 
-// writable appends the fields of f that go into an envelope to fields, in their
-// order. The error names the others, apart from empty ones.
+// writable appends the fields of f that an envelope can hold to fields, in the order of the
+// envelope. The error names the other fields, except those with an empty value.
 func writable(fields []field, f *Fields) ([]field, error) {
 	var leftOut []error
 	size, w3c := 0, 0
