@@ -18,25 +18,23 @@ const (
 	slots   = 16384
 )
 
-// A node listens for the others on a second port, its own and busPortOffset.
-// From firstNodePort on, that one is below the range of outgoing connections as
-// well, and above the ports that other servers are given.
+// A node listens on a second port for the other nodes. That is its port plus busPortOffset.
+// From firstNodePort on, it is also below the range of client connections, and above the
+// ports of other servers.
 const (
 	busPortOffset = 10000
 	firstNodePort = lastPort - busPortOffset
 )
 
-// adminName is the name that the cluster's own connections to its nodes have in
-// CLIENT LIST.
+// adminName is the name of the Cluster's own connections in CLIENT LIST.
 const adminName = "redistest"
 
-// Cluster is a Redis Cluster: three masters that share the slots, with one
-// replica each. Its methods return when every node that runs agrees on what they
-// changed, and fail the test when they cannot do what they say. They are for one
-// goroutine at a time, together with those of the cluster's nodes.
+// Cluster is a Redis Cluster: three masters that share the slots, with one replica each. Its
+// methods return when all running nodes agree on the change, and fail the test if they do
+// not succeed. A Cluster and its nodes must be used by one goroutine at a time.
 //
-// The cluster keeps connections of its own to the nodes, not through proxies.
-// CLIENT LIST has them under the name "redistest".
+// A Cluster has connections of its own to the nodes, which do not use the proxies. In CLIENT
+// LIST their name is "redistest".
 type Cluster struct {
 	t     testing.TB
 	nodes []*node // less those that were removed
@@ -47,29 +45,27 @@ type node struct {
 	*Server
 	id    string
 	proxy *Proxy        // nil without proxies
-	admin *redis.Client // for commands to this very node
+	admin *redis.Client // for commands to this node only
 }
 
-// StartCluster starts a cluster, and returns when all of it is up. It ends with
-// the test as a [Server] does, each node in whatever state it is then.
+// StartCluster starts a cluster, and returns when all nodes are up. The nodes are killed when
+// the test ends; see [Start].
 //
-// Arguments are those of redis-server, for every node; they win over what is the
-// default here: a node is held for dead after two seconds
-// ("--cluster-node-timeout", "2000"), and when nobody is left to serve a slot,
-// the others are served all the same ("--cluster-require-full-coverage", "no").
+// args are arguments of redis-server for every node. They override the defaults: a node
+// counts as dead after two seconds ("--cluster-node-timeout", "2000"), and if a slot has no
+// running owner, the other slots are still served ("--cluster-require-full-coverage", "no").
 func StartCluster(t testing.TB, args ...string) *Cluster {
 	t.Helper()
 	return startCluster(t, false, args)
 }
 
-// StartProxiedCluster is [StartCluster] with a [Proxy] in front of each node.
-// The nodes tell clients the addresses of their proxies and nothing else, so
-// that every connection of a client goes through the proxy of its node. The
-// connections of the nodes among themselves do not: whatever a proxy does, to
-// the cluster all is well.
+// StartProxiedCluster is like [StartCluster], with a [Proxy] in front of each node. The nodes
+// announce only the addresses of their proxies, so that every connection of a client goes
+// through a proxy. The connections between nodes do not, so the faults of a proxy do not
+// change the state of the cluster.
 //
-// The proxies are at 127.0.0.2, which is there on Linux; elsewhere it is to be
-// added to the loopback interface first.
+// The proxies listen on 127.0.0.2. On systems other than Linux, this address must be added
+// to the loopback interface first.
 func StartProxiedCluster(t testing.TB, args ...string) *Cluster {
 	t.Helper()
 	return startCluster(t, true, args)
@@ -80,14 +76,14 @@ func startCluster(t testing.TB, proxied bool, args []string) *Cluster {
 	defaults := []string{
 		"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf",
 		"--cluster-node-timeout", "2000", "--cluster-require-full-coverage", "no",
-		// A master whose slots are moved away stays one, and keeps its replica:
-		// in the midst of it, it would take no more commands.
+		// A master whose slots are moved away stays a master and keeps its replica.
+		// Otherwise it would refuse the last commands of the move.
 		"--cluster-allow-replica-migration", "no",
-		// A replica has its copy at once, and not after the wait for others.
+		// A replica syncs at once, and does not wait for others.
 		"--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0",
 	}
 	if proxied {
-		// A host name is for clients only. The nodes find each other by address.
+		// Only clients use the host name. The nodes use the address.
 		defaults = append(defaults, "--cluster-announce-hostname", proxyHost,
 			"--cluster-preferred-endpoint-type", "hostname")
 	}
@@ -104,7 +100,7 @@ func (c *Cluster) startNode(proxied bool, args []string) {
 	c.t.Helper()
 	n := &node{Server: startOnFreePort(c.t, func() int { return randomPort(firstNodePort) }, args)}
 	if proxied {
-		// The port is the same, as a node announces one port for all its names.
+		// The port is the same, because a node announces only one port.
 		var err error
 		if n.proxy, err = startProxy(c.t, net.JoinHostPort(proxyHost, strconv.Itoa(n.port)), n.Addr()); err != nil {
 			c.t.Fatalf("start the proxy of a node: %v; this test needs the address %s; "+
@@ -114,13 +110,13 @@ func (c *Cluster) startNode(proxied bool, args []string) {
 	n.admin = redis.NewClient(&redis.Options{Addr: n.Addr(), ClientName: adminName, ReadTimeout: waitTimeout})
 	c.t.Cleanup(func() { _ = n.admin.Close() })
 	c.nodes = append(c.nodes, n)
-	waitFor(c.t, "ask a node for its id", func(ctx context.Context) (err error) {
+	waitFor(c.t, "get the id of a node", func(ctx context.Context) (err error) {
 		n.id, err = n.admin.ClusterMyID(ctx).Result()
 		return err
 	})
 }
 
-// Proxy returns the proxy in front of a node of a cluster that was started with
+// Proxy returns the proxy in front of a node. The cluster must have been started with
 // proxies.
 func (c *Cluster) Proxy(of *Server) *Proxy {
 	c.t.Helper()
@@ -131,7 +127,7 @@ func (c *Cluster) Proxy(of *Server) *Proxy {
 	return p
 }
 
-// Addrs returns the addresses for clients of the nodes that are masters now.
+// Addrs returns the addresses of the nodes that are masters now, as clients use them.
 func (c *Cluster) Addrs() []string {
 	c.t.Helper()
 	var addrs []string
@@ -145,8 +141,8 @@ func (c *Cluster) Addrs() []string {
 	return addrs
 }
 
-// Client returns a new client of the cluster, closed when the test ends. Each
-// option may change what the client is made with.
+// Client returns a new client of the cluster. It is closed when the test ends. Each option
+// may change the options of the client.
 func (c *Cluster) Client(options ...func(*redis.ClusterOptions)) *redis.ClusterClient {
 	c.t.Helper()
 	o := &redis.ClusterOptions{Addrs: c.Addrs()}
@@ -154,12 +150,12 @@ func (c *Cluster) Client(options ...func(*redis.ClusterOptions)) *redis.ClusterC
 		option(o)
 	}
 	client := redis.NewClusterClient(o)
-	// A test may have closed it already, so that an error says nothing.
+	// The test may have closed it already, so an error has no meaning.
 	c.t.Cleanup(func() { _ = client.Close() })
 	return client
 }
 
-// answering returns the nodes that can answer.
+// answering returns the nodes that run and are not paused.
 func (c *Cluster) answering() []*node {
 	c.t.Helper()
 	var nodes []*node

@@ -10,15 +10,16 @@ import (
 	"time"
 )
 
-// MigrateSlotOf moves the slot of a channel to another master, as an operator
-// does it while clients use the slot. It must hold no keys.
+// MigrateSlotOf moves the slot of a channel to another master, like an operator does while
+// clients use the slot. The slot must have no keys.
 func (c *Cluster) MigrateSlotOf(channel string, to *Server) {
 	c.t.Helper()
 	c.migrate(c.ownerOf(channel), c.node(to), []int{c.slotOf(channel)})
 	c.WaitUntilHealthy()
 }
 
-// migrate tells all masters, and leaves it to them to tell the rest.
+// migrate moves slots. It sends the commands to all masters; replicas get the change from
+// their masters.
 func (c *Cluster) migrate(from, to *node, slots []int) {
 	c.t.Helper()
 	if from == to {
@@ -33,7 +34,7 @@ func (c *Cluster) migrate(from, to *node, slots []int) {
 	v := c.view()
 	c.do(to, importing...)
 	c.do(from, migrating...)
-	c.do(to, owner...) // first: should all end here, the slots have an owner
+	c.do(to, owner...) // first, so that the slots always have an owner
 	c.do(from, owner...)
 	for _, n := range c.answering() {
 		if n != from && n != to && v[n.id].master == "-" {
@@ -42,12 +43,12 @@ func (c *Cluster) migrate(from, to *node, slots []int) {
 	}
 }
 
-// Failover makes a replica the master, and its master the replica, as an
-// operator does it: both run, and no write is lost.
+// Failover makes a replica the master, and its master the replica, like an operator does.
+// Both run, and no write is lost.
 func (c *Cluster) Failover(replica *Server) {
 	c.t.Helper()
 	n := c.node(replica)
-	var asked time.Time
+	var started time.Time
 	waitFor(c.t, "failover", func(ctx context.Context) error {
 		v, err := n.view(ctx)
 		if err != nil {
@@ -56,20 +57,20 @@ func (c *Cluster) Failover(replica *Server) {
 		if slices.Contains(v[n.id].flags, "master") {
 			return nil
 		}
-		// The server gives up after five seconds and does not say so.
-		if time.Since(asked) > 6*time.Second {
-			asked = time.Now()
+		// The server aborts a failover after five seconds, without a reply.
+		if time.Since(started) > 6*time.Second {
+			started = time.Now()
 			if err := n.admin.ClusterFailover(ctx).Err(); err != nil {
 				return err
 			}
 		}
-		return errors.New("it is a replica still")
+		return errors.New("it is still a replica")
 	})
 	c.WaitUntilHealthy()
 }
 
-// KillMasterOf kills the master that owns the slot of a channel, and returns it
-// when its replica has taken over. Restarted, it is a replica of that one.
+// KillMasterOf kills the master that owns the slot of a channel. It returns the master, when
+// its replica has taken over. If the master is restarted, it is a replica of the new one.
 func (c *Cluster) KillMasterOf(channel string) *Server {
 	c.t.Helper()
 	master := c.ownerOf(channel)
@@ -78,10 +79,9 @@ func (c *Cluster) KillMasterOf(channel string) *Server {
 	return master.Server
 }
 
-// Remove takes a node out of the cluster, as an operator does it before turning
-// it off: the other masters get its slots in equal parts and its replicas, and
-// forget it. The server runs on, alone: clients that do not look where it
-// belongs hear nothing of that.
+// Remove removes a node from the cluster, like an operator does before shutting it down. The
+// other masters get its slots, in equal parts, and its replicas, and forget it. The server
+// keeps running, and its clients get no notice.
 func (c *Cluster) Remove(s *Server) {
 	c.t.Helper()
 	removed := c.node(s)
@@ -115,7 +115,7 @@ func (c *Cluster) moveSlotsAway(from *node) {
 	}
 }
 
-// moveReplicasAway gives the replicas of a node to another master.
+// moveReplicasAway moves the replicas of a node to another master.
 func (c *Cluster) moveReplicasAway(from *node) {
 	c.t.Helper()
 	v := c.view()
@@ -127,7 +127,7 @@ func (c *Cluster) moveReplicasAway(from *node) {
 	}
 }
 
-// otherMasters returns the masters with slots, less one.
+// otherMasters returns the masters with slots, except one.
 func (c *Cluster) otherMasters(than *node) []*node {
 	c.t.Helper()
 	var others []*node

@@ -8,18 +8,18 @@ import (
 	"errors"
 )
 
-// form makes a cluster of nodes that know nothing of each other, with the
-// commands that an operator gives. It does not wait until all is well.
+// form makes a cluster of new nodes, with the commands that an operator sends. It does not
+// wait until the cluster is healthy.
 func (c *Cluster) form() {
 	c.t.Helper()
 	for i, n := range c.nodes {
-		// Nodes that start out equal would first have to find out who goes first.
+		// Nodes with the same epoch would first have to resolve that conflict.
 		c.do(n, []any{"cluster", "set-config-epoch", i + 1})
 		if i < masters {
 			c.do(n, []any{"cluster", "addslotsrange", i * slots / masters, (i+1)*slots/masters - 1})
 		}
 	}
-	// One introduction would do, and the rest is gossip; it takes its time.
+	// One CLUSTER MEET for each node would be enough, but gossip is slow.
 	for i, n := range c.nodes {
 		for _, other := range c.nodes[i+1:] {
 			c.do(n, []any{"cluster", "meet", "127.0.0.1", other.port})

@@ -8,9 +8,9 @@ import (
 	"strconv"
 )
 
-// Nodes returns the nodes: those that were the masters at the start, then their
-// replicas in the same order, less those that were removed. Each may be killed,
-// restarted, paused and resumed.
+// Nodes returns the nodes, without those that were removed: first those that were masters at
+// the start, then their replicas in the same order. Each may be killed, restarted, paused and
+// resumed.
 func (c *Cluster) Nodes() []*Server {
 	servers := make([]*Server, len(c.nodes))
 	for i, n := range c.nodes {
@@ -52,8 +52,8 @@ func (c *Cluster) OwnerOf(channel string) *Server {
 	return c.ownerOf(channel).Server
 }
 
-// ChannelOn returns the name of a channel whose slot the node owns. It starts
-// with prefix; the same prefix gives the same name for as long as no slot moves.
+// ChannelOn returns a channel that starts with prefix and whose slot the node owns. For the
+// same prefix it returns the same channel, as long as no slot moves.
 func (c *Cluster) ChannelOn(owner *Server, prefix string) string {
 	c.t.Helper()
 	id := c.node(owner).id
@@ -77,11 +77,11 @@ func (c *Cluster) ownerOf(channel string) *node {
 			return n
 		}
 	}
-	c.t.Fatalf("nobody owns slot %d of channel %q", slot, channel)
+	c.t.Fatalf("no node owns slot %d of channel %q", slot, channel)
 	return nil
 }
 
-// slotOf asks a node, rather than counting a CRC of its own.
+// slotOf returns the slot of a channel, as a node computes it.
 func (c *Cluster) slotOf(channel string) int {
 	c.t.Helper()
 	slot, err := c.answering()[0].admin.ClusterKeySlot(context.Background(), channel).Result()
@@ -98,6 +98,6 @@ func (c *Cluster) node(s *Server) *node {
 			return n
 		}
 	}
-	c.t.Fatalf("the server at %s is no node of this cluster", s.Addr())
+	c.t.Fatalf("the server at %s is not a node of this cluster", s.Addr())
 	return nil
 }

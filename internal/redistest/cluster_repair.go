@@ -9,10 +9,10 @@ import (
 	"slices"
 )
 
-// repair gives masters back the slots that they have forgotten, while all others
-// know of them. Redis before 7.2.4 loses a slot so, once in a while: one that was
-// migrated, when the master it went to fails and then comes back as a replica
-// (redis/redis#12564). It would stay lost until an operator looks.
+// repair assigns slots again that their master has forgotten, while all other nodes know that
+// it owns them. Before version 7.2.4, Redis sometimes loses a migrated slot like that, when
+// its new master fails and comes back as a replica (redis/redis#12564). Only an operator can
+// repair that.
 func (c *Cluster) repair(ctx context.Context) error {
 	answering := c.answering()
 	views := make(map[*node]view)
@@ -27,7 +27,7 @@ func (c *Cluster) repair(ctx context.Context) error {
 		for _, slot := range views[n].unassigned() {
 			known := func(other *node) bool { return other == n || views[other].owner(slot) == n.id }
 			if len(answering) == 1 || slices.ContainsFunc(answering, func(o *node) bool { return !known(o) }) {
-				break // it is not its own: the cluster is being formed
+				break // the node does not own it: the cluster is being formed
 			}
 			if err := n.admin.ClusterAddSlots(ctx, slot).Err(); err != nil {
 				return fmt.Errorf("node at %s: %w", n.Addr(), err)
@@ -38,7 +38,7 @@ func (c *Cluster) repair(ctx context.Context) error {
 	return nil
 }
 
-// unassigned returns the slots that nobody owns.
+// unassigned returns the slots that no node owns.
 func (v view) unassigned() []int {
 	var owned [slots]bool
 	for _, n := range v {

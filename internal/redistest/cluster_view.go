@@ -15,12 +15,12 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// view is a cluster as one of its nodes sees it: the nodes by their ids.
+// view is the cluster as one of its nodes sees it: the nodes by their ids.
 type view map[string]seen
 
-// seen is a node as another one, or it itself, sees it.
+// seen is a node as a node of the cluster sees it.
 type seen struct {
-	address string // with a host name, if it has announced one
+	address string // with the host name, if the node announces one
 	flags   []string
 	master  string // the id of its master; "-" if it is no replica
 	linked  bool
@@ -29,12 +29,11 @@ type seen struct {
 
 type slotRange struct{ first, last int }
 
-// parseView takes apart what CLUSTER NODES returns. A line of it is
+// parseView parses the reply of CLUSTER NODES. A line of it is
 //
 //	id ip:port@cport[,hostname] flag,… master ping-sent pong-recv epoch link-state slot first-last …
 //
-// and ends, at a node that is being given slots or gives some away, with
-// those in brackets.
+// Slots that are being migrated follow at the end, in brackets.
 func parseView(nodes string) (view, error) {
 	v := make(view)
 	for line := range strings.Lines(nodes) {
@@ -77,7 +76,7 @@ func (v view) owner(slot int) string {
 	return ""
 }
 
-// roles says who owns what and who is whose replica, for comparison.
+// roles returns the masters and the slots of all nodes, as a text to compare.
 func (v view) roles(ids []string) string {
 	var b strings.Builder
 	for _, id := range ids {
@@ -86,7 +85,7 @@ func (v view) roles(ids []string) string {
 	return b.String()
 }
 
-// view asks the node how it sees its cluster.
+// view returns the cluster as n sees it.
 func (n *node) view(ctx context.Context) (view, error) {
 	nodes, err := n.admin.ClusterNodes(ctx).Result()
 	if err != nil {
@@ -95,22 +94,21 @@ func (n *node) view(ctx context.Context) (view, error) {
 	return parseView(nodes)
 }
 
-// view asks one of the nodes how it sees the cluster.
+// view returns the cluster as one of the nodes sees it.
 func (c *Cluster) view() view {
 	c.t.Helper()
 	n := c.answering()[0]
 	v, err := n.view(context.Background())
 	if err != nil {
-		c.t.Fatalf("ask the node at %s for the cluster: %v", n.Addr(), err)
+		c.t.Fatalf("CLUSTER NODES of the node at %s: %v", n.Addr(), err)
 	}
 	return v
 }
 
-// WaitUntilHealthy returns when all nodes that run, and are not paused, see the
-// same cluster: each of them is a master or a replica that is up to date, they
-// are connected to each other, and to one of them each slot belongs. What was
-// removed nobody remembers. It is to be called after nodes were killed,
-// restarted, paused or resumed one by one.
+// WaitUntilHealthy returns when all nodes that run and are not paused see the same cluster:
+// each node is a master or an up-to-date replica, the nodes are connected to each other,
+// each slot has an owner, and removed nodes are forgotten. Call it after a method of a
+// [Server] has killed, restarted, paused or resumed a node.
 func (c *Cluster) WaitUntilHealthy() {
 	c.t.Helper()
 	waitFor(c.t, "cluster", func(ctx context.Context) error {
@@ -122,7 +120,7 @@ func (c *Cluster) WaitUntilHealthy() {
 	})
 }
 
-// ailment says what there is to wait for, or nil.
+// ailment returns an error that says why the cluster is not healthy, or nil.
 func (c *Cluster) ailment(ctx context.Context) error {
 	answering := c.answering()
 	var ids []string
@@ -145,7 +143,7 @@ func (c *Cluster) ailment(ctx context.Context) error {
 	return nil
 }
 
-// viewIfHealthy returns the view of a node if all is well in it.
+// viewIfHealthy returns the view of a node if the cluster is healthy in it.
 func (c *Cluster) viewIfHealthy(ctx context.Context, n *node, answering []*node) (view, error) {
 	var state, nodes, replication *redis.StringCmd
 	if _, err := n.admin.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -175,18 +173,18 @@ func (c *Cluster) viewIfHealthy(ctx context.Context, n *node, answering []*node)
 		case slices.ContainsFunc(o.flags, func(f string) bool { return f == "fail" || f == "fail?" || f == "handshake" }):
 			return nil, fmt.Errorf("the one at %s is %v", other.Addr(), o.flags)
 		case other.proxy != nil && !strings.HasSuffix(o.address, ","+proxyHost):
-			return nil, fmt.Errorf("it knows no proxy of the one at %s", other.Addr())
+			return nil, fmt.Errorf("it does not know the proxy of the one at %s", other.Addr())
 		}
 		for _, r := range o.slots {
 			owned += r.last - r.first + 1
 		}
 	}
 	if owned != slots {
-		return nil, fmt.Errorf("%d slots have an owner that runs, of %d:\n%s", owned, slots, nodes.Val())
+		return nil, fmt.Errorf("%d of %d slots have an owner that runs:\n%s", owned, slots, nodes.Val())
 	}
 	for id := range maps.Keys(v) {
 		if !slices.ContainsFunc(c.nodes, func(n *node) bool { return n.id == id }) {
-			return nil, fmt.Errorf("it knows a stranger, %s at %s", id, v[id].address)
+			return nil, fmt.Errorf("it knows an unexpected node, %s at %s", id, v[id].address)
 		}
 	}
 	return v, nil

@@ -15,21 +15,20 @@ import (
 	"time"
 )
 
-// leakTimeout is how long goroutines may take to end after the last test:
-// whoever closes something rarely waits for all that it ends.
+// leakTimeout is how long goroutines may take to end after the last test. A Close method
+// often does not wait for the goroutines that it ends.
 const leakTimeout = 10 * time.Second
 
-// Main runs the tests and returns the exit code for TestMain. If all tests pass
-// but goroutines are left that were not there before the first one, and that do
-// not end by themselves in time, it prints their stacks and returns 1. An open
-// subscription shows up here; an idle client does not, it has no goroutine.
+// Main runs the tests and returns the exit code for TestMain. If all tests pass, but have
+// left goroutines that do not end in time, it prints their stacks and returns 1. An open
+// subscription has goroutines; an idle client has none.
 //
 //	func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
 func Main(m *testing.M) int {
 	before := goroutines()
 	code := m.Run()
 	if code != 0 || fuzzing() {
-		return code // a test that failed may leave something: it is reported as it is
+		return code // a test that has failed may leave goroutines
 	}
 	if leaked := leaked(before, leakTimeout); len(leaked) > 0 {
 		fmt.Fprintf(os.Stderr, "FAIL: goroutines left %v after the last test: %d\n\n%s\n",
@@ -39,9 +38,9 @@ func Main(m *testing.M) int {
 	return 0
 }
 
-// fuzzing reports whether this process looks for new inputs. It has goroutines
-// of package testing then, and one of its workers is not asked how it ends. The
-// inputs that are known run as ordinary tests, and are checked there.
+// fuzzing reports whether this process searches new inputs. It then has goroutines of package
+// testing, and the exit code of a worker is ignored. The known inputs are run as ordinary
+// tests, which are checked.
 func fuzzing() bool {
 	f := flag.Lookup("test.fuzz")
 	return f != nil && f.Value.String() != ""
@@ -65,7 +64,7 @@ func leaked(before map[string]string, timeout time.Duration) []string {
 			return nil
 		}
 		select {
-		case <-tick.C: // nothing tells that a goroutine has ended: look again
+		case <-tick.C: // there is no event when a goroutine ends: check again
 		case <-deadline.C:
 			slices.Sort(stacks)
 			return stacks
@@ -73,8 +72,8 @@ func leaked(before map[string]string, timeout time.Duration) []string {
 	}
 }
 
-// goroutines returns the stack of each goroutine that runs now, by its number.
-// Those of the runtime itself are not among them.
+// goroutines returns the stacks of all goroutines by their number, without those of the
+// runtime.
 func goroutines() map[string]string {
 	buf := make([]byte, 64<<10)
 	n := runtime.Stack(buf, true)

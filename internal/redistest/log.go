@@ -9,11 +9,11 @@ import (
 	"sync"
 )
 
-// serverLog collects what a server prints and notices the line that says it is
-// ready. That is better than asking the server itself: it needs no password,
-// and on a port that somebody else has taken nobody else answers.
+// serverLog collects the output of a server, and finds the line that says that the server is
+// ready. Unlike a PING, that needs no password, and if another process has taken the port,
+// its reply is not mistaken for the server's.
 type serverLog struct {
-	ready chan struct{} // closed at the line that says so
+	ready chan struct{} // closed when the server is ready
 
 	mu      sync.Mutex
 	text    bytes.Buffer
@@ -24,7 +24,7 @@ func newServerLog() *serverLog {
 	return &serverLog{ready: make(chan struct{})}
 }
 
-// Write takes the next piece of output. A line may come in several.
+// Write appends the next piece of output. A line may arrive in several pieces.
 func (l *serverLog) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -43,8 +43,8 @@ func (l *serverLog) String() string {
 	return l.text.String()
 }
 
-// tail returns the last lines of the output. A cluster of six has much to say, and
-// why a test has failed must not drown in it.
+// tail returns the last lines of the output. All output of a cluster would hide the message
+// of the test that has failed.
 func (l *serverLog) tail(lines int) string {
 	all := strings.SplitAfter(l.String(), "\n")
 	return strings.Join(all[max(0, len(all)-1-lines):], "")

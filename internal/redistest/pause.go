@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// Pause stops the server's process and returns when it stands still. The kernel
-// goes on accepting connections and data for it, but nobody answers: it is how
-// a server hangs, or how a network loses packets.
+// Pause stops the server's process and returns when it has stopped. The kernel still accepts
+// connections and data for it, but there is no answer. So it looks like a server that hangs,
+// or a network that loses packets.
 func (s *Server) Pause() {
 	s.t.Helper()
 	if s.paused {
@@ -21,8 +21,8 @@ func (s *Server) Pause() {
 	if err := s.process.Process.Signal(syscall.SIGSTOP); err != nil {
 		s.t.Fatalf("pause redis-server: %v", err)
 	}
-	// The signal is sent, not yet obeyed: a test that counts on silence must
-	// not get an answer from in between.
+	// Wait until the process has stopped. A test that needs silence must not get one last
+	// answer.
 	for {
 		var status syscall.WaitStatus
 		_, err := syscall.Wait4(s.process.Process.Pid, &status, syscall.WUNTRACED, nil)
@@ -39,8 +39,8 @@ func (s *Server) Pause() {
 	}
 }
 
-// Resume lets a paused server go on. It answers then what it was sent
-// meanwhile.
+// Resume continues a paused server. It then answers the commands that were sent in the
+// meantime.
 func (s *Server) Resume() {
 	s.t.Helper()
 	if err := s.process.Process.Signal(syscall.SIGCONT); err != nil {

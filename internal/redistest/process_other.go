@@ -7,6 +7,6 @@ package redistest
 
 import "syscall"
 
-// dieWithParent does nothing here: only Linux can tie a process to its parent.
-// A test binary that dies before its clean-up leaves its servers running.
+// dieWithParent does nothing, since only Linux can kill a process with its parent. A test
+// binary that ends without its clean-up leaves its servers running.
 func dieWithParent() *syscall.SysProcAttr { return nil }

@@ -14,20 +14,19 @@ import (
 	"time"
 )
 
-// proxyHost is where the proxies of a cluster are: at an address other than
-// that of the nodes, so that a node and its proxy can have the same port.
+// proxyHost is the address of the proxies of a cluster. It is not that of the nodes, so that
+// a node and its proxy can have the same port.
 const proxyHost = "127.0.0.2"
 
-// Proxy passes TCP connections on to a server, and does to them what networks
-// do. Its faults may be combined, and those that last do so until they are taken
-// back, one by one or by [Proxy.Heal]. When a method returns, its fault is in
-// effect for all that the proxy has not passed on by then.
+// Proxy forwards TCP connections to a server, and adds the faults of a network. Faults may be
+// combined. They last until they are ended, one by one or by [Proxy.Heal]. When a method
+// returns, its fault is in effect for everything that the proxy has not forwarded yet.
 //
-// A connection is present from when the proxy has its counterpart to the server;
-// [Proxy.WaitConns] waits for that. Where no server listens, a client is not
-// refused, but reset as soon as it is connected.
+// A connection is open from the time when the proxy is connected to the server, too;
+// [Proxy.WaitConns] waits for that. If no server listens, a client is not refused, but its
+// connection is reset.
 //
-// The methods are safe for concurrent use.
+// A Proxy is safe for concurrent use.
 type Proxy struct {
 	t      testing.TB
 	addr   string
@@ -42,13 +41,13 @@ type Proxy struct {
 	conns    map[*connection]bool
 	accepted int
 	faults   faults
-	version  int           // of the faults, counted up at each change of them
-	obeyed   *sync.Cond    // signaled when a pipe has looked at them, and when it has obeyed
-	changed  chan struct{} // closed, and replaced, when anything here changes
+	version  int           // of the faults; incremented by each change
+	obeyed   *sync.Cond    // signaled when a pipe has read the faults, and when it has obeyed them
+	changed  chan struct{} // closed, and replaced, when one of these fields changes
 }
 
-// NewProxy starts a proxy in front of the server at target, a host and port.
-// The proxy ends with the test.
+// NewProxy starts a proxy in front of the server at target, a host and port. The proxy is
+// stopped when the test ends.
 func NewProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
 	var p *Proxy
@@ -81,39 +80,38 @@ func startProxy(t testing.TB, addr, target string) (*Proxy, error) {
 	return p, p.listen()
 }
 
-// Addr returns the proxy's address, host and port.
+// Addr returns the host and port of the proxy.
 func (p *Proxy) Addr() string { return p.addr }
 
-// Conns returns how many connections of clients are open, or seem so to them:
-// the ones that were dropped silently are among them until the client closes
-// them.
+// Conns returns the number of open connections of clients. A connection that was dropped
+// silently counts until the client closes it.
 func (p *Proxy) Conns() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.open()
 }
 
-// Accepted returns how many connections there have been.
+// Accepted returns the number of connections so far.
 func (p *Proxy) Accepted() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.accepted
 }
 
-// WaitConns returns when as many connections of clients are open as it says.
+// WaitConns returns when n connections of clients are open.
 func (p *Proxy) WaitConns(n int) {
 	p.t.Helper()
 	p.wait("open connections", n, func() (int, bool) { return p.open(), p.open() == n })
 }
 
-// WaitAccepted returns when there have been n connections or more. Beside
-// present ones that were dropped silently, it tells that the client is back.
+// WaitAccepted returns when there have been at least n connections. When connections were
+// dropped silently, use it to wait until the client has connected again.
 func (p *Proxy) WaitAccepted(n int) {
 	p.t.Helper()
 	p.wait("connections accepted", n, func() (int, bool) { return p.accepted, p.accepted >= n })
 }
 
-// wait returns when check, which is asked with p.mu held, says so.
+// wait returns when check returns true. check is called with p.mu held.
 func (p *Proxy) wait(what string, want int, check func() (got int, ok bool)) {
 	p.t.Helper()
 	timeout := time.NewTimer(waitTimeout)
@@ -134,7 +132,7 @@ func (p *Proxy) wait(what string, want int, check func() (got int, ok bool)) {
 	}
 }
 
-// open is Conns, with p.mu held.
+// open is Conns. The caller holds p.mu.
 func (p *Proxy) open() int {
 	n := 0
 	for c := range p.conns {
@@ -145,13 +143,13 @@ func (p *Proxy) open() int {
 	return n
 }
 
-// notify wakes all who wait for a change. It is called with p.mu held.
+// notify wakes the goroutines that wait for a change. The caller holds p.mu.
 func (p *Proxy) notify() {
 	close(p.changed)
 	p.changed = make(chan struct{})
 }
 
-// listen makes the proxy accept connections. It is called with p.mu held.
+// listen makes the proxy accept connections. The caller holds p.mu.
 func (p *Proxy) listen() error {
 	if p.listener != nil || p.ctx.Err() != nil {
 		return nil
@@ -177,7 +175,7 @@ func (p *Proxy) listen() error {
 	return nil
 }
 
-// refuse makes the kernel refuse connections. It is called with p.mu held.
+// refuse makes the kernel refuse connections. The caller holds p.mu.
 func (p *Proxy) refuse() {
 	if p.listener != nil {
 		_ = p.listener.Close()
@@ -185,7 +183,7 @@ func (p *Proxy) refuse() {
 	}
 }
 
-// serve takes a client in.
+// serve serves the connection of a client.
 func (p *Proxy) serve(client *net.TCPConn) {
 	p.mu.Lock()
 	blackHole := p.faults.blackHole
@@ -202,7 +200,7 @@ func (p *Proxy) serve(client *net.TCPConn) {
 	}
 
 	p.mu.Lock()
-	if p.ctx.Err() != nil { // cleanUp has closed what was present, and does not know of this one
+	if p.ctx.Err() != nil { // cleanUp has closed the connections that it knew
 		p.mu.Unlock()
 		c.close(false)
 		return

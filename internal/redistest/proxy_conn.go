@@ -20,24 +20,24 @@ type connection struct {
 	done               chan struct{} // closed when both sides are closed
 	once               sync.Once
 
-	// With proxy.mu held:
-	vanished bool // neither side hears of the other anymore
+	// Guarded by proxy.mu:
+	vanished bool // nothing is forwarded any more, not even the end of the connection
 	left     bool // the client has closed its side
-	ended    int  // pipes that are through
+	ended    int  // the number of pipes that have ended
 }
 
 func newConnection(p *Proxy, client *net.TCPConn) *connection {
 	return &connection{proxy: p, client: client, done: make(chan struct{})}
 }
 
-// connect gives the connection its other side.
+// connect sets the connection to the server.
 func (c *connection) connect(server *net.TCPConn) {
 	c.server = server
 	c.toServer = &pipe{conn: c, from: c.client, to: server, pieces: make(chan piece, pipeSize)}
 	c.toClient = &pipe{conn: c, from: server, to: c.client, pieces: make(chan piece, pipeSize)}
 }
 
-// start makes bytes flow.
+// start starts the goroutines that forward bytes.
 func (c *connection) start() {
 	work := &c.proxy.work
 	if c.server == nil {
@@ -53,7 +53,7 @@ func (c *connection) start() {
 	}
 }
 
-// close ends the connection on both sides, in order or with a reset.
+// close closes the connection on both sides, normally or with a reset.
 func (c *connection) close(reset bool) {
 	c.once.Do(func() {
 		for _, side := range []*net.TCPConn{c.client, c.server} {
@@ -73,14 +73,13 @@ func (c *connection) close(reset bool) {
 	})
 }
 
-// interrupt returns when nothing is done anymore that another version of the
-// faults, one before this, had allowed.
+// interrupt returns when both pipes obey the given version of the faults, or a later one.
 func (c *connection) interrupt(version int) {
 	if c.server == nil {
 		return
 	}
 	for _, p := range []*pipe{c.toServer, c.toClient} {
-		// Should the reader at the other end not read, the write ends here.
+		// End a write that waits because the other end does not read.
 		_ = p.to.SetWriteDeadline(time.Unix(1, 0))
 	}
 	c.proxy.mu.Lock()
@@ -100,7 +99,7 @@ func (c *connection) leave() {
 	c.proxy.notify()
 }
 
-// endOne notes that a pipe is through, and reports whether both are.
+// endOne notes that a pipe has ended, and reports whether both have.
 func (c *connection) endOne() bool {
 	c.proxy.mu.Lock()
 	defer c.proxy.mu.Unlock()

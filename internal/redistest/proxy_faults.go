@@ -9,24 +9,24 @@ import (
 	"time"
 )
 
-// faults are those that last, and are the same for all connections.
+// faults are the faults of all connections.
 type faults struct {
-	blackHole bool // for connections to come
+	blackHole bool // of new connections
 	stalled   bool
 	delay     time.Duration
 	split     bool
-	rate      int // in bytes a second; 0 is without a limit
+	rate      int // in bytes a second; 0: no limit
 }
 
-// Cut resets all present connections, on both sides. New ones work.
+// Cut resets all open connections, on both sides. New connections work.
 func (p *Proxy) Cut() {
 	for _, c := range p.present() {
 		c.close(true)
 	}
 }
 
-// Refuse makes new connections be refused, as by a server that is down. Present
-// ones stay; to end them as well, call Cut after it.
+// Refuse refuses new connections, like a server that is down. Open ones stay open; call Cut
+// afterwards to reset them.
 func (p *Proxy) Refuse() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -44,14 +44,13 @@ func (p *Proxy) Accept() {
 	}
 }
 
-// DropSilently makes all present connections half-open, for good: both sides may
-// go on writing, and what they write is swallowed. Neither hears when the other
-// closes the connection, so that the one to the server is there until the server
-// closes it, or Cut. New connections work.
+// DropSilently makes all open connections half-open, for good. Both sides can still write, but
+// nothing arrives, not even the end of the connection. The connection to the server stays
+// open until the server or Cut closes it. New connections work.
 func (p *Proxy) DropSilently() { p.drop(false) }
 
-// BlackHole is DropSilently for new connections, too, until Accept: they are
-// accepted and never answered, and no server knows of them.
+// BlackHole is like DropSilently, and new connections are accepted but never forwarded, until
+// Accept is called.
 func (p *Proxy) BlackHole() { p.drop(true) }
 
 func (p *Proxy) drop(blackHole bool) {
@@ -63,27 +62,25 @@ func (p *Proxy) drop(blackHole bool) {
 	})
 }
 
-// Stall holds back all bytes and the ends of connections, in both directions and
-// on new connections, too, until Resume. Nothing is lost: the proxy and the
-// kernel keep some of it, and then the writers have to wait.
+// Stall holds back all bytes, and the ends of connections, in both directions and also on new
+// connections, until Resume is called. Nothing is lost. When the buffers of the proxy and the
+// kernel are full, writers have to wait.
 func (p *Proxy) Stall() { p.change(func(f *faults) { f.stalled = true }) }
 
 // Resume ends Stall.
 func (p *Proxy) Resume() { p.change(func(f *faults) { f.stalled = false }) }
 
-// Delay makes everything arrive later by d, in each direction. Zero ends it.
+// Delay delays everything by d, in each direction. Zero ends the fault.
 func (p *Proxy) Delay(d time.Duration) { p.change(func(f *faults) { f.delay = d }) }
 
-// SplitBytes makes the bytes to the client go out one by one. The client's
-// kernel joins those that the client has not read yet; Throttle keeps them
-// apart.
+// SplitBytes forwards the bytes to clients one by one. The kernel joins bytes that the client
+// has not read yet, unless Throttle is used, too.
 func (p *Proxy) SplitBytes(on bool) { p.change(func(f *faults) { f.split = on }) }
 
-// Throttle limits the bytes a second that go to each client. Zero is without a
-// limit.
+// Throttle limits the rate of the bytes to each client. Zero means no limit.
 func (p *Proxy) Throttle(bytesPerSecond int) { p.change(func(f *faults) { f.rate = bytesPerSecond }) }
 
-// Heal ends all faults. What was dropped silently stays so.
+// Heal ends all faults. Connections that were dropped silently stay half-open.
 func (p *Proxy) Heal() {
 	p.t.Helper()
 	p.change(func(f *faults) { *f = faults{} })

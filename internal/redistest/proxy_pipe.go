@@ -12,31 +12,31 @@ import (
 	"time"
 )
 
-// pipeSize is how many pieces a pipe holds until it stops reading.
+// pipeSize is the number of pieces that a pipe buffers.
 const pipeSize = 64
 
-// pipe is one direction of a connection. A goroutine reads all there is and
-// another one writes when it may, so that bytes can be under way.
+// pipe is one direction of a connection. One goroutine reads, and another one writes when the
+// faults allow it.
 type pipe struct {
 	conn     *connection
 	from, to *net.TCPConn
 	pieces   chan piece
-	next     time.Time // when the rate allows more
+	next     time.Time // when the rate allows the next write
 
-	// With proxy.mu held:
-	busy  bool // it does what the faults allowed when it looked
-	obeys int  // the version of the faults then
+	// Guarded by proxy.mu:
+	busy  bool // between begin and end
+	obeys int  // the version of the faults that begin has returned
 }
 
-// piece is what was read at once.
+// piece is the result of one read.
 type piece struct {
 	data []byte
 	read time.Time
-	end  error // what reading ended with; io.EOF if it was closed in order
+	end  error // why reading has ended; io.EOF if the connection was closed normally
 }
 
-// begin returns what holds for the connection now, and a channel that is closed
-// when that changes. When all that follows from it is done, end must be called.
+// begin returns the faults that hold now, and a channel that is closed when they change. The
+// caller must call end when it has applied them.
 func (p *pipe) begin() (f faults, vanished bool, changed <-chan struct{}) {
 	x := p.conn.proxy
 	x.mu.Lock()
@@ -89,8 +89,8 @@ func (p *pipe) write() {
 	}
 }
 
-// pause returns after a while, or when something changes, or with false when the
-// connection is over. A negative while has no end.
+// pause returns true after wait or when changed is closed, and false when the connection is
+// closed. If wait is negative, it does not end by time.
 func (p *pipe) pause(wait time.Duration, changed <-chan struct{}) bool {
 	if wait == 0 {
 		return true
@@ -110,11 +110,11 @@ func (p *pipe) pause(wait time.Duration, changed <-chan struct{}) bool {
 	return true
 }
 
-// pass writes as much of a piece as it may now, and takes it off. If that is not
-// all, it says how long to wait.
+// pass writes as much of a piece as the faults allow now, and removes it from the piece. If
+// some is left, it returns how long to wait.
 func (p *pipe) pass(next *piece) (done bool, wait time.Duration, changed <-chan struct{}) {
-	// First of all: what changes after the look at the faults interrupts the
-	// write, and this must not take that back.
+	// Reset the deadline before begin. A change after begin sets it to interrupt the write,
+	// and that must not be undone.
 	_ = p.to.SetWriteDeadline(time.Time{})
 	f, vanished, changed := p.begin()
 	defer p.end()
@@ -154,7 +154,7 @@ func (p *pipe) pass(next *piece) (done bool, wait time.Duration, changed <-chan 
 	return true, 0, changed
 }
 
-// notBefore returns how long a piece has to wait.
+// notBefore returns how long a piece still has to wait.
 func (p *pipe) notBefore(next *piece, f faults) time.Duration {
 	due := next.read.Add(f.delay)
 	if f.rate > 0 && p.next.After(due) {
@@ -163,7 +163,7 @@ func (p *pipe) notBefore(next *piece, f faults) time.Duration {
 	return time.Until(due)
 }
 
-// portion returns how much of a piece may be written at once.
+// portion returns the number of bytes of a piece that may be written at once.
 func (p *pipe) portion(next *piece, f faults) int {
 	n := len(next.data)
 	if p == p.conn.toServer {
@@ -178,7 +178,7 @@ func (p *pipe) portion(next *piece, f faults) int {
 	return n
 }
 
-// endInOrder passes on that one side has ended.
+// endInOrder forwards the end of one side.
 func (p *pipe) endInOrder(err error) {
 	both := p.conn.endOne()
 	switch {

@@ -10,13 +10,12 @@ import (
 	"syscall"
 )
 
-// errPortTaken says that somebody else has the port.
+// errPortTaken means that another process or test has the port.
 var errPortTaken = errors.New("port is taken")
 
-// reserve keeps the port of a server or a proxy for it while it is down, so that no
-// other test is given it, of this process or of one that runs beside it. What it holds
-// is the UDP port of the same number, which has no other use, and is given back at the
-// latest when the process ends.
+// reserve reserves the port of a server or a proxy while it is down, so that no other test of
+// this or another process uses it. It listens on the UDP port of the same number, which has
+// no other use.
 func reserve(addr string) (net.PacketConn, error) {
 	held, err := net.ListenPacket("udp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {

@@ -1,10 +1,11 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package redistest gives a test a Redis server of its own, one that it may
-// kill, restart and freeze, or a cluster of such servers, in which slots and
-// masters move as well. A proxy in front of them adds the faults of a network.
-// And it gives a test binary a check that no test left a goroutine behind.
+// Package redistest starts Redis servers and clusters for tests.
+//
+// A [Server] can be killed, restarted and paused. In a [Cluster], slots and masters can be
+// moved as well. A [Proxy] in front of a server adds the faults of a network. [Main] fails
+// the tests of a package if they leave goroutines behind.
 package redistest
 
 import (
@@ -22,18 +23,18 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// startTimeout is how long a server may take until it accepts connections: far
-// more than it needs, for a machine that is busy with other tests.
+// startTimeout is how long a server may take until it accepts connections. That is far more
+// than it needs, because the machine may be busy with other tests.
 const startTimeout = 30 * time.Second
 
-// Ports are taken from below the range that kernels use for outgoing
-// connections. So nobody is given the port of a server that is down for the
-// moment, and a client that keeps dialing it cannot end up connected to itself.
+// Ports are below the range that kernels use for client connections. Therefore the port
+// of a server that is down is not given to another process, and a client that dials it
+// cannot connect to itself.
 const firstPort, lastPort = 10000, 22000
 
-// Server is a redis-server process on the loopback interface. It keeps no data
-// on disk: a restarted server is empty. Its methods fail the test when they
-// cannot do what they say. They are for one goroutine at a time.
+// Server is a redis-server process on the loopback interface. It keeps no data on disk, so a
+// restarted server is empty. Its methods fail the test if they do not succeed. It must be
+// used by one goroutine at a time.
 type Server struct {
 	t    testing.TB
 	path string
@@ -49,23 +50,20 @@ type Server struct {
 	paused  bool
 }
 
-// Start starts a server and returns when it accepts connections. The server
-// ends with the test, in whatever state it is then; if the test failed, the
-// server's log is in the test's output.
+// Start starts a server and returns when it accepts connections. The server is killed when
+// the test ends. If the test has failed, the end of the server's log is in its output.
 //
-// Arguments are those of redis-server, such as "--maxclients", "10". They must
-// leave the log on standard output and no terser than the default: the server
-// says there that it is ready.
+// args are arguments of redis-server, such as "--maxclients", "10". They must not redirect
+// the log or make it shorter than by default, because Start waits for a line in it.
 //
-// Without a redis-server in PATH the test is skipped, and where the environment
-// variable CI is set, it fails.
+// Without a redis-server in PATH, the test is skipped. It fails if the environment variable
+// CI is set.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	return startOnFreePort(t, func() int { return randomPort(firstPort) }, args)
 }
 
-// startOnFreePort starts a server on the first free one of the ports that are
-// proposed.
+// startOnFreePort starts a server on the first free port that propose returns.
 func startOnFreePort(t testing.TB, propose func() int, args []string) *Server {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")
@@ -98,22 +96,22 @@ func startOnFreePort(t testing.TB, propose func() int, args []string) *Server {
 
 func randomPort(from int) int { return from + rand.IntN(lastPort-from) }
 
-// Addr returns the server's address, host and port. It stays the same when the
-// server is restarted.
+// Addr returns the host and port of the server. They stay the same when the server is
+// restarted.
 func (s *Server) Addr() string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port))
 }
 
-// Client returns a new client of the server, closed when the test ends.
+// Client returns a new client of the server. It is closed when the test ends.
 func (s *Server) Client() *redis.Client {
 	client := redis.NewClient(&redis.Options{Addr: s.Addr()})
-	// A test may have closed it already, so that an error says nothing.
+	// The test may have closed it already, so an error has no meaning.
 	s.t.Cleanup(func() { _ = client.Close() })
 	return client
 }
 
-// Kill ends the server as a crash would, and returns when it is gone. A server
-// that is gone already stays so.
+// Kill ends the server like a crash, and returns when the process has ended. It does nothing
+// if the server does not run.
 func (s *Server) Kill() {
 	s.t.Helper()
 	if err := s.kill(); err != nil {
@@ -121,11 +119,10 @@ func (s *Server) Kill() {
 	}
 }
 
-// Restart kills the server, unless it is gone already, and starts it again at
-// the same address, with the same arguments and without its data. It returns
-// when the server accepts connections. A node of a cluster knows who it is and
-// who the others are, as in nodes.conf; [Cluster.WaitUntilHealthy] waits for it
-// to be one of them again.
+// Restart kills the server if it runs, and starts it again at the same address, with the
+// same arguments and without its data. It returns when the server accepts connections. A
+// node of a cluster reads its nodes.conf and joins the cluster again;
+// [Cluster.WaitUntilHealthy] waits for that.
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.Kill()
@@ -150,7 +147,7 @@ func (s *Server) start() error {
 	exited := make(chan struct{})
 	go func() {
 		defer close(exited)
-		_ = process.Wait() // how it ended stands in the log, if it was not killed
+		_ = process.Wait() // the log says why it has ended, unless it was killed
 	}()
 	s.process, s.log, s.exited, s.paused = process, log, exited, false
 
@@ -169,7 +166,7 @@ func (s *Server) start() error {
 	}
 }
 
-// running reports whether the process is there, be it paused.
+// running reports whether the process exists. It may be paused.
 func (s *Server) running() bool {
 	select {
 	case <-s.exited:
@@ -188,10 +185,10 @@ func (s *Server) kill() error {
 	return nil
 }
 
-// tailLines is how much of a server's log a test that has failed shows.
+// tailLines is the number of log lines in the output of a test that has failed.
 const tailLines = 20
 
-// release lets others have the port.
+// release releases the port.
 func (s *Server) release() {
 	if s.reserved != nil {
 		_ = s.reserved.Close()
@@ -201,7 +198,7 @@ func (s *Server) release() {
 func (s *Server) cleanUp() {
 	defer s.release()
 	if s.process == nil {
-		return // it was not even started
+		return // it was not started
 	}
 	if err := s.kill(); err != nil {
 		s.t.Errorf("kill redis-server: %v", err)

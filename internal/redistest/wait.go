@@ -9,14 +9,13 @@ import (
 	"time"
 )
 
-// waitTimeout is how long a cluster may take to agree, and a client to connect:
-// far more than they need, for a machine that is busy with other tests.
+// waitTimeout is how long a cluster may take to agree, and a client to connect. That is far
+// more than they need, because the machine may be busy with other tests.
 const waitTimeout = 30 * time.Second
 
-// waitFor asks check again and again until it returns nil. After waitTimeout it
-// fails the test with what check said last. It is for conditions that nothing
-// reports. The context that check gets ends with the wait, and outlives the test
-// it is called from, so that a clean-up may wait as well.
+// waitFor calls check repeatedly until it returns nil. After waitTimeout it fails the test
+// with the last error. It is for conditions without an event to wait for. The context is
+// canceled when waitFor returns, and not when the test ends, so that a clean-up may wait, too.
 func waitFor(t testing.TB, what string, check func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
@@ -29,7 +28,7 @@ func waitFor(t testing.TB, what string, check func(context.Context) error) {
 		if err == nil {
 			return
 		}
-		if last == nil || ctx.Err() == nil { // that the time is up says nothing
+		if last == nil || ctx.Err() == nil { // the error of the timeout would say nothing
 			last = err
 		}
 		select {

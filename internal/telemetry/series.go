@@ -52,7 +52,8 @@ type seriesCache struct {
 
 func newSeriesCache() *seriesCache {
 	c := &seriesCache{errorTypes: map[string]struct{}{
-		// These never become _OTHER.
+		// These never become _OTHER. MOVED is the reply of a Redis Cluster when another
+		// node owns a channel.
 		panicErrorType: {}, timeoutErrorType: {}, canceledErrorType: {}, connectionErrorType: {}, "MOVED": {},
 	}}
 	c.templates.Store(&map[string][]*series{"": nil})
