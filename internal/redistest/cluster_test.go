@@ -236,7 +236,7 @@ func testRemove(t *testing.T, c *Cluster) {
 	}
 	sub.want("sunsubscribe " + channel + " 0")
 	sub.ask("SSUBSCRIBE "+channel, "CLUSTERDOWN Hash slot not served")
-	// The node does not say that it belongs nowhere. Who stays hears nothing.
+	// The node does not say that it was removed. Its subscribers receive nothing.
 	dialRaw(t, c.Masters()[0].Addr()).ask("PUBLISH reports lost", "0")
 	wantSilence(t, sub.conn)
 	dialRaw(t, master.Addr()).ask("PUBLISH reports alone", "1")
@@ -263,7 +263,7 @@ func TestProxiedCluster(t *testing.T) {
 		proxy.WaitAccepted(1)
 	}
 
-	// Nobody came past the proxies, and the nodes need none.
+	// No client used the proxies, and the nodes need none.
 	for _, n := range c.Nodes() {
 		others := 0
 		for _, line := range strings.Split(strings.TrimSpace(n.Client().ClientList(t.Context()).Val()), "\n") {
@@ -334,7 +334,7 @@ func TestParseView(t *testing.T) {
 		t.Errorf("owner of slot 1313 = %q, want %q", owner, id)
 	}
 	if owner := got.owner(9); owner != "" {
-		t.Errorf("owner of slot 9 = %q, want nobody yet", owner)
+		t.Errorf("owner of slot 9 = %q, want none yet", owner)
 	}
 	for _, line := range []string{"too short\n", id + " 127.0.0.1:1@2 master - 0 1 7 connected x-y\n"} {
 		if _, err := parseView(line); err == nil || !strings.Contains(err.Error(), line[:len(line)-1]) {

@@ -171,7 +171,7 @@ func TestProxyDropSilently(t *testing.T) {
 	}
 	_ = client.Close()
 	p.WaitConns(0)
-	wantSilence(t, server) // it does not hear of that
+	wantSilence(t, server) // it gets no notice of that
 	p.Cut()
 	wantEnd(t, server, syscall.ECONNRESET)
 }
@@ -393,7 +393,7 @@ func wantPassage(t *testing.T, from, to net.Conn) {
 	}
 }
 
-// noise returns bytes that tell when some are lost or in the wrong place.
+// noise returns bytes that show when some are lost or in the wrong place.
 func noise(n int) []byte {
 	b := make([]byte, n)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(b)
@@ -456,7 +456,7 @@ func wantEnd(t *testing.T, conn net.Conn, want error) {
 	}
 }
 
-// reset ends a connection so that the other end hears of a reset.
+// reset ends a connection so that the other end gets a reset.
 func reset(t *testing.T, conn *net.TCPConn) {
 	t.Helper()
 	if err := conn.SetLinger(0); err != nil {

@@ -41,7 +41,7 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// With a password set, only the server's log can tell that it is ready.
+// With a password set, only the log of the server shows that it is ready.
 func TestStartWithPassword(t *testing.T) {
 	s := Start(t, "--requirepass", "secret")
 	if err := s.Client().Ping(t.Context()).Err(); err == nil || !strings.HasPrefix(err.Error(), "NOAUTH") {
@@ -218,7 +218,7 @@ func TestRestartOfAPausedServer(t *testing.T) {
 	wantSilence(t, conn)
 }
 
-// The log is what tells why a server did not do what a test wanted of it.
+// The log shows why a server did not do what a test expected.
 func TestLogOfAFailedTest(t *testing.T) {
 	for _, failed := range []bool{false, true} {
 		tb := &verdict{TB: t, failed: failed}
@@ -292,7 +292,7 @@ func outcome(t *testing.T, f func(testing.TB)) string {
 	return tb.outcome
 }
 
-// verdict is a test that is told whether it has failed, and keeps what it logs.
+// verdict is a test whose outcome is set from outside, and which keeps what it logs.
 // All else, such as a skip, is for the real one.
 type verdict struct {
 	testing.TB

@@ -142,7 +142,7 @@ func (s *server) answer(command []string) string {
 	}
 }
 
-// push sends what nobody has asked for to all connections.
+// push sends a message, or a reply that no command has caused, to all connections.
 func (s *server) push(texts ...string) {
 	s.mu.Lock()
 	conns := slices.Clone(s.conns)
@@ -219,7 +219,7 @@ func readCommand(in *bufio.Reader) (command []string, err error) {
 	return command, err
 }
 
-// log is an Observer that keeps what it is told, and a consumer.
+// log is an Observer and a consumer that keeps a record of its calls.
 type log struct {
 	mu         sync.Mutex
 	failures   []error

@@ -172,7 +172,7 @@ func TestARemovedNodeIsLeft(t *testing.T) {
 	})
 }
 
-// Where nobody can say who owns a topic, that is the failure.
+// If the owner of a topic cannot be found, that is the failure.
 func TestAnUnknownOwner(t *testing.T) {
 	onTwo(t, inCluster, func(t *testing.T, sub *subscription.Subscription, l *log, both *spread, _ [2]*server) {
 		both.change(func() { both.failure = errDown })
@@ -209,7 +209,7 @@ func TestAPatternIsOnAllServersOfARing(t *testing.T) {
 	})
 }
 
-// A Ring chooses other servers by itself, and does not tell.
+// A Ring gives topics to other servers without notice.
 func TestATopicFollowsTheRing(t *testing.T) {
 	onTwo(t, inRing, func(t *testing.T, sub *subscription.Subscription, l *log, both *spread, servers [2]*server) {
 		mustSubscribe(t, sub, subscription.Channels, "a", "b")

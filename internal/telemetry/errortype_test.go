@@ -26,7 +26,7 @@ type typed struct{ error }
 
 func (typed) ErrorType() string { return "mine" }
 
-// The errors of a client are told apart by what has failed, those of a handler by
+// The errors of a client are distinguished by what has failed, those of a handler by
 // their type alone. More errors of clients are in TestErrorTypes of test/telemetry.
 func TestErrorTypes(t *testing.T) {
 	timeout := &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}

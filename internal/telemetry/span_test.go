@@ -174,7 +174,7 @@ func TestMessageCounts(t *testing.T) {
 			run: func(s *Span) { s.Sent(nil) }, sent: map[string]int64{"": 1, "panic": 2}},
 		{name: "creation", reason: "nothing has been sent", start: SpanStart{Operation: Create},
 			run: func(s *Span) { s.Returned(nil) }},
-		{name: "consumer", reason: "it counts a message when it is told to, and no message as sent", start: SpanStart{Operation: Process},
+		{name: "consumer", reason: "it counts a message when Consumed is called, and no message as sent", start: SpanStart{Operation: Process},
 			run: func(s *Span) { s.Consumed() }, consumed: map[string]int64{"": 1}},
 		{name: "consumer of a message that was counted", reason: "a message may be processed twice", start: SpanStart{Operation: Process},
 			run: func(s *Span) { s.Returned(nil) }},
