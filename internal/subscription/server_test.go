@@ -239,6 +239,13 @@ func (l *log) Failed(err error) {
 	l.failures = append(l.failures, err)
 }
 
+// failed returns how many failures there were.
+func (l *log) failed() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.failures)
+}
+
 func (l *log) Reconnected() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -27,7 +27,29 @@ type state struct {
 	health    health
 	members   memberCheck
 
-	later []func() // called by update when it has unlocked
+	effects effects
+}
+
+// effects is what a change of the state leaves for update to do when it has unlocked: it
+// waits, does I/O, or calls code of the user.
+type effects struct {
+	failures []error         // for Observer.Failed
+	wake     []chan struct{} // to be closed
+	calls    []func()
+}
+
+// run does what is left. Failures come first, so that the caller that gets one from Ready
+// finds it among those that were counted.
+func (e *effects) run(observer Observer) {
+	for _, err := range e.failures {
+		observer.Failed(err)
+	}
+	for _, changed := range e.wake {
+		close(changed)
+	}
+	for _, call := range e.calls {
+		call()
+	}
 }
 
 func (st *state) init(s *Subscription) {
@@ -37,13 +59,12 @@ func (st *state) init(s *Subscription) {
 	st.shards = []*shard{st.main}
 }
 
-// after makes update call f when it has unlocked. It is for what waits, does I/O, or calls
-// code of the user.
-func (st *state) after(f func()) { st.later = append(st.later, f) }
+// after makes update call f when it has unlocked.
+func (st *state) after(f func()) { st.effects.calls = append(st.effects.calls, f) }
 
 // notify wakes the goroutines that wait for a change.
 func (st *state) notify() {
-	close(st.changed)
+	st.effects.wake = append(st.effects.wake, st.changed)
 	st.changed = make(chan struct{})
 }
 
@@ -130,5 +151,5 @@ func (st *state) failed(err error) {
 	if st.closed || errors.Is(err, ErrClosed) || errors.Is(err, errRetired) {
 		return
 	}
-	st.after(func() { st.sub.observer.Failed(err) })
+	st.effects.failures = append(st.effects.failures, err)
 }

@@ -100,12 +100,10 @@ func New(cfg Config) *Subscription {
 func (s *Subscription) update(change func(st *state)) {
 	s.mu.Lock()
 	change(&s.state)
-	later := s.state.later
-	s.state.later = nil
+	left := s.state.effects
+	s.state.effects = effects{}
 	s.mu.Unlock()
-	for _, f := range later {
-		f()
-	}
+	left.run(s.observer)
 }
 
 // updateOpen is update, unless the Subscription is closed.

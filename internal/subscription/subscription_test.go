@@ -270,6 +270,27 @@ func TestAPanickingDialerIsAFailure(t *testing.T) {
 	})
 }
 
+// A failure is counted before Ready returns it.
+func TestAFailureIsCountedFirst(t *testing.T) {
+	s := &server{refuse: func(command []string) string {
+		if command[0] == "subscribe" {
+			return "NOPERM no permissions"
+		}
+		return ""
+	}}
+	onServer(t, s, func(t *testing.T, sub *subscription.Subscription, l *log) {
+		if err := sub.Subscribe(t.Context(), subscription.Channels, "a"); err != nil {
+			t.Fatal(err)
+		}
+		if err := sub.Ready(t.Context()); err == nil {
+			t.Error("Ready returned nil for a channel that is refused")
+		}
+		if n := l.failed(); n != 1 {
+			t.Errorf("%d failures are counted, want 1", n)
+		}
+	})
+}
+
 func TestClosedReturnsErrClosed(t *testing.T) {
 	s := new(server)
 	onServer(t, s, func(t *testing.T, sub *subscription.Subscription, _ *log) {
