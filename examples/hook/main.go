@@ -1,13 +1,13 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command hook traces a program that knows nothing of tracing Redis Pub/Sub. One line
-// instruments the client; another reads the messages. It brings its own Redis and needs
+// Command hook traces a program that publishes with go-redis alone. One line instruments the
+// client, and one loop reads the messages. The command starts its own Redis and needs
 // nothing installed:
 //
 //	go run -C examples ./hook
 //
-// It prints the trace of each request as both sides have it, and fails if they differ.
+// It prints the trace ID of each request on both sides, and fails if they differ.
 package main
 
 import (
@@ -34,7 +34,7 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	provider := sdktrace.NewTracerProvider() // where spans go is up to the application
+	provider := sdktrace.NewTracerProvider() // an application adds its exporter here
 	defer func() { _ = provider.Shutdown(ctx) }()
 	otel.SetTracerProvider(provider)
 
@@ -46,7 +46,7 @@ func run(ctx context.Context) error {
 	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
 	defer func() { _ = rdb.Close() }()
 
-	// The one line: every publish on these channels, wherever it is.
+	// The one line: from here on, every publish on these channels is traced.
 	if err := tracedpubsub.Instrument(rdb, func(channel string) bool { return strings.HasPrefix(channel, "orders.") }); err != nil {
 		return err
 	}
@@ -81,14 +81,14 @@ func run(ctx context.Context) error {
 	return fmt.Errorf("%d orders were not received: %w", len(placed), ctx.Err())
 }
 
-// request is what a request handler does, within a span of the application.
+// request publishes like a request handler, within a span of the application.
 func request(ctx context.Context, rdb *redis.Client, id string, place func(context.Context, *redis.Client, string) error) (trace.TraceID, error) {
 	ctx, span := otel.Tracer("shop").Start(ctx, "POST /orders")
 	defer span.End()
 	return span.SpanContext().TraceID(), place(ctx, rdb, id)
 }
 
-// The rest is as anybody would write it for go-redis alone.
+// The rest is code for go-redis without tracing.
 
 func place(ctx context.Context, rdb *redis.Client, id string) error {
 	return rdb.Publish(ctx, "orders.placed", id).Err()

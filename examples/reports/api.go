@@ -35,7 +35,7 @@ func (a *api) handler() http.Handler {
 		otelhttp.WithTracerProvider(reasonKeeper{a.provider}), otelhttp.WithPropagators(propagators))
 }
 
-// run answers requests until ctx ends, and finishes those that it has begun.
+// run answers requests until ctx is canceled, and finishes those that it has begun.
 func (a *api) run(ctx context.Context, listener net.Listener) error {
 	a.stopping = ctx.Done()
 	server := &http.Server{Handler: a.handler(), ReadHeaderTimeout: patience}
@@ -52,8 +52,8 @@ func (a *api) run(ctx context.Context, listener net.Listener) error {
 	return <-stopped
 }
 
-// postReport accepts an order and publishes it. It does not wait for the workers:
-// the caller asks for the report later.
+// postReport accepts an order and publishes it. It does not wait for the workers: the
+// client gets the report with a later request.
 func (a *api) postReport(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 64<<10))
 	if err != nil {
@@ -82,7 +82,7 @@ func (a *api) postReport(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusAccepted, map[string]string{"id": o.ID})
 }
 
-// getReport gives the parts that are finished. With ?wait=5s it waits up to five
+// getReport returns the parts that are finished. With ?wait=5s it waits up to five
 // seconds for the others.
 func (a *api) getReport(w http.ResponseWriter, r *http.Request) {
 	wait, err := parseWait(r.FormValue("wait"))
@@ -118,7 +118,7 @@ func (a *api) getReport(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// mostWait is for how long a caller may let a request wait.
+// mostWait is the longest time that a request may wait.
 const mostWait = time.Minute
 
 func parseWait(s string) (time.Duration, error) {
@@ -132,7 +132,7 @@ func parseWait(s string) (time.Duration, error) {
 	return wait, nil
 }
 
-// getPub publishes the query, whatever is in it.
+// getPub publishes the query. It accepts any query.
 func (a *api) getPub(w http.ResponseWriter, r *http.Request) {
 	query := map[string]any{}
 	for name, values := range r.URL.Query() {
@@ -158,8 +158,8 @@ func reply(w http.ResponseWriter, status int, v any) {
 	_ = json.NewEncoder(w).Encode(v) // the caller is gone
 }
 
-// fail answers with an error. If it is not the caller's, it is one of the server
-// span, too.
+// fail answers with an error. If the client has not caused it, it also sets it on the server
+// span.
 func fail(w http.ResponseWriter, r *http.Request, status int, err error) {
 	if status >= http.StatusInternalServerError {
 		trace.SpanFromContext(r.Context()).SetStatus(codes.Error, err.Error())

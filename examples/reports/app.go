@@ -15,7 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// The names of the services, as the traces have them.
+// The names of the services in the traces.
 const (
 	clientService = "client"
 	apiService    = "api"
@@ -24,15 +24,15 @@ const (
 
 func workerService(part string) string { return "worker-" + part }
 
-// app is what runs in this process: one role, or all of them. Each service has
-// a tracer provider and a connection to Redis of its own, as if it were alone.
+// app holds the services of this process: one role, or all of them. Each service has a
+// tracer provider and a connection to Redis of its own, as in a process of its own.
 type app struct {
 	*options
 	stdout, stderr io.Writer
 	telemetry      *telemetry
 	url            string // of the API
 
-	ctx      context.Context // ends when a service fails; the failure is its cause
+	ctx      context.Context // canceled when a service fails, with the failure as the cause
 	cancel   context.CancelCauseFunc
 	services sync.WaitGroup
 	cleanups []func()
@@ -52,11 +52,11 @@ func start(ctx context.Context, o *options, stdout, stderr io.Writer) (*app, err
 func (a *app) startAll() (err error) {
 	var listener net.Listener
 	if a.runs(roleAPI) {
-		// First of all: where the port is in use, nothing has said yet that it works.
+		// Before anything else, so that a port in use is the first error.
 		if listener, err = net.Listen("tcp", a.addr); err != nil {
 			return err
 		}
-		a.atEnd(func() { listener.Close() }) // the server has done so, if it came to that
+		a.atEnd(func() { listener.Close() }) // usually the server has closed it
 	}
 	if a.telemetry, err = newTelemetry(a.ctx, a.otlp, a.stderr); err != nil {
 		return err

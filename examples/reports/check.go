@@ -10,9 +10,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// missing names the spans that the trace of an order should have and has not:
-// the order, its request as the API serves it, the publish, and the processing
-// of that message by each worker, each below the one before.
+// missing returns the spans that are missing in the trace of an order. It should have the
+// order, its request in the API, the publish, and the processing of the message by each
+// worker, each below the one before.
 func missing(spans []sdktrace.ReadOnlySpan, publish string) []string {
 	c := check{spans: spans}
 	order := c.find("order a report", clientService, trace.SpanKindInternal, nil)
@@ -29,8 +29,8 @@ type check struct {
 	missing []string
 }
 
-// find returns the span that is described so, at or somewhere below another one.
-// Where that one is missing itself, it is not asked for a second time.
+// find returns the span with the given description, at or below another span, or anywhere if
+// above is nil because that span is missing itself.
 func (c *check) find(name, service string, kind trace.SpanKind, above sdktrace.ReadOnlySpan) sdktrace.ReadOnlySpan {
 	for _, s := range c.spans {
 		if s.Name() == name && serviceOf(s) == service && s.SpanKind() == kind && c.isBelow(s, above) {

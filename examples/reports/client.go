@@ -31,7 +31,7 @@ func newClient(url string, tp trace.TracerProvider) *client {
 	return &client{url, &http.Client{Transport: transport}, tp.Tracer(scope)}
 }
 
-// order orders a report and waits for it. The trace of all that is returned, too.
+// order orders a report and waits for it. It also returns the trace ID.
 func (c *client) order(ctx context.Context, o *order, wait time.Duration) (*report, trace.TraceID, error) {
 	ctx, span := c.tracer.Start(ctx, "order a report")
 	defer span.End()

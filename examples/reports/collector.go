@@ -13,14 +13,14 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// collector keeps the finished spans of all providers of this process, by trace.
-// What it keeps is bounded: beyond that, spans are only counted, and the oldest
-// trace gives way to a new one.
+// collector keeps the finished spans of all providers of this process, by trace. It keeps a
+// limited number: further spans of a trace are only counted, and a new trace replaces the
+// oldest one.
 type collector struct {
 	mu     sync.Mutex
 	traces map[trace.TraceID]*collected
 	order  []trace.TraceID // the oldest first
-	// changed has an element when a trace may have finished since it was looked at.
+	// changed has an element when a trace may have finished since it was last read.
 	changed chan struct{}
 }
 
@@ -29,7 +29,7 @@ const (
 	mostSpans  = 500 // of one trace
 )
 
-// collected is what there is of one trace.
+// collected holds the spans of one trace.
 type collected struct {
 	id    trace.TraceID
 	spans []sdktrace.ReadOnlySpan
@@ -61,7 +61,7 @@ func (c *collector) OnEnd(s sdktrace.ReadOnlySpan) {
 	} else {
 		t.more++
 	}
-	t.open = max(t.open-1, 0) // a trace that gave way has forgotten what is open
+	t.open = max(t.open-1, 0) // a trace that was replaced does not know its open spans
 	t.since = time.Now()
 	if t.open == 0 {
 		select {
@@ -77,7 +77,7 @@ func (c *collector) Shutdown(context.Context) error { return nil }
 // ForceFlush does nothing.
 func (c *collector) ForceFlush(context.Context) error { return nil }
 
-// of returns what there is of a trace. c.mu is held.
+// of returns the spans of a trace. The caller holds c.mu.
 func (c *collector) of(id trace.TraceID) *collected {
 	t := c.traces[id]
 	if t == nil {
@@ -91,14 +91,14 @@ func (c *collector) of(id trace.TraceID) *collected {
 	return t
 }
 
-// forget drops a trace. c.mu is held.
+// forget drops a trace. The caller holds c.mu.
 func (c *collector) forget(id trace.TraceID) {
 	delete(c.traces, id)
 	c.order = slices.DeleteFunc(c.order, func(other trace.TraceID) bool { return other == id })
 }
 
-// wait waits until no span of a trace is open, or ctx ends, and takes out what
-// there is of it then.
+// wait waits until no span of a trace is open, or ctx is canceled. Then it removes and
+// returns the trace.
 func (c *collector) wait(ctx context.Context, id trace.TraceID) *collected {
 	for {
 		c.mu.Lock()
@@ -116,9 +116,9 @@ func (c *collector) wait(ctx context.Context, id trace.TraceID) *collected {
 	}
 }
 
-// each calls show for each trace once no span of it has been open for the time
-// quiet: where a message is on its way, there may be none for a moment. When ctx
-// ends it shows what is left, and returns.
+// each calls show for each trace when none of its spans has been open for the time quiet:
+// there may be none for a moment, while a message is on its way. When ctx is canceled, it
+// shows the other traces, and returns.
 func (c *collector) each(ctx context.Context, quiet time.Duration, show func(*collected)) {
 	for {
 		finished, next := c.finished(time.Now(), quiet)
@@ -141,8 +141,8 @@ func (c *collector) each(ctx context.Context, quiet time.Duration, show func(*co
 	}
 }
 
-// finished takes out the traces that are finished at the time now, and says in
-// what time to ask again; 0 if nothing is about to finish.
+// finished removes and returns the traces that are finished at the time now. It also returns
+// when to call it again, or 0 if no other trace is about to finish.
 func (c *collector) finished(now time.Time, quiet time.Duration) (traces []*collected, next time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -163,7 +163,7 @@ func (c *collector) finished(now time.Time, quiet time.Duration) (traces []*coll
 	return traces, next
 }
 
-// all takes out all traces.
+// all removes and returns all traces.
 func (c *collector) all() []*collected {
 	c.mu.Lock()
 	defer c.mu.Unlock()

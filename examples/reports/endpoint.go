@@ -15,9 +15,9 @@ import (
 // endpoint is the value of -otlp, a flag whose value may be left out.
 type endpoint struct {
 	set bool
-	env bool   // the environment says where a backend is
-	url string // "": as the environment says
-	err error  // the flag package would say that this is no boolean
+	env bool   // the environment has the URL of a backend
+	url string // "": the URL of the environment
+	err error  // kept here, as the flag package would report an invalid boolean
 }
 
 func (e *endpoint) IsBoolFlag() bool { return true }
@@ -46,9 +46,9 @@ func (e *endpoint) Set(s string) error {
 // endpointVariables are the standard variables with the URL of a backend.
 var endpointVariables = []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"}
 
-// readEnvironment finds out whether the environment says where a backend is, and
-// checks what it says, also where -otlp=URL overrides it: the exporter reads it
-// in any case, and would log what is wrong and send the traces elsewhere.
+// readEnvironment finds out whether the environment has the URL of a backend, and checks it.
+// It does so even if -otlp=URL overrides it: the exporter reads it in any case, and would
+// only log an error and send the traces elsewhere.
 func (e *endpoint) readEnvironment() error {
 	for _, name := range endpointVariables {
 		s := strings.TrimSpace(os.Getenv(name)) // as the exporter does
@@ -63,7 +63,7 @@ func (e *endpoint) readEnvironment() error {
 	return nil
 }
 
-// parseEndpoint parses what the flag or variable of that name says.
+// parseEndpoint parses the value of the flag or variable called name.
 func parseEndpoint(name, s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -72,7 +72,7 @@ func parseEndpoint(name, s string) (*url.URL, error) {
 	return u, nil
 }
 
-// options says where the traces go, as far as the environment does not.
+// options returns the options of the exporter that do not come from the environment.
 func (e *endpoint) options() []otlptracehttp.Option {
 	switch {
 	case e.url != "":

@@ -17,7 +17,7 @@ type logger struct {
 	out   io.Writer
 }
 
-// run prints until ctx ends. It calls ready once it is subscribed.
+// run prints until ctx is canceled. It calls ready once it is subscribed.
 func (l *logger) run(ctx context.Context, ready func()) error {
 	sub, err := l.redis.Subscribe(ctx, pubChannel)
 	if err != nil {
@@ -26,7 +26,7 @@ func (l *logger) run(ctx context.Context, ready func()) error {
 	defer sub.Close()
 	ready()
 	for ctx, msg := range sub.Messages(ctx) {
-		// The context carries the consumer span: a log line can say of what trace it is.
+		// The context carries the consumer span, so a log line can have the trace ID.
 		id := trace.SpanContextFromContext(ctx).TraceID()
 		fmt.Fprintf(l.out, "logger: %s: %#q trace=%s\n", msg.Channel, msg.Payload, id)
 	}

@@ -5,9 +5,8 @@
 // an HTTP API takes the order for a report and publishes it, four workers
 // receive it, and each makes one part of the report. All of it is one trace.
 //
-// Without arguments it runs everything in this one process, on a Redis that it
-// brings along, orders one report, and prints the trace as a tree. See
-// reports -help for the rest.
+// Without arguments it runs everything in one process, with a Redis of its own, orders
+// one report, and prints the trace as a tree. See reports -help for the options.
 package main
 
 import (
@@ -25,8 +24,8 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait for anything
-	logging.Disable()            // go-redis prints what it returns as an error, too
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	logging.Disable()            // go-redis also logs the errors that it returns
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -37,7 +36,7 @@ const (
 	exitUsage  = 2
 )
 
-// run is the program. It returns the exit code, once nothing of it is left.
+// run is the program. It returns the exit code when all services have ended.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	opts, err := parseOptions(args)
 	switch {
@@ -64,7 +63,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitDone
 }
 
-// oneLine makes one line of a message that may have several.
+// oneLine joins the lines of a message.
 func oneLine(s string) string {
 	return printable(strings.ReplaceAll(strings.TrimSpace(s), "\n", "; "))
 }

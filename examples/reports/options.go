@@ -37,7 +37,8 @@ The API:
   curl localhost:8080/pub?any=thing
 `
 
-// A role is what a process is. All of them together are one, too.
+// A role is a part of the application that may be a process of its own. All parts together
+// are a role, too.
 const (
 	roleAll    = ""
 	roleAPI    = "api"
@@ -68,7 +69,7 @@ func parseOptions(args []string) (*options, error) {
 		}
 	}
 
-	// Each role knows the flags that mean something to it.
+	// Each role has only the flags that it uses.
 	flags := flag.NewFlagSet("reports", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	var serve bool
@@ -108,7 +109,7 @@ func parseOptions(args []string) (*options, error) {
 	return o, err
 }
 
-// check finds what the flags let pass one by one.
+// check checks the combination of the flags.
 func (o *options) check(rest []string) error {
 	switch {
 	case o.otlp.err != nil:
@@ -123,7 +124,7 @@ func (o *options) check(rest []string) error {
 	return nil
 }
 
-// addrOr returns addr, or where the API listens when nobody says it.
+// addrOr returns addr, or the default address of the API.
 func (o *options) addrOr(addr string) string {
 	switch {
 	case addr != "":

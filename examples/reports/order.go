@@ -20,8 +20,8 @@ type row struct {
 	Amount int    `json:"amount"`
 }
 
-// parseOrder reads an order and checks it: the API does not trust its callers,
-// and the workers do not trust whoever may publish on their channel.
+// parseOrder parses an order and checks it: the API does not trust its clients, and the
+// workers do not trust the publishers of their channel.
 func parseOrder(text []byte) (*order, error) {
 	var o order
 	if err := json.Unmarshal(text, &o); err != nil {
@@ -45,13 +45,13 @@ func parseOrder(text []byte) (*order, error) {
 	return &o, nil
 }
 
-// sample is the order that the program makes itself.
+// sample is the order that the program itself sends.
 var sample = order{
 	Title: "Sales by region",
 	Rows:  []row{{"north", 42}, {"east", 17}, {"south", 64}, {"west", 28}},
 }
 
-// report is what becomes of an order.
+// report is the result of an order.
 type report struct {
 	ID      string            `json:"id"`
 	Title   string            `json:"title"`

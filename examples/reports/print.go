@@ -55,7 +55,7 @@ func marks(l line) string {
 	return marks
 }
 
-// layout says how wide the columns are. One of width 0 is left out.
+// layout holds the widths of the columns. A column of width 0 is left out.
 type layout struct {
 	screen
 	name, service, kind, start, took, bar int
@@ -71,8 +71,8 @@ const (
 	mostBar  = 60
 )
 
-// newLayout gives every column the width that it needs, and the bars the rest.
-// Where too little is left for these, other columns give way.
+// newLayout gives every column the width that it needs, and the bars the rest. If that is too
+// little for the bars, other columns get narrower.
 func newLayout(s screen, spans []sdktrace.ReadOnlySpan, all []line) *layout {
 	l := &layout{screen: s, name: width("span"), service: width("service"), kind: width("kind"), start: width("start"), took: width("took")}
 	l.begin, l.length = extent(spans)
@@ -99,7 +99,7 @@ func newLayout(s screen, spans []sdktrace.ReadOnlySpan, all []line) *layout {
 	return l
 }
 
-// left is the width that the other columns leave for the bars.
+// left returns the width that the other columns leave for the bars.
 func (l *layout) left() int {
 	left := l.width
 	for _, column := range []int{l.name, l.service, l.kind, l.start, l.took} {
@@ -110,7 +110,7 @@ func (l *layout) left() int {
 	return left
 }
 
-// total sums a trace up.
+// total returns a summary of a trace.
 func (l *layout) total(spans, more int) string {
 	text := fmt.Sprintf("%s of %s in %s", count(spans, "span"), count(len(l.services), "service"), l.time(l.length))
 	if more > 0 {
@@ -154,7 +154,7 @@ func (l *layout) row(r line) string {
 		l.paint(hue, bar(offset, took, l.length, l.bar)))
 }
 
-// failure is a line below that of a span: what its status says.
+// failure returns a line with the status of a span, for below the line of the span.
 func (l *layout) failure(r line) string {
 	text := printable(r.span.Status().Description)
 	if text == "" {
@@ -164,7 +164,7 @@ func (l *layout) failure(r line) string {
 	return l.paint(dim, stem) + l.paint(red, clip(text, l.width-width(stem)))
 }
 
-// join puts the cells of a line together, without the columns that are left out.
+// join joins the cells of a line, without the columns that are left out.
 func (l *layout) join(cells ...string) string {
 	var there []string
 	for i, column := range []int{l.name, l.service, l.kind, l.start, l.took, l.bar} {
@@ -190,8 +190,7 @@ func (l *layout) time(d time.Duration) string {
 	return fmt.Sprintf("%.3f s", d.Seconds())
 }
 
-// bar shows when a span was, by half columns: at least one of them, however
-// short it was.
+// bar draws the time of a span, in half columns. It draws at least one.
 func bar(offset, took, length time.Duration, columns int) string {
 	if columns == 0 {
 		return ""

@@ -11,9 +11,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// reasonKeeper is a provider whose spans keep the reason of a failure. otelhttp
-// has the last word on the status of a server span, and has no reason to give:
-// it would take away the one that the handler gave.
+// reasonKeeper is a provider whose spans keep the description of their status. otelhttp
+// sets the status of a server span last, and without a description. It would remove the one
+// that the handler has set.
 type reasonKeeper struct{ trace.TracerProvider }
 
 func (k reasonKeeper) Tracer(name string, options ...trace.TracerOption) trace.Tracer {

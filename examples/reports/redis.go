@@ -49,8 +49,8 @@ func connect(ctx context.Context, addrs []string, tp trace.TracerProvider, repor
 	return &bus{client, len(addrs) > 1}, nil
 }
 
-// Publish publishes on a channel. On a cluster that is a sharded one: other
-// messages go to every node, wanted there or not.
+// Publish publishes on a channel. On a cluster it uses sharded channels, because the messages
+// of others are sent to every node.
 func (b *bus) Publish(ctx context.Context, channel string, payload any) *redis.IntCmd {
 	if b.cluster {
 		return b.SPublish(ctx, channel, payload)
@@ -58,8 +58,8 @@ func (b *bus) Publish(ctx context.Context, channel string, payload any) *redis.I
 	return b.Client.Publish(ctx, channel, payload)
 }
 
-// Subscribe subscribes to a channel that Publish publishes on, and waits until
-// the server has confirmed it: what is published before that would be missed.
+// Subscribe subscribes to a channel of Publish, and waits until the server has confirmed it.
+// Messages that are published earlier would be missed.
 func (b *bus) Subscribe(ctx context.Context, channel string) (*tracedpubsub.PubSub, error) {
 	subscribe := b.Client.Subscribe
 	if b.cluster {
@@ -77,14 +77,14 @@ func (b *bus) Subscribe(ctx context.Context, channel string) (*tracedpubsub.PubS
 
 func (b *bus) Close() error { return b.Unwrap().Close() }
 
-// embeddedRedis starts a Redis in this process, and returns its address and
-// what ends it.
+// embeddedRedis starts a Redis in this process, and returns its address and a function that
+// stops it.
 func embeddedRedis() (addr string, stop func(), err error) {
 	server, err := miniredis.Run()
 	if err != nil {
 		return "", nil, fmt.Errorf("start a Redis in this process: %w", err)
 	}
-	// Keys expire only in the time that it is told of.
+	// In miniredis, keys expire only by FastForward.
 	clock, done := time.NewTicker(time.Second), make(chan struct{})
 	go func() {
 		for {

@@ -25,7 +25,7 @@ func orderOne(ctx context.Context, o *options, s screen, stdout, stderr io.Write
 	defer cancel()
 	c := newClient(a.url, a.telemetry.provider(clientService))
 	done, id, err := c.order(ordering, &sample, o.timeout)
-	// The answer is here. That the last spans have ended is another event.
+	// The answer has arrived, but the last spans may still be open.
 	t := a.telemetry.spans.wait(ordering, id)
 	fmt.Fprint(stdout, s.render(t))
 
@@ -50,11 +50,11 @@ func orderOne(ctx context.Context, o *options, s screen, stdout, stderr io.Write
 	return nil
 }
 
-// quiet is for how long no span of a trace must have been open for the trace to
-// count as finished.
+// quiet is how long no span of a trace must have been open until the trace counts as
+// finished.
 const quiet = 250 * time.Millisecond
 
-// serve runs the application until ctx ends, and prints each trace.
+// serve runs the application until ctx is canceled, and prints each trace.
 func serve(ctx context.Context, o *options, s screen, stdout, stderr io.Writer) error {
 	a, err := start(ctx, o, stdout, stderr)
 	if err != nil {
@@ -76,9 +76,9 @@ func serve(ctx context.Context, o *options, s screen, stdout, stderr io.Writer) 
 	return unless(ctx.Err() != nil, err)
 }
 
-// unless returns err, unless the program was asked to end: that is no failure.
-func unless(asked bool, err error) error {
-	if asked {
+// unless returns err, unless the program was interrupted, which is not a failure.
+func unless(interrupted bool, err error) error {
+	if interrupted {
 		return nil
 	}
 	return err

@@ -14,14 +14,14 @@ import (
 	"golang.org/x/term"
 )
 
-// screen is what is known of where the trees are printed.
+// screen describes the terminal or file to which the trees are printed.
 type screen struct {
 	width  int
 	colors bool
 }
 
-// screenOf asks the terminal, if w is one. Elsewhere lines have 100 columns, or
-// COLUMNS, and no colors.
+// screenOf returns the width of the terminal, if w is one. Otherwise lines have 100 columns,
+// or COLUMNS, and no colors.
 func screenOf(w io.Writer) screen {
 	s := screen{width: 100}
 	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
@@ -56,7 +56,7 @@ func (s screen) paint(color, text string) string {
 	return "\x1b[" + color + "m" + text + "\x1b[0m"
 }
 
-// printable replaces what a terminal might obey.
+// printable replaces the characters that control a terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -66,8 +66,7 @@ func printable(s string) string {
 	}, s)
 }
 
-// lockedWriter is a writer for several goroutines: what one writes at once stays
-// together.
+// lockedWriter is a writer for several goroutines. The text of one Write stays together.
 type lockedWriter struct {
 	mu sync.Mutex
 	w  io.Writer

@@ -18,8 +18,8 @@ const keepFor = 10 * time.Minute
 
 var errUnknownReport = errors.New("no such report")
 
-// orderField is the field of a report's hash with what was ordered; the others
-// are its finished parts.
+// orderField is the field of a report's hash with the order. The other fields are its
+// finished parts.
 const orderField = "order"
 
 func reportKey(id string) string { return "report:" + id }
@@ -34,7 +34,7 @@ func store(ctx context.Context, rdb redis.UniversalClient, id, field string, val
 	return err
 }
 
-// load returns the report as far as it is finished.
+// load returns the report with the parts that are finished.
 func load(ctx context.Context, rdb redis.UniversalClient, id string) (*report, error) {
 	fields, err := rdb.HGetAll(ctx, reportKey(id)).Result()
 	if err != nil {

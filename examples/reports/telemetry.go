@@ -21,17 +21,17 @@ import (
 // scope is the instrumentation scope of the application's own spans.
 const scope = "github.com/tracedpubsub/tracedpubsub/examples/reports"
 
-// An application would usually set these and one provider as the global ones,
-// and pass none of them around. Here one process stands for several services.
+// An application usually sets these and one provider as the global ones, and passes none of
+// them around. Here, one process runs several services.
 var propagators = propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
 
-// telemetry is where the spans of this process go.
+// telemetry sends the spans of this process to the screen and to the backend.
 type telemetry struct {
 	spans   *collector
 	backend sdktrace.SpanProcessor // nil: none
 }
 
-// flushTime is how long a backend may take for the last spans.
+// flushTime is how long a backend may take to accept the last spans.
 const flushTime = 2 * time.Second
 
 func newTelemetry(ctx context.Context, otlp endpoint, stderr io.Writer) (*telemetry, error) {
@@ -48,8 +48,8 @@ func newTelemetry(ctx context.Context, otlp endpoint, stderr io.Writer) (*teleme
 	return t, nil
 }
 
-// provider returns the tracer provider of a service. It needs no shutdown of its
-// own: what it sends its spans to is shared, and ends with t.
+// provider returns the tracer provider of a service. It needs no shutdown of its own, since
+// all providers share the span processors of t.
 func (t *telemetry) provider(service string) *sdktrace.TracerProvider {
 	name, err := resource.Merge(resource.Default(), resource.NewSchemaless(semconv.ServiceName(service)))
 	if err != nil {
@@ -66,18 +66,18 @@ func (t *telemetry) provider(service string) *sdktrace.TracerProvider {
 	return sdktrace.NewTracerProvider(options...)
 }
 
-// shutdown sends what has not been sent yet, in a bounded time.
+// shutdown sends the spans that have not been sent yet. It returns within a limited time.
 func (t *telemetry) shutdown() {
 	if t.backend == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), flushTime+time.Second)
 	defer cancel()
-	_ = t.backend.Shutdown(ctx) // patientExporter has told of what went wrong
+	_ = t.backend.Shutdown(ctx) // patientExporter has logged the error
 }
 
-// patientExporter tells once that the backend is away, and once it is back
-// begins anew. The spans of the time between are lost to the backend.
+// patientExporter logs only the first error of an outage of the backend. The backend misses
+// the spans of that time.
 type patientExporter struct {
 	sdktrace.SpanExporter
 	stderr io.Writer

@@ -18,15 +18,15 @@ import (
 // line is one line of a tree: a span.
 type line struct {
 	span  sdktrace.ReadOnlySpan
-	twigs string // what is drawn before its name
-	stem  string // what is drawn below it
-	// stray says that the span has a parent, which is not here: it belongs to
-	// another process, or got lost.
+	twigs string // the branches in front of its name
+	stem  string // the branches below it
+	// stray is true if the parent of the span is missing: it belongs to another process,
+	// or was lost.
 	stray bool
 }
 
-// lines puts the spans in the order of a tree: children below their parents, by
-// the time of their start. Every span is there once.
+// lines returns all spans in the order of a tree: children below their parents, and in the
+// order of their start.
 func lines(spans []sdktrace.ReadOnlySpan) []line {
 	here := make(map[trace.SpanID]bool, len(spans))
 	for _, s := range spans {
@@ -67,8 +67,8 @@ func lines(spans []sdktrace.ReadOnlySpan) []line {
 	return all
 }
 
-// earlier orders spans by their start. Clocks are coarse: of two that start at
-// once, the longer one is first.
+// earlier orders spans by their start. Since clocks are coarse, two spans may have the same
+// start. The longer one is then first.
 func earlier(a, b sdktrace.ReadOnlySpan) int {
 	if n := a.StartTime().Compare(b.StartTime()); n != 0 {
 		return n
@@ -80,8 +80,8 @@ func earlier(a, b sdktrace.ReadOnlySpan) int {
 	return bytes.Compare(x[:], y[:])
 }
 
-// extent is when a trace began and for how long it went on. Processes may
-// disagree on what time it is: the first span need not be the root.
+// extent returns when a trace began and how long it lasted. The clocks of processes may
+// differ, so the first span need not be the root.
 func extent(spans []sdktrace.ReadOnlySpan) (begin time.Time, length time.Duration) {
 	end := spans[0].EndTime()
 	begin = spans[0].StartTime()

@@ -21,7 +21,7 @@ type worker struct {
 	tracer trace.Tracer
 }
 
-// run works until ctx ends. It calls ready once it is subscribed.
+// run makes parts until ctx is canceled. It calls ready once it is subscribed.
 func (w *worker) run(ctx context.Context, ready func()) error {
 	sub, err := w.redis.Subscribe(ctx, reportsChannel)
 	if err != nil {
@@ -35,10 +35,10 @@ func (w *worker) run(ctx context.Context, ready func()) error {
 	return nil
 }
 
-// handle makes the part that one message asks for. Its context carries the
-// consumer span, and an error that it returns is recorded there.
+// handle makes the part of the order in a message. ctx carries the consumer span, on which
+// an error is recorded.
 func (w *worker) handle(ctx context.Context, msg *tracedpubsub.Message) error {
-	// What is begun is finished, also when the program is told to end.
+	// Finish the part, even if the program is interrupted.
 	ctx = context.WithoutCancel(ctx)
 
 	o, err := parseOrder([]byte(msg.Payload))
