@@ -15,8 +15,8 @@ import (
 	"github.com/tracedpubsub/tracedpubsub"
 )
 
-// Encode puts a payload and the context that is to be carried into a message, and
-// Decode takes a message apart. Neither has to do with Redis or with spans.
+// Encode makes a message of a payload and a context, and Decode decodes a message. Neither
+// uses Redis or spans.
 var (
 	Encode = &Scenario{"encode", encodeVariants()}
 	Decode = &Scenario{"decode", decodeVariants()}
@@ -29,7 +29,7 @@ type codec struct {
 	decode func(kind Kind, message string) (decoded, error)
 }
 
-// decoded is what is in a message. The payload is text or bytes, as the codec gives it.
+// decoded is a decoded message. The payload is text or bytes, depending on the codec.
 type decoded struct {
 	text    string
 	bytes   []byte
@@ -37,7 +37,7 @@ type decoded struct {
 	fields  tracedpubsub.Carrier
 }
 
-// payload is a string in any case, and not copied to become one.
+// payload returns the payload as a string, without a copy.
 func (d *decoded) payload() string {
 	if d.bytes != nil {
 		return unsafe.String(unsafe.SliceData(d.bytes), len(d.bytes))
@@ -124,7 +124,7 @@ func (c codec) decodeBench(e *Env, s Setting) (*Bench, error) {
 	}), nil
 }
 
-// memcpy copies an envelope that is ready.
+// memcpy copies a finished envelope.
 func memcpy(e *Env, s Setting) (*Bench, error) {
 	envelope, err := tracedpubsub.Encode(e.context(s), s.Payload())
 	return computing(func() error {

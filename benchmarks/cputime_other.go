@@ -9,5 +9,6 @@ import "time"
 
 var started = time.Now()
 
-// cpuTime is the time that has passed: this system is asked for nothing better.
+// cpuTime returns the time that has passed. There is no code for the CPU time of this
+// system.
 func cpuTime() (time.Duration, error) { return time.Since(started), nil }

@@ -11,8 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cpuTime is how long this process has computed so far: what other programs do does
-// not add to it.
+// cpuTime returns the CPU time of this process. Other programs do not add to it.
 func cpuTime() (time.Duration, error) {
 	var used unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &used); err != nil {

@@ -10,9 +10,9 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 )
 
-// EncodingJSON is the standard library with a struct of the context in a map and the
-// payload in a string: what is not UTF-8 does not survive it. EncodingBase64 has the
-// payload in a slice of bytes, of which encoding/json makes base64.
+// EncodingJSON is the standard library with a struct that has the context in a map and the
+// payload in a string, so that a payload that is not UTF-8 gets lost. EncodingBase64 has the
+// payload in a slice of bytes, which encoding/json writes as base64.
 const (
 	EncodingJSON   = "encoding/json"
 	EncodingBase64 = "encoding/json with base64"

@@ -18,14 +18,14 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 )
 
-// w3c is the propagator that applications set.
+// w3c is the propagator that applications usually set.
 var w3c = propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
 
-// Env is what the variants share: one Redis server, and one set of providers, so
-// that none of them pays for its own.
+// Env is shared by all variants. It has one Redis server and one set of providers, so that
+// no variant pays for its own.
 type Env struct {
 	addr    string
-	rdb     *redis.Client // for what is not measured
+	rdb     *redis.Client // for commands that are not measured
 	spans   map[Sampling]*sdktrace.TracerProvider
 	metrics *sdkmetric.MeterProvider
 	dropped *sdkmetric.MeterProvider // drops every instrument
@@ -50,9 +50,8 @@ func NewEnv(addr string, exporter sdktrace.SpanExporter) *Env {
 	}
 }
 
-// Settle waits until no spans wait for their export: no variant is to export those
-// of another.
-func (e *Env) Settle() error {
+// Flush waits until all spans are exported, so that no variant exports those of another.
+func (e *Env) Flush() error {
 	var failed error
 	for _, tp := range e.spans {
 		failed = errors.Join(failed, tp.ForceFlush(context.Background()))
@@ -60,7 +59,7 @@ func (e *Env) Settle() error {
 	return failed
 }
 
-// Close ends what NewEnv has begun.
+// Close releases the resources of e.
 func (e *Env) Close() error {
 	ctx := context.Background()
 	failed := errors.Join(e.rdb.Close(), e.metrics.Shutdown(ctx), e.dropped.Shutdown(ctx))
@@ -77,7 +76,7 @@ func (e *Env) tracerProvider(s Setting) trace.TracerProvider {
 	return noop.NewTracerProvider()
 }
 
-// meterProvider is nil where a user would set none.
+// meterProvider returns the meter provider of a setting, or nil if there is none.
 func (e *Env) meterProvider(s Setting) metric.MeterProvider {
 	if s.Metrics {
 		return e.metrics
@@ -85,7 +84,7 @@ func (e *Env) meterProvider(s Setting) metric.MeterProvider {
 	return nil
 }
 
-// context is that of whoever publishes: he is within a span, as he is in a request.
+// context returns the context of a publisher. It has a span, as in a request.
 func (e *Env) context(s Setting) context.Context {
 	config := trace.SpanContextConfig{TraceID: trace.TraceID{0x0a, 0xf7}, SpanID: trace.SpanID{0xb7, 0xad}}
 	if s.Sampling != Unsampled {
@@ -94,7 +93,7 @@ func (e *Env) context(s Setting) context.Context {
 	return trace.ContextWithSpanContext(context.Background(), trace.NewSpanContext(config))
 }
 
-// server returns the address in the two parts that are attributes.
+// server returns the host and port of the server, for attributes.
 func (e *Env) server() (host string, port int) {
 	host, text, _ := net.SplitHostPort(e.addr)
 	port, _ = strconv.Atoi(text)

@@ -16,9 +16,9 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// Floor is go-redis, the SDK's span with everything prepared that can be, and one
-// copy of an envelope that is ready: what nobody who wants a span gets below. The
-// context that it carries is always the same, so it is of use to nobody.
+// Floor is go-redis, a span of the SDK with everything prepared, and one copy of a finished
+// envelope. No library that makes spans can cost less. It is of no use, because the context
+// in the envelope is always the same.
 const Floor = "floor: span and memcpy"
 
 type floor struct {
@@ -84,8 +84,8 @@ func (f *floor) queue(ctx context.Context, pipe redis.Pipeliner, channel string)
 	pipe.Publish(ctx, channel, bytes.Clone(f.envelope))
 }
 
-// receiveFloor makes the span of each message and looks at none: it knows what is in
-// them.
+// receiveFloor makes the span of each message, and does not read the messages, since it knows
+// their content.
 func receiveFloor(e *Env, s Setting, name string) (*subscription, error) {
 	f, err := newFloor(e, s, trace.SpanKindConsumer)
 	if err != nil {

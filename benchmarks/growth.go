@@ -16,14 +16,14 @@ import (
 
 // Interval is a part of a long run.
 type Interval struct {
-	Messages    int     `json:"messages"`    // that there were by its end, since the start
-	Nanoseconds float64 `json:"nanoseconds"` // that this process computed for one, published and received
-	Heap        uint64  `json:"heap"`        // bytes in use at its end, after a collection
+	Messages    int     `json:"messages"`    // from the start of the run to the end of the interval
+	Nanoseconds float64 `json:"nanoseconds"` // CPU time of this process for one message, published and received
+	Heap        uint64  `json:"heap"`        // bytes in use at its end, after a garbage collection
 }
 
-// Grow publishes and receives messages through the library, with spans and metrics,
-// in one process that does nothing else, and looks at each interval what a message
-// costs and what memory is in use. Each message goes to the next of the channels.
+// Grow publishes and receives messages with the library, with spans and metrics, in one
+// process that does nothing else. For each interval it measures the cost of a message and
+// the memory in use. Each message goes to the next of the channels.
 func Grow(ctx context.Context, e *Env, messages, channels, intervals int) (all []Interval, err error) {
 	s := Setting{Kind: Text, Size: Small, Sampling: Sampled, Metrics: true, Channels: channels}
 	rdb := e.client()
@@ -34,7 +34,7 @@ func Grow(ctx context.Context, e *Env, messages, channels, intervals int) (all [
 	if err := sub.Ready(ctx); err != nil {
 		return nil, err
 	}
-	// Messages that wait for their consumer are few at any time, and always as many.
+	// The number of messages that wait for their consumer is small, and always the same.
 	const step = 1000
 	arrived, ended := make(chan struct{}), make(chan error, 1)
 	go func() { ended <- consume(ctx, sub, s.Size, step, arrived) }()
@@ -87,7 +87,7 @@ func growBy(ctx context.Context, client *tracedpubsub.Client, payload any, from,
 	return nil
 }
 
-// consume says each time that step messages have arrived.
+// consume sends a signal each time that step messages have arrived.
 func consume(ctx context.Context, sub *tracedpubsub.PubSub, size, step int, arrived chan<- struct{}) error {
 	messages := 0
 	for _, m := range sub.Messages(ctx) {
@@ -106,10 +106,10 @@ func consume(ctx context.Context, sub *tracedpubsub.PubSub, size, step int, arri
 	return nil
 }
 
-// heap is what is in use, after the spans that wait for their export have gone.
+// heap returns the memory in use, after all spans are exported.
 func heap(e *Env) uint64 {
-	_ = e.Settle() // the exporter has nothing that can fail
-	for range 2 {  // pools let go of what they hold in the second
+	_ = e.Flush() // the exporter cannot fail
+	for range 2 { // the second collection empties the pools
 		runtime.GC()
 	}
 	var m runtime.MemStats

@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// BatchSize is how many messages go into one pipeline.
+// BatchSize is the number of messages in a pipeline.
 const BatchSize = 100
 
 // Pipeline publishes messages in pipelines.

@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// Publish publishes one message after the other, each when the reply to the last
-// is there. Nobody is subscribed: what receiving costs is another scenario.
+// Publish publishes one message after the other, each after the reply to the last one. There
+// are no subscribers, since receiving is another scenario.
 var Publish = &Scenario{"publish", publishVariants(one)}
 
 // Parallel is Publish from eight goroutines at once.
@@ -25,7 +25,7 @@ type publisher struct {
 // publishing is a publisher that is connected.
 type publishing struct {
 	publish func(ctx context.Context, channel string, payload any) error
-	batch   func(ctx context.Context, channels []string, payload any) error // nil: it has none
+	batch   func(ctx context.Context, channels []string, payload any) error // nil: it cannot publish a batch
 	close   func() error
 }
 

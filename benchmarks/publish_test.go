@@ -32,7 +32,7 @@ func newTestEnv(t *testing.T) (*Env, *tracetest.InMemoryExporter) {
 // exported returns the spans that there are by now, and forgets them.
 func exported(t *testing.T, e *Env, exporter *tracetest.InMemoryExporter) []sdktrace.ReadOnlySpan {
 	t.Helper()
-	if err := e.Settle(); err != nil {
+	if err := e.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	defer exporter.Reset()

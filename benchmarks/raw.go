@@ -9,7 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Raw is go-redis with nothing around it, which the others are measured against.
+// Raw is go-redis alone. The others are compared with it.
 const (
 	Raw     = "go-redis"
 	RawLoop = "go-redis ReceiveMessage"
@@ -19,7 +19,7 @@ func connectRaw(e *Env, _ Setting) (*publishing, error) { return publishThrough(
 
 func (e *Env) client() *redis.Client { return redis.NewClient(&redis.Options{Addr: e.addr}) }
 
-// publishThrough is how programs publish that know nothing of tracing.
+// publishThrough publishes like a program without tracing.
 func publishThrough(rdb *redis.Client) *publishing {
 	return &publishing{
 		publish: func(ctx context.Context, channel string, payload any) error {
@@ -39,7 +39,7 @@ func publishThrough(rdb *redis.Client) *publishing {
 
 func bareMessage(_ *Env, s Setting) (string, error) { return s.Payload(), nil }
 
-// subscribeRaw subscribes to names, or patterns.
+// subscribeRaw subscribes to channels, or to patterns.
 func subscribeRaw(rdb *redis.Client, s Setting, name string) *redis.PubSub {
 	if s.Channels > 1 {
 		return rdb.PSubscribe(context.Background(), name)

@@ -11,22 +11,22 @@ import (
 	"time"
 )
 
-// Receive takes messages that wait already, all that the server and the kernel hold
-// for a subscriber that has not begun to read. With several channels it subscribes
-// to a pattern.
+// Receive receives messages that already wait in the buffers of the server and the kernel,
+// for a subscriber that has not begun to read. With several channels it subscribes to a
+// pattern.
 var Receive = &Scenario{"receive", receiveVariants()}
 
 // receiver is a way to receive.
 type receiver struct {
 	name      string
-	message   func(*Env, Setting) (string, error) // as its publisher would write it
+	message   func(*Env, Setting) (string, error) // the message of its publisher
 	subscribe func(*Env, Setting, string) (*subscription, error)
 }
 
-// subscription is one that has sent its SUBSCRIBE and reads nothing yet.
+// subscription is a subscription that has sent its SUBSCRIBE, and reads nothing yet.
 type subscription struct {
-	// drain calls handle with the payload of each of the next n messages, in a
-	// consumer span where there is one. It returns sooner if the subscription is closed.
+	// drain calls handle with the payload of each of the next n messages, in a consumer
+	// span if the receiver makes one. It returns earlier if the subscription is closed.
 	drain func(n int, handle func(payload string))
 	close func() error
 }
@@ -54,8 +54,8 @@ func receiveVariants() []Variant {
 	return variants
 }
 
-// patience is how long all messages of a backlog may take to be received, and the
-// server to notice a subscriber.
+// patience is how long it may take to receive a whole backlog, and the server to count a
+// subscriber.
 const patience = time.Minute
 
 var subscribers atomic.Int64 // each has channels of its own
@@ -69,8 +69,8 @@ func (r receiver) bench(e *Env, s Setting) (*Bench, error) {
 	return r.benchOn(e, s, newNamer(prefix, s.Channels), name)
 }
 
-// benchOn publishes on each of the names in turn. It subscribes to name, or to what
-// the receiver knows and to name as the last.
+// benchOn publishes on each of the channels in turn. It subscribes to the channel called
+// name, or to the channels of the receiver, of which name is the last.
 func (r receiver) benchOn(e *Env, s Setting, names *namer, name string) (*Bench, error) {
 	message, err := r.message(e, s)
 	if err != nil {
@@ -110,8 +110,7 @@ func (r receiver) benchOn(e *Env, s Setting, names *namer, name string) (*Bench,
 	}, nil
 }
 
-// waitForSubscribers waits until the server counts n subscribers of a name, or
-// patterns.
+// waitForSubscribers waits until the server counts n subscribers of a channel, or n patterns.
 func (e *Env) waitForSubscribers(s Setting, name string, n int64) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

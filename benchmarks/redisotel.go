@@ -9,8 +9,8 @@ import (
 	"github.com/redis/go-redis/extra/redisotel/v9"
 )
 
-// Redisotel is go-redis' own instrumentation. It makes a span of each command and
-// carries no context.
+// Redisotel is the instrumentation of go-redis. It makes a span for each command and carries
+// no context.
 const (
 	Redisotel     = "redisotel"
 	RedisotelBare = "redisotel without statements"

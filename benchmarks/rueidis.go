@@ -11,8 +11,8 @@ import (
 	"github.com/redis/rueidis/rueidisotel"
 )
 
-// Rueidis is the other Redis client for Go, and its own instrumentation, which
-// makes a span of each command and carries no context.
+// Rueidis is another Redis client for Go, with its own instrumentation, which makes a span
+// for each command and carries no context.
 const (
 	Rueidis     = "rueidis"
 	Rueidisotel = "rueidisotel"
@@ -80,8 +80,8 @@ func receiveRueidisotel(e *Env, s Setting, name string) (*subscription, error) {
 	return subscribeRueidis(client, s, name), nil
 }
 
-// subscribeRueidis subscribes at once. Its first message waits for drain, and all
-// others behind it.
+// subscribeRueidis subscribes at once. The first message waits for drain, and so do all
+// others after it.
 func subscribeRueidis(client rueidis.Client, s Setting, name string) *subscription {
 	ctx, stop := context.WithCancel(context.Background())
 	type draining struct {

@@ -5,23 +5,23 @@ package benchmarks
 
 import "strconv"
 
-// Scenario is something to do with messages, in several ways.
+// Scenario is a task, with several ways to do it.
 type Scenario struct {
 	Name     string
 	Variants []Variant
 }
 
-// Scenarios are all there are.
+// Scenarios are all scenarios.
 var Scenarios = []*Scenario{Publish, Parallel, Pipeline, Receive, Encode, Decode}
 
-// Variant is one way to do what a scenario asks for.
+// Variant is one way to do the task of a scenario.
 type Variant struct {
 	Name string
-	// Setup makes it ready; the caller closes the Bench.
+	// Setup prepares the variant. The caller must close the Bench.
 	Setup func(*Env, Setting) (*Bench, error)
 }
 
-// Variant returns the one that is called name, or nil.
+// Variant returns the variant called name, or nil.
 func (s *Scenario) Variant(name string) *Variant {
 	for i := range s.Variants {
 		if s.Variants[i].Name == name {
@@ -32,8 +32,8 @@ func (s *Scenario) Variant(name string) *Variant {
 }
 
 // Bench is a variant that is ready to run. Its functions are called in turn, by one
-// goroutine, with the same n: Do is what is measured. Each is an error if it did
-// not do all that it should.
+// goroutine, with the same n. Do is what is measured. Each returns an error if it has not
+// done everything.
 type Bench struct {
 	Prepare func(n int) error
 	Do      func(n int) error
@@ -44,7 +44,7 @@ type Bench struct {
 func nothing() error        { return nil }
 func noPreparing(int) error { return nil }
 
-// Run calls what is to be called for n messages, and around for Do alone.
+// Run calls the functions of b for n messages, and calls Do by around.
 func (b *Bench) Run(n int, around func(do func() error) error) error {
 	if err := b.Prepare(n); err != nil {
 		return err
@@ -56,7 +56,7 @@ func (b *Bench) Run(n int, around func(do func() error) error) error {
 	return err
 }
 
-// namer gives the names of channels in turn.
+// namer returns the names of channels in turn.
 type namer struct {
 	prefix string
 	count  int
@@ -76,8 +76,8 @@ func newNamer(prefix string, count int) *namer {
 
 func (n *namer) name(i int) string { return n.prefix + strconv.Itoa(i) }
 
-// take returns the next k names. Those of a million are made here, and not kept: a
-// million of strings would make the garbage collector's work another one.
+// take returns the next k names. If there are many, they are built here and not kept, since a
+// million strings would change the work of the garbage collector.
 func (n *namer) take(k int) []string {
 	names := make([]string, k)
 	for i := range names {

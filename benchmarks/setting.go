@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Kind is what a payload is made of: each is written in another form of envelope.
+// Kind is the kind of a payload. Each is written in another form of envelope.
 type Kind string
 
 // The kinds of payload.
@@ -19,13 +19,13 @@ const (
 	Binary Kind = "binary"
 )
 
-// Sampling says which spans there are.
+// Sampling is how spans are sampled.
 type Sampling string
 
 // The kinds of sampling.
 const (
 	Sampled   Sampling = "sampled"   // spans go to an exporter in batches
-	Unsampled Sampling = "unsampled" // the SDK's sampler says no
+	Unsampled Sampling = "unsampled" // the SDK's sampler drops them
 	NoOp      Sampling = "no-op"     // there is no SDK
 )
 
@@ -36,7 +36,7 @@ const (
 	Large  = 64 << 10
 )
 
-// What the benchmarks go through.
+// The values of settings.
 var (
 	Kinds     = []Kind{Text, JSON, Binary}
 	Sizes     = []int{Small, Medium, Large}
@@ -44,16 +44,16 @@ var (
 	Channels  = []int{1, 100, 1_000_000}
 )
 
-// Setting says with what a scenario is run.
+// Setting is the payload and the telemetry with which a scenario is run.
 type Setting struct {
 	Kind     Kind     `json:"kind"`
 	Size     int      `json:"size"` // of the payload, in bytes
 	Sampling Sampling `json:"sampling"`
 	Metrics  bool     `json:"metrics"`
-	Channels int      `json:"channels"` // how many are used in turn
+	Channels int      `json:"channels"` // the number of channels that are used in turn
 }
 
-// Every returns each combination.
+// Every returns every combination.
 func Every() []Setting {
 	var all []Setting
 	for _, kind := range Kinds {
@@ -70,7 +70,7 @@ func Every() []Setting {
 	return all
 }
 
-// String is the name of a benchmark, such as "text/64B/sampled/metrics=off/channels=1".
+// String returns the name of a benchmark, such as "text/64B/sampled/metrics=off/channels=1".
 func (s Setting) String() string {
 	metrics := "off"
 	if s.Metrics {
@@ -79,7 +79,7 @@ func (s Setting) String() string {
 	return fmt.Sprintf("%s/%s/%s/metrics=%s/channels=%d", s.Kind, strings.ReplaceAll(SizeName(s.Size), " ", ""), s.Sampling, metrics, s.Channels)
 }
 
-// SizeName is a size in words, such as "64 KiB".
+// SizeName returns a size with its unit, such as "64 KiB".
 func SizeName(size int) string {
 	if size < 1<<10 {
 		return fmt.Sprintf("%d B", size)

@@ -15,7 +15,7 @@ import (
 	"github.com/tracedpubsub/tracedpubsub"
 )
 
-// shardedChannels is how many sharded channels are used in turn. Their slots are
+// shardedChannels is the number of sharded channels that are used in turn. Their slots are
 // spread over the shards.
 const shardedChannels = 24
 
@@ -41,9 +41,9 @@ func ShardedPublish(e *Env, addrs []string, library bool) (*Bench, error) {
 	return publisher{"", connect}.bench(e, sharded, eight)
 }
 
-// ShardedReceive receives what waits on sharded channels of a cluster: through the
-// library with one subscription to all of them, through go-redis with one for each,
-// as it can hold channels of one slot only.
+// ShardedReceive receives messages that wait on sharded channels of a cluster. With the
+// library it uses one subscription, and with go-redis one for each channel, since a
+// subscription of go-redis can have channels of only one slot.
 func ShardedReceive(e *Env, addrs []string, library bool) (*Bench, error) {
 	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs})
 	names := newNamer("sharded:", shardedChannels)
@@ -128,7 +128,7 @@ func subscribeShardsRaw(rdb *redis.ClusterClient, names []string) *subscription 
 	}
 }
 
-// waitForShards waits until each name has its subscriber.
+// waitForShards waits until each channel has its subscriber.
 func waitForShards(ctx context.Context, rdb *redis.ClusterClient, names []string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -11,8 +11,8 @@ import (
 	"github.com/tracedpubsub/tracedpubsub"
 )
 
-// Subscribed receives through one subscription to so many names. The messages
-// go to each in turn, and wait already.
+// Subscribed receives with one subscription to a number of channels. The messages are
+// published on each in turn, and already wait.
 func Subscribed(e *Env, names int) (*Bench, error) {
 	s := Setting{Kind: Text, Size: Small, Sampling: Sampled, Channels: 1}
 	prefix := "subscribed:" + strconv.FormatInt(subscribers.Add(1), 10) + ":"
@@ -21,7 +21,7 @@ func Subscribed(e *Env, names int) (*Bench, error) {
 	r.subscribe = func(e *Env, s Setting, _ string) (*subscription, error) {
 		rdb := e.client()
 		sub := tracedpubsub.Wrap(rdb, e.options(s)...).Subscribe(context.Background(), channels.take(names)...)
-		// That it is confirmed, once for each name, is no cost of a message.
+		// Wait for the confirmations of all channels, which are no cost of a message.
 		if err := sub.Ready(context.Background()); err != nil {
 			return nil, errors.Join(err, closing(sub, rdb)())
 		}

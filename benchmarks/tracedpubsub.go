@@ -89,7 +89,7 @@ func subscribeLibrary(rdb *redis.Client, e *Env, s Setting, name string, extra .
 	return client.Subscribe(context.Background(), name)
 }
 
-// receiveLibrary receives through one of the ways that a PubSub of ours has.
+// receiveLibrary receives in one of the ways of a PubSub of this library.
 func receiveLibrary(drain func(sub *tracedpubsub.PubSub, n int, handle func(string)), extra ...tracedpubsub.Option) func(*Env, Setting, string) (*subscription, error) {
 	return func(e *Env, s Setting, name string) (*subscription, error) {
 		rdb := e.client()
@@ -151,7 +151,7 @@ func drainReceive(sub *tracedpubsub.PubSub, n int, handle func(string)) {
 	}
 }
 
-// receiveFromRedis opens what a loop of go-redis' own receives.
+// receiveFromRedis decodes the messages that go-redis receives.
 func receiveFromRedis(e *Env, s Setting, name string) (*subscription, error) {
 	rdb := e.client()
 	client := tracedpubsub.Wrap(rdb, e.options(s)...)

@@ -14,9 +14,9 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// Tutorial is what people write by hand, as tutorials show it: a span with its
-// attributes built on the spot, the context in a map, and encoding/json. What is not
-// UTF-8 it has to make base64 of, or something else would arrive.
+// Tutorial is hand-written code like that of tutorials: a span whose attributes are built
+// for each message, the context in a map, and encoding/json. It needs base64 for payloads
+// that are not UTF-8.
 const Tutorial = "tutorial"
 
 type tutorial struct {
@@ -105,7 +105,7 @@ func tutorialMessage(e *Env, s Setting) (string, error) {
 	return string(b), err
 }
 
-// process is the mirror image of publish.
+// process is the counterpart of publish.
 func (t *tutorial) process(m *redis.Message, handle func(string)) {
 	d, err := tutorialDecode(t.kind, m.Payload)
 	ctx := context.Background()

@@ -14,12 +14,11 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 )
 
-// Watermill is the JSON envelope of its forwarder, for brokers that have no room
-// for metadata.
+// Watermill is the JSON envelope of its forwarder, for brokers without metadata.
 const Watermill = "Watermill envelope"
 
-// watermillEncode lets the forwarder's publisher write the envelope, and keeps what
-// it would publish.
+// watermillEncode lets the forwarder's publisher write the envelope, and keeps the message
+// that it publishes.
 func watermillEncode(ctx context.Context, _ Kind, payload any) ([]byte, error) {
 	m := message.NewMessage(watermill.NewUUID(), []byte(payload.(string)))
 	w3c.Inject(ctx, propagation.MapCarrier(m.Metadata))
@@ -41,8 +40,8 @@ func (k *keeper) Publish(_ string, messages ...*message.Message) error {
 
 func (k *keeper) Close() error { return nil }
 
-// watermillDecode reads what the forwarder writes. Its own reader is part of a
-// program that passes messages on, and cannot be called by itself.
+// watermillDecode decodes the envelope of the forwarder. The forwarder's own code for that is
+// part of a program, and cannot be called by itself.
 func watermillDecode(_ Kind, text string) (decoded, error) {
 	var envelope struct {
 		Topic    string            `json:"destination_topic"`

@@ -9,18 +9,18 @@ import (
 	b "github.com/tracedpubsub/tracedpubsub/benchmarks"
 )
 
-// comparison is a scenario in one setting, with the variants that take turns in it.
-// The first one is what the others are held against.
+// comparison is a scenario in one setting, with the variants that take turns in it. The
+// others are compared with the first one.
 type comparison struct {
 	Scenario *b.Scenario
 	Setting  b.Setting
 	Variants []string
-	// weight is the share of the time that its runs get: what is computed alone is
-	// done within microseconds, and needs less of it.
+	// weight is the share of the time that its runs get. A codec takes only microseconds,
+	// and needs less time.
 	weight float64
 }
 
-// setting is the one that most comparisons start from.
+// setting is the setting from which most comparisons start.
 func setting(kind b.Kind, size int, sampling b.Sampling) b.Setting {
 	return b.Setting{Kind: kind, Size: size, Sampling: sampling, Channels: 1}
 }
@@ -35,8 +35,8 @@ var (
 	allDecode    = []string{b.EncodingJSON, b.Library, b.Watermill, b.CloudEvents}
 )
 
-// comparisons are those that are run: along each of the things that may differ, and
-// not every combination, which go test -bench has.
+// comparisons are the comparisons that are run. They vary one part of a setting at a time;
+// go test -bench has every combination.
 func comparisons() []*comparison {
 	return slices.Concat(publishing(), pipelines(), receiving(), codecs())
 }

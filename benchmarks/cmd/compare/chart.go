@@ -76,7 +76,7 @@ func writeChart(path string, all []measurement) (err error) {
 // panelOf draws a point for each median, and a line between the other two quartiles.
 func panelOf(all []measurement, scenario *b.Scenario, s b.Setting) (*plot.Plot, error) {
 	var names []string
-	var points [2]plotted // ours and theirs
+	var points [2]plotted // of this library, and of others
 	against := ""
 	for i := len(all) - 1; i >= 0; i-- { // the first is to be on top
 		m := all[i]

@@ -10,9 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clock counts what this process and its servers compute. On one core, where one
-// of them computes at any time, that is the time that passes, less what all other
-// programs take of the core in the meantime.
+// clock returns the CPU time of this process and its servers. On one core, only one of them
+// runs at a time, so that is the time that passes, without the time of other programs.
 type clock struct{ servers []int }
 
 func (c clock) now() (time.Duration, error) {
@@ -21,7 +20,7 @@ func (c clock) now() (time.Duration, error) {
 		// The kernel's number for the clock of a process; 0 is this one.
 		var at unix.Timespec
 		if err := unix.ClockGettime(int32(^pid<<3|2), &at); err != nil {
-			return 0, fmt.Errorf("ask for the time that process %d has computed: %w", pid, err)
+			return 0, fmt.Errorf("CPU time of process %d: %w", pid, err)
 		}
 		sum += time.Duration(at.Nano())
 	}

@@ -7,8 +7,8 @@ package main
 
 import "time"
 
-// clock counts the time that passes: what client and server compute together, this
-// system does not tell.
+// clock returns the time that passes, since this system does not report the CPU time of
+// another process.
 type clock struct{ servers []int }
 
 var started = time.Now()

@@ -85,8 +85,7 @@ func keep(o *options, made *report, r results) error {
 	)
 }
 
-// shortGrowth is a growth for P10 that takes a second or two; -grow is the one of
-// ten million messages.
+// shortGrowth checks P10 in a second or two; -grow checks it with ten million messages.
 func shortGrowth(ctx context.Context, env *b.Env, o *options) ([]b.Interval, error) {
 	messages := 200_000
 	if o.quick {

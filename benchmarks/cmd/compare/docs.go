@@ -11,7 +11,7 @@ import (
 	b "github.com/tracedpubsub/tracedpubsub/benchmarks"
 )
 
-// splice puts text between the two comments of that name in a Markdown file.
+// splice replaces the text between the two comments called name in a Markdown file.
 func splice(path, name, text string) error {
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -29,7 +29,7 @@ func splice(path, name, text string) error {
 	return os.WriteFile(path, []byte(before+begin+"\n"+text+"\n"+end+after), 0o644)
 }
 
-// shortTable is for the project's README: the speed of bare go-redis that is left.
+// shortTable is the table of the project's README, with speeds relative to go-redis alone.
 func shortTable(r results) (string, error) {
 	columns := []string{b.Library, b.Tutorial, b.Redisotel}
 	t := newTable("the speed of go-redis alone = 1", "tracedpubsub", "by hand, with encoding/json", "redisotel, which carries no context")

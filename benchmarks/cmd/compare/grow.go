@@ -13,7 +13,7 @@ import (
 	b "github.com/tracedpubsub/tracedpubsub/benchmarks"
 )
 
-// grown is what -grow writes down.
+// grown is the report of -grow.
 type grown struct {
 	Machine       machine      `json:"machine"`
 	Command       string       `json:"command"`
@@ -23,10 +23,10 @@ type grown struct {
 	Targets       []check      `json:"targets"`
 }
 
-// subscribed is what a message costs with so many names in the subscription.
+// subscribed is the cost of a message with a number of channels in the subscription.
 type subscribed struct {
 	Names int       `json:"names"`
-	Time  quartiles `json:"time"` // relative to that with one name
+	Time  quartiles `json:"time"` // relative to that with one channel
 }
 
 func growing(ctx context.Context, o *options, stdout io.Writer) error {
@@ -52,7 +52,7 @@ func growing(ctx context.Context, o *options, stdout io.Writer) error {
 	})
 }
 
-// growNames receives through subscriptions to more and more names, in turn.
+// growNames receives through subscriptions with more and more channels, in turn.
 func growNames(ctx context.Context, at *place, o *options) ([]subscribed, error) {
 	counts := []int{1, 100, 10_000}
 	messages := min(20_000, max(o.messages/100, b.BatchSize))
@@ -100,7 +100,7 @@ func growthTable(g *grown) string {
 	for _, i := range g.Intervals {
 		t.row(strconv.Itoa(i.Messages), ratio(i.Nanoseconds/first), strconv.FormatUint(i.Heap>>10, 10))
 	}
-	names := newTable("names in the subscription", "time to receive one, to that with one name")
+	names := newTable("channels in the subscription", "time to receive one, to that with one channel")
 	for _, s := range g.Subscriptions {
 		names.row(strconv.Itoa(s.Names), got(s.Time))
 	}

@@ -1,13 +1,12 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Compare holds tracedpubsub against what else there is to publish and receive
-// with, and says which of the project's performance targets are met.
+// Compare compares tracedpubsub with other ways to publish and receive, and reports which of
+// the project's performance targets are met.
 //
-// It starts a redis-server of its own, ties it and itself to one core, and lets the
-// variants take turns in random order, for several rounds. What it prints are
-// ratios within a round: their median and quartiles. The numbers are written as
-// JSON, and as a picture. See compare -help.
+// It starts a redis-server, ties it and itself to one core, and lets the variants take turns
+// in random order, for several rounds. It prints the ratios within a round: their median and
+// quartiles. It writes the numbers as JSON and as a picture. See compare -help.
 package main
 
 import (
@@ -27,15 +26,15 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait for anything
-	logging.Disable()            // go-redis prints what it returns as an error, too
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	logging.Disable()            // go-redis also logs the errors that it returns
 	if err := program(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "compare:", err)
 		os.Exit(1)
 	}
 }
 
-// options are what the command line says.
+// options are the options of the command line.
 type options struct {
 	quick    bool
 	time     time.Duration
@@ -73,7 +72,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	return o, o.complete()
 }
 
-// complete fills in what depends on -quick.
+// complete sets the defaults that depend on -quick.
 func (o *options) complete() (err error) {
 	total, rounds := 40*time.Second, 15
 	if o.quick {

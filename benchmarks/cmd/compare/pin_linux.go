@@ -13,14 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pin ties this process to one core, and with it all that it starts from now on:
-// between two cores, the time to wake the other one up would be most of what is
-// measured. It returns what was done, in words.
+// pin ties this process, and all processes that it starts later, to one core. With two
+// cores, most of the measured time would be that to wake the other core. pin returns a
+// description of what it has done.
 func pin() (string, error) {
 	runtime.GOMAXPROCS(1)
 	var allowed unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &allowed); err != nil {
-		return "", fmt.Errorf("ask for the cores: %w", err)
+		return "", fmt.Errorf("get the cores: %w", err)
 	}
 	core := -1
 	for i := range 64 * len(allowed) {
@@ -33,8 +33,8 @@ func pin() (string, error) {
 	}
 	var one unix.CPUSet
 	one.Set(core)
-	// Affinity is that of a thread; a thread that is new has that of its maker. In
-	// the second turn all makers are tied.
+	// Each thread has an affinity, and a new thread that of the thread that creates it. In
+	// the second pass, all threads that may create others are tied.
 	for range 2 {
 		threads, err := os.ReadDir("/proc/self/task")
 		if err != nil {

@@ -9,7 +9,7 @@ import (
 	"slices"
 )
 
-// quartiles are the three that stand for the values of all rounds.
+// quartiles are the quartiles of the values of all rounds.
 type quartiles struct {
 	Lower  float64 `json:"lower"`
 	Median float64 `json:"median"`
@@ -35,7 +35,7 @@ func (q quartiles) String() string {
 	return fmt.Sprintf("%s (%s–%s)", ratio(q.Median), ratio(q.Lower), ratio(q.Upper))
 }
 
-// ratio has three digits, or more where they stand in front of the point.
+// ratio formats f with three digits, or more if they are in front of the point.
 func ratio(f float64) string {
 	switch {
 	case f >= 100:

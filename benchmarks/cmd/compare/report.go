@@ -17,7 +17,7 @@ import (
 	b "github.com/tracedpubsub/tracedpubsub/benchmarks"
 )
 
-// report is all that is written down of a run.
+// report is the report of a run.
 type report struct {
 	Machine  machine       `json:"machine"`
 	Command  string        `json:"command"`
@@ -27,7 +27,7 @@ type report struct {
 	Growth   []b.Interval  `json:"growth"`
 }
 
-// machine is what the numbers were made with.
+// machine describes the machine and the versions.
 type machine struct {
 	CPU      string            `json:"cpu"`
 	Cores    int               `json:"cores"`
@@ -51,8 +51,7 @@ type measurement struct {
 	Messages int       `json:"messages"`
 }
 
-// measurements are those of a comparison one after the other, in the order in which
-// they were asked for.
+// measurements returns the measurements of all comparisons, in their order.
 func measurements(r *runner) []measurement {
 	var all []measurement
 	first := make(map[*comparison]*run)
@@ -94,7 +93,7 @@ func aboutMachine(pinned string) machine {
 	return m
 }
 
-// compared are the modules whose versions matter.
+// compared are the modules whose versions are in the report.
 var compared = []string{
 	"github.com/redis/go-redis/v9",
 	"github.com/redis/go-redis/extra/redisotel/v9",
@@ -108,7 +107,7 @@ var compared = []string{
 	"go.opentelemetry.io/otel/sdk",
 }
 
-// cpuName is what Linux calls the processor, or "".
+// cpuName returns the name of the processor on Linux, or "".
 func cpuName() string {
 	f, err := os.Open("/proc/cpuinfo")
 	if err != nil {

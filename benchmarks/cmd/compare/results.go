@@ -10,7 +10,7 @@ import (
 	b "github.com/tracedpubsub/tracedpubsub/benchmarks"
 )
 
-// results are the measured runs, found by what they are.
+// results are the measured runs by their key.
 type results map[runKey]*run
 
 type runKey struct {
@@ -35,7 +35,7 @@ func (r results) of(scenario *b.Scenario, s b.Setting, variant string) (*run, er
 	return run, nil
 }
 
-// speed is how many times as fast a run was as another one, in each round.
+// speed returns how many times as fast a run was as another one, in each round.
 func speed(of, than *run) []float64 {
 	ratios := make([]float64, len(of.times))
 	for i := range ratios {
@@ -44,6 +44,6 @@ func speed(of, than *run) []float64 {
 	return ratios
 }
 
-// wholeAllocs is what testing.AllocsPerRun would say: what happens once in many
-// messages does not count.
+// wholeAllocs returns the whole number of allocations, like testing.AllocsPerRun. An
+// allocation once in many messages does not count.
 func (r *run) wholeAllocs() float64 { return math.Floor(r.allocs) }

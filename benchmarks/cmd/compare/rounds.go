@@ -23,11 +23,11 @@ type runner struct {
 	rounds int
 }
 
-// place is where everything is measured.
+// place is the environment in which everything is measured.
 type place struct {
 	env    *b.Env
 	clock  clock
-	pinned string // how, in words
+	pinned string // the result of pin
 }
 
 // run is one variant of a comparison.
@@ -42,7 +42,7 @@ type run struct {
 	allocs float64   // for one message
 }
 
-// newRunner makes everything ready that is to be measured. The caller closes it.
+// newRunner prepares everything that is measured. The caller must close it.
 func newRunner(at *place, comparisons []*comparison, rounds int, total time.Duration) (*runner, error) {
 	r := &runner{at: at, rounds: rounds}
 	weights := 0.0
@@ -81,12 +81,12 @@ func setUp(env *b.Env, c *comparison, name string) (*b.Bench, error) {
 
 func (r *runner) close() {
 	for _, run := range r.runs {
-		_ = run.bench.Close() // what was measured stands, whatever comes of it
+		_ = run.bench.Close() // an error does not change what was measured
 	}
 }
 
-// measure counts the allocations of all runs, finds out how many messages fit into
-// their time, and then lets them run, round by round.
+// measure counts the allocations of all runs, computes how many messages fit into their
+// time, and then runs them, round by round.
 func (r *runner) measure(ctx context.Context) error {
 	err := r.each(ctx, func(run *run) error {
 		if err := run.calibrate(r.at); err != nil {
@@ -110,8 +110,8 @@ func (r *runner) measure(ctx context.Context) error {
 	return nil
 }
 
-// each calls f for every run: the comparisons in random order, and within each of
-// them the variants. So those that are compared run within the same moment.
+// each calls f for every run, with the comparisons in random order, and the variants of each
+// in random order. Variants that are compared therefore run one right after the other.
 func (r *runner) each(ctx context.Context, f func(*run) error) error {
 	groups := make(map[*comparison][]*run)
 	var order []*comparison
@@ -137,7 +137,7 @@ func (r *runner) each(ctx context.Context, f func(*run) error) error {
 	return nil
 }
 
-// calibrate finds n. It begins with few messages, which warm up what is cold.
+// calibrate sets n. It begins with few messages, which also warm up caches and connections.
 func (r *run) calibrate(at *place) error {
 	most := max(64<<20/r.of.Setting.Size, b.BatchSize) // the server holds a backlog of them
 	if r.computes() {
@@ -159,7 +159,7 @@ func (r *run) calibrate(at *place) error {
 	return nil
 }
 
-// least is the fewest messages that a run may have: a whole pipeline, or a few.
+// least returns the smallest number of messages of a run: a whole pipeline, or a few.
 func (r *run) least() int {
 	if r.computes() {
 		return 3
@@ -167,22 +167,22 @@ func (r *run) least() int {
 	return b.BatchSize
 }
 
-// computes says whether a run has nothing to do with Redis.
+// computes reports whether a run does not use Redis.
 func (r *run) computes() bool { return r.of.Scenario == b.Encode || r.of.Scenario == b.Decode }
 
 // time runs r.n messages and returns how many nanoseconds one took.
 func (r *run) time(at *place) (float64, error) {
-	if err := at.env.Settle(); err != nil {
+	if err := at.env.Flush(); err != nil {
 		return 0, err
 	}
 	var took time.Duration
 	err := r.bench.Run(r.n, func(do func() error) error {
-		runtime.GC() // nobody is to clear up after another
+		runtime.GC() // no run pays for the garbage of another
 		start, err := at.clock.now()
 		if err != nil {
 			return err
 		}
-		err = errors.Join(do(), at.env.Settle()) // who makes spans has them exported
+		err = errors.Join(do(), at.env.Flush()) // exporting its spans is part of a run
 		end, late := at.clock.now()
 		took = end - start
 		return errors.Join(err, late)
@@ -190,9 +190,9 @@ func (r *run) time(at *place) (float64, error) {
 	return float64(took.Nanoseconds()) / float64(r.n), err
 }
 
-// countAllocs counts the allocations of one message, without those of a thousandth
-// of them, such as those of the SDK for a batch. It takes the least of several
-// counts: a pool that was emptied in the midst of one is no cost of a message.
+// countAllocs counts the allocations of one message, without those that happen once in many
+// messages, such as those of the SDK for a batch. It returns the lowest of several counts,
+// because a pool may have been emptied during one.
 func (r *run) countAllocs(env *b.Env, counts int) error {
 	n := 2 * b.BatchSize
 	if r.computes() {
@@ -200,7 +200,7 @@ func (r *run) countAllocs(env *b.Env, counts int) error {
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it would empty the pools
 	for i := range counts {
-		if err := env.Settle(); err != nil {
+		if err := env.Flush(); err != nil {
 			return err
 		}
 		var before, after runtime.MemStats

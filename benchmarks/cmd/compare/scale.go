@@ -15,7 +15,7 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/benchmarks/internal/redisserver"
 )
 
-// scaled is what -scale writes down.
+// scaled is the report of -scale.
 type scaled struct {
 	Machine machine `json:"machine"`
 	Command string  `json:"command"`
@@ -23,7 +23,7 @@ type scaled struct {
 	Rows    []shard `json:"rows"`
 }
 
-// shard is what is done on a cluster of so many shards.
+// shard is the measurement of a cluster with a number of shards.
 type shard struct {
 	What    string    `json:"what"`
 	Shards  int       `json:"shards"`
@@ -46,13 +46,13 @@ const (
 
 var shardCounts = []int{1, 2, 3}
 
-// scaling asks what a message costs in all, the client and every shard together. How
-// much a cluster can do is another question, and one for more machines.
+// scaling measures the cost of a message for the client and all shards together. The
+// throughput of a cluster can only be measured on several machines.
 func scaling(ctx context.Context, o *options, stdout io.Writer) (err error) {
 	benches := make(map[sharding]*run)
 	defer func() {
 		for _, run := range benches {
-			_ = run.bench.Close() // what was measured stands
+			_ = run.bench.Close() // an error does not change what was measured
 		}
 	}()
 	pinned, err := pin()
@@ -100,7 +100,7 @@ func addShards(benches map[sharding]*run, env *b.Env, addrs []string, shards int
 			if err != nil {
 				return err
 			}
-			// A multiple of the channels: each gets as many.
+			// A multiple of the number of channels, so that each gets the same number.
 			benches[sharding{what, shards, library}] = &run{bench: bench, n: 9_600}
 		}
 	}

@@ -15,8 +15,8 @@ import (
 	b "github.com/tracedpubsub/tracedpubsub/benchmarks"
 )
 
-// table is printed as Markdown whose columns are of one width, to be read in a
-// terminal as well.
+// table is printed as Markdown with aligned columns, so that it can be read in a terminal,
+// too.
 type table struct{ rows [][]string }
 
 func newTable(columns ...string) *table { return &table{[][]string{columns}} }
@@ -47,12 +47,12 @@ func (t *table) String() string {
 	return out.String()
 }
 
-// printReport prints what is in a report, in the form in which the README shows it.
+// printReport prints a report, in the form of the README.
 func printReport(w io.Writer, r *report) {
 	fmt.Fprintf(w, "%s\n%s\n%s", about(r.Machine, r.Command, fmt.Sprintf("rounds: %d", r.Rounds)), targetTable(r.Targets), measuredTable(r.Measured))
 }
 
-// about says what a report was made with, line by line.
+// about returns a list of what a report was made with.
 func about(m machine, command string, extra ...string) string {
 	var versions []string
 	for _, path := range slices.Sorted(maps.Keys(m.Versions)) {
@@ -86,7 +86,7 @@ func verdict(met bool) string {
 	return "**missed**"
 }
 
-// got is what was measured; what was counted has no quartiles.
+// got formats a measured value. A count has no quartiles.
 func got(q quartiles) string {
 	if q.Lower == q.Upper {
 		return number(q.Median)
@@ -101,7 +101,7 @@ func number(f float64) string {
 	return ratio(f)
 }
 
-// summaryTable has one line for each target: those of its checks that are met.
+// summaryTable has one line for each target, with the number of its checks that are met.
 func summaryTable(checks []check) string {
 	t := newTable("target", "checks", "")
 	for i := 1; i <= numberOfTargets; i++ {
@@ -146,7 +146,7 @@ func describeNamed(scenario string, s b.Setting) string {
 	return scenario
 }
 
-// allocs has a digit behind the point where messages share allocations.
+// allocs formats a number of allocations, with a decimal if messages share allocations.
 func allocs(f float64) string {
 	return strings.TrimSuffix(fmt.Sprintf("%.1f", f), ".0")
 }

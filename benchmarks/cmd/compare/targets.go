@@ -10,7 +10,7 @@ import (
 	b "github.com/tracedpubsub/tracedpubsub/benchmarks"
 )
 
-// check is one thing that a target asks for.
+// check is one requirement of a target.
 type check struct {
 	Target  string    `json:"target"` // P1 to P10
 	What    string    `json:"what"`
@@ -31,26 +31,26 @@ func (c check) judge() check {
 	return c
 }
 
-// checker collects checks, and the first error that stands in their way.
+// checker collects checks, and the first error.
 type checker struct {
 	results results
 	checks  []check
 	err     error
 }
 
-// faster asks that a variant be so many times as fast as another one.
+// faster checks that a variant is a number of times as fast as another one.
 func (c *checker) faster(target string, scenario *b.Scenario, s b.Setting, variant, than string, limit float64) {
 	c.compare(check{Target: target, What: describe(scenario, s) + variantNote(variant), AtLeast: true, Limit: limit, Unit: "times the speed of " + than},
 		runKey{scenario, s, variant}, runKey{scenario, s, than})
 }
 
-// compare looks how fast a run is against another one.
+// compare checks the speed of a run against another one.
 func (c *checker) compare(k check, of, than runKey) {
 	c.add(k, of, than, func(of, than *run) quartiles { return quartilesOf(speed(of, than)) })
 }
 
-// allocs asks that a run have at most so many allocations more than another one; of
-// nothing, if than has no variant.
+// allocs checks that a run has at most a number of allocations more than another one, or in
+// total if than has no variant.
 func (c *checker) allocs(target, what string, of, than runKey, limit float64) {
 	k := check{Target: target, What: what, Limit: limit, Unit: "allocations"}
 	if than.variant == "" {
@@ -81,7 +81,7 @@ func (c *checker) add(k check, of, than runKey, got func(of, than *run) quartile
 
 func exactly(f float64) quartiles { return quartiles{f, f, f} }
 
-// describe is a setting in words, as far as it is not the usual one.
+// describe describes a setting, with the parts that differ from the usual one.
 func describe(scenario *b.Scenario, s b.Setting) string {
 	parts := []string{scenario.Name, string(s.Kind), b.SizeName(s.Size)}
 	if scenario != b.Encode && scenario != b.Decode {
@@ -103,7 +103,7 @@ func variantNote(variant string) string {
 	return ""
 }
 
-// targets checks P1 to P9 with what was measured, and P10 with a run of its own.
+// targets checks P1 to P9 with the results, and P10 with a run of its own.
 func targets(r results, grown []b.Interval) ([]check, error) {
 	c := &checker{results: r}
 	c.publishing()
@@ -151,7 +151,7 @@ func (c *checker) receiving() {
 	}
 }
 
-// sameTime is how much longer than the same time counts as the same still.
+// sameTime is the ratio of two times up to which they count as the same.
 const sameTime = 1.10
 
 func (c *checker) codecs() {
@@ -186,11 +186,10 @@ func (c *checker) metrics() {
 	}
 }
 
-// moreHeap is what the heap may grow by: what a pool or a timer happens to hold.
+// moreHeap is how much the heap may grow, since pools and timers hold some memory.
 const moreHeap = 256 // KiB
 
-// growth compares the second half of a run with the first. The first interval is
-// there to warm up.
+// growth compares the second half of a run with the first. The first interval is a warm-up.
 func growth(all []b.Interval) []check {
 	warm := all[min(1, len(all)):]
 	half := len(warm) / 2
@@ -214,8 +213,8 @@ func growthWithNames(all []subscribed) []check {
 	var checks []check
 	for _, s := range all[1:] {
 		checks = append(checks, check{
-			Target: "P10", What: fmt.Sprintf("receive, %d names in the subscription", s.Names),
-			Limit: sameTime, Unit: "times the time with one name", Got: s.Time,
+			Target: "P10", What: fmt.Sprintf("receive, %d channels in the subscription", s.Names),
+			Limit: sameTime, Unit: "times the time with one channel", Got: s.Time,
 		}.judge())
 	}
 	return checks

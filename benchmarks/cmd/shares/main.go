@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command shares says whose code the time of a CPU profile went to: this library's,
-// go-redis', OpenTelemetry's, or the kernel's.
+// Command shares shows how the time of a CPU profile divides among this library, go-redis,
+// OpenTelemetry, the Go runtime and the kernel.
 //
 //	go test -run '^$' -bench 'Receive/text/64B/sampled/metrics=off/channels=1/tracedpubsub$' -cpuprofile cpu.out
 //	go run ./cmd/shares cpu.out
@@ -50,9 +50,9 @@ func run(w io.Writer, name string) error {
 	return nil
 }
 
-// sharesOf adds up the samples of each owner: what the standard library and other
-// modules do, memory allocation included, is their caller's. What the garbage collector
-// and the scheduler do by themselves is the Go runtime's.
+// sharesOf adds up the samples of each owner. The time of the standard library and of other
+// modules, also for allocating memory, belongs to their caller. The time of the garbage
+// collector and the scheduler belongs to the Go runtime.
 func sharesOf(p *profile.Profile) (shares map[string]int64, all int64) {
 	shares = make(map[string]int64)
 	for _, sample := range p.Sample {
@@ -76,7 +76,7 @@ func ownerOf(sample *profile.Sample) string {
 	return goRuntime
 }
 
-// owners are the packages by which functions are known, those within others first.
+// owners are the prefixes of functions, by their owner. Longer prefixes are first.
 var owners = []struct{ prefix, owner string }{
 	{"internal/runtime/syscall", "kernel"},
 	{"runtime.futex", "kernel"},
@@ -86,7 +86,7 @@ var owners = []struct{ prefix, owner string }{
 	{"go.opentelemetry.io/", "OpenTelemetry"},
 }
 
-// owns returns whose function it is, or "" for one that somebody else has called.
+// owns returns the owner of a function, or "" if the function belongs to its caller.
 func owns(function string) string {
 	for _, o := range owners {
 		if strings.HasPrefix(function, o.prefix) {

@@ -20,8 +20,8 @@ type Cluster struct {
 	servers []*Server
 }
 
-// StartCluster starts a cluster and returns when all of its nodes say that it is
-// up. The caller stops it.
+// StartCluster starts a cluster and returns when all of its nodes report that it is up. The
+// caller must stop it.
 func StartCluster(ctx context.Context, masters int) (*Cluster, error) {
 	c := new(Cluster)
 	for range masters {
@@ -67,7 +67,7 @@ func (c *Cluster) form(ctx context.Context) error {
 	return nil
 }
 
-// complete is an error as long as a node does not know all others and all slots.
+// complete returns an error as long as a node does not know all others and all slots.
 func (c *Cluster) complete(ctx context.Context, node *redis.Client) error {
 	all, err := node.ClusterShards(ctx).Result()
 	if err != nil {
@@ -84,12 +84,12 @@ func (c *Cluster) complete(ctx context.Context, node *redis.Client) error {
 	}
 	info, err := node.ClusterInfo(ctx).Result()
 	if err == nil && !containsLine(info, "cluster_state:ok") {
-		err = errors.New("a node says that the cluster is not up")
+		err = errors.New("a node reports that the cluster is not up")
 	}
 	return err
 }
 
-// Addrs are the addresses of the nodes.
+// Addrs returns the addresses of the nodes.
 func (c *Cluster) Addrs() []string {
 	var addrs []string
 	for _, s := range c.servers {
@@ -98,7 +98,7 @@ func (c *Cluster) Addrs() []string {
 	return addrs
 }
 
-// PIDs are the numbers of their processes.
+// PIDs returns the process IDs of the nodes.
 func (c *Cluster) PIDs() []int {
 	var pids []int
 	for _, s := range c.servers {

@@ -5,9 +5,9 @@ package redisserver
 
 import "syscall"
 
-// dieWithParent makes the kernel end a server when the program dies before it has
-// stopped it. A Ctrl-C, which goes to all of a process group, is for the program alone:
-// without its server, what runs would wait for messages that do not come any more.
+// dieWithParent makes the kernel kill a server when the program ends without stopping it. It
+// also keeps a Ctrl-C, which goes to a whole process group, from the server: without its
+// server, a benchmark would wait for messages that do not arrive any more.
 func dieWithParent() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }

@@ -7,5 +7,5 @@ package redisserver
 
 import "syscall"
 
-// dieWithParent does nothing here: only Linux can tie a process to its parent.
+// dieWithParent does nothing, since only Linux can kill a process with its parent.
 func dieWithParent() *syscall.SysProcAttr { return nil }

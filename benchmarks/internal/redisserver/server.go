@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package redisserver runs redis-server processes for a program, as
-// internal/redistest does for a test.
+// Package redisserver runs redis-server processes for a program, like internal/redistest for
+// a test.
 package redisserver
 
 import (
@@ -22,7 +22,7 @@ import (
 // startTimeout is how long a server, or a cluster, may take until it is ready.
 const startTimeout = 30 * time.Second
 
-// errNotFound says what is missing, and how to get it.
+// errNotFound means that there is no redis-server. It says how to install it.
 var errNotFound = errors.New("no redis-server in PATH; to install it: apt-get install redis-server, or brew install redis")
 
 // Server is a redis-server process on the loopback interface. It keeps no data.
@@ -34,15 +34,15 @@ type Server struct {
 	exited  chan struct{}
 }
 
-// Start starts a server that holds whatever backlog a subscriber has. The caller
-// stops it. Arguments are those of redis-server.
+// Start starts a server without a limit for the backlog of a subscriber. The caller must
+// stop it. args are arguments of redis-server.
 func Start(ctx context.Context, args ...string) (*Server, error) {
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
 		return nil, errNotFound
 	}
 	var s *Server
-	for range 5 { // somebody else may get the port first
+	for range 5 { // another process may get the port first
 		if s, err = start(ctx, path, args); err == nil || ctx.Err() != nil {
 			break
 		}
@@ -76,7 +76,7 @@ func start(ctx context.Context, path string, args []string) (*Server, error) {
 	}
 	go func() {
 		defer close(s.exited)
-		_ = s.process.Wait() // how it ended stands in its log, if it was not killed
+		_ = s.process.Wait() // the log says why it has ended, unless it was killed
 	}()
 	if err := s.waitUntilReady(ctx); err != nil {
 		log, _ := os.ReadFile(s.output)
@@ -85,8 +85,8 @@ func start(ctx context.Context, path string, args []string) (*Server, error) {
 	return s, nil
 }
 
-// freePort returns a port that was free a moment ago, low enough for a cluster's
-// second port, which is 10000 higher.
+// freePort returns a port that was free a moment ago. It is low enough for the second port of
+// a cluster node, which is 10000 higher.
 func freePort() (int, error) {
 	for range 20 {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -119,7 +119,7 @@ func (s *Server) waitUntilReady(ctx context.Context) error {
 	})
 }
 
-// fatal is an error that does not go away.
+// fatal is an error that no further attempt can change.
 type fatal struct{ error }
 
 // poll calls check until it returns nil.
@@ -138,13 +138,13 @@ func poll(ctx context.Context, check func() error) error {
 	}
 }
 
-// Addr is the address of the server, host and port.
+// Addr returns the host and port of the server.
 func (s *Server) Addr() string { return s.addr }
 
-// PID is the number of its process.
+// PID returns the process ID of the server.
 func (s *Server) PID() int { return s.process.Process.Pid }
 
-// Stop ends the process and removes what it has written.
+// Stop ends the process and removes its files.
 func (s *Server) Stop() error {
 	if err := s.process.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
