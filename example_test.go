@@ -155,7 +155,7 @@ func ExampleInstrument() {
 	defer done()
 
 	err := tracedpubsub.Instrument(rdb, func(channel string) bool {
-		return strings.HasPrefix(channel, "report") // all who subscribe to these can read envelopes
+		return strings.HasPrefix(channel, "report") // all consumers of these can read envelopes
 	})
 	if err != nil {
 		fmt.Println(err)
