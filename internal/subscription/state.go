@@ -30,16 +30,16 @@ type state struct {
 	effects effects
 }
 
-// effects is what a change of the state leaves for update to do when it has unlocked: it
-// waits, does I/O, or calls code of the user.
+// effects is what update does when it has unlocked, because it waits, does I/O, or calls code
+// of the user.
 type effects struct {
 	failures []error         // for Observer.Failed
 	wake     []chan struct{} // to be closed
 	calls    []func()
 }
 
-// run does what is left. Failures come first, so that the caller that gets one from Ready
-// finds it among those that were counted.
+// run does all of it. Failures come first, so that the Observer has counted a failure when
+// Ready returns it.
 func (e *effects) run(observer Observer) {
 	for _, err := range e.failures {
 		observer.Failed(err)

@@ -95,8 +95,8 @@ func New(cfg Config) *Subscription {
 	return s
 }
 
-// update calls change, which may use the state. When it has unlocked, it calls the
-// functions that change has passed to state.after.
+// update calls change, which may use the state. When it has unlocked, it does what change has
+// added to the effects of the state.
 func (s *Subscription) update(change func(st *state)) {
 	s.mu.Lock()
 	change(&s.state)
@@ -106,7 +106,8 @@ func (s *Subscription) update(change func(st *state)) {
 	left.run(s.observer)
 }
 
-// updateOpen is update, unless the Subscription is closed.
+// updateOpen is like update. If the Subscription is closed, it returns ErrClosed and does not
+// call change.
 func (s *Subscription) updateOpen(change func(st *state)) (err error) {
 	s.update(func(st *state) {
 		if st.closed {
