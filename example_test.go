@@ -149,7 +149,7 @@ func ExampleClient_PublishTo() {
 	// <nil>
 }
 
-// A Lua script that publishes is given the envelope.
+// A Lua script gets the envelope as an argument, and publishes it.
 func ExampleInstrument() {
 	ctx, rdb, done := exampleRedis()
 	defer done()
@@ -166,7 +166,7 @@ func ExampleInstrument() {
 	if err := sub.Ready(ctx); err != nil {
 		fmt.Println(err)
 	}
-	rdb.Publish(ctx, "reports", "hello") // anywhere in the program, also in somebody else's code
+	rdb.Publish(ctx, "reports", "hello") // anywhere in the program, also in the code of a library
 	for ctx, msg := range sub.Messages(ctx) {
 		handle(ctx, msg.Payload)
 		break
