@@ -270,6 +270,26 @@ func TestAPanickingDialerIsAFailure(t *testing.T) {
 	})
 }
 
+// A refused PING is a reply: the server is alive.
+func TestARefusedPingKeepsTheConnection(t *testing.T) {
+	s := &server{refuse: func(command []string) string {
+		if command[0] == "ping" {
+			return "NOPERM this user has no permissions to run the 'ping' command"
+		}
+		return ""
+	}}
+	onServer(t, s, func(t *testing.T, sub *subscription.Subscription, l *log) {
+		mustSubscribe(t, sub, subscription.Channels, "a")
+		pass(2 * time.Minute)
+		if n := len(s.commands("ping")); n < 10 {
+			t.Errorf("%d PINGs in two minutes: this tests nothing", n)
+		}
+		if len(s.dialed()) != 1 || len(l.take()) > 0 || l.failed() > 0 {
+			t.Errorf("%d connections and %d failures, want the first connection alone", len(s.dialed()), l.failed())
+		}
+	})
+}
+
 // A failure is counted before Ready returns it.
 func TestAFailureIsCountedFirst(t *testing.T) {
 	s := &server{refuse: func(command []string) string {
