@@ -5,8 +5,10 @@ package tracedpubsub
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // SubscriptionError reports that channels or patterns of a subscription cannot be
@@ -54,14 +56,22 @@ const (
 	OpSUnsubscribe = "sunsubscribe"
 )
 
-// Error returns a text with the fields of e. It names at most three of the channels.
+// Error returns a text with the fields of e. It names at most three of the channels, in
+// quotes, and cuts long names.
 func (e *SubscriptionError) Error() string {
 	const few = 3
-	names := strings.Join(e.Channels[:min(few, len(e.Channels))], ", ")
-	if more := len(e.Channels) - few; more > 0 {
-		names += fmt.Sprintf(" and %d more", more)
+	names := make([]string, min(few, len(e.Channels)))
+	for i := range names {
+		names[i] = strconv.Quote(shorten(e.Channels[i]))
 	}
-	text := fmt.Sprintf("tracedpubsub: %s %s: %v", e.Op, names, e.Err)
+	text := "tracedpubsub: " + e.Op
+	if len(names) > 0 {
+		text += " " + strings.Join(names, ", ")
+	}
+	if more := len(e.Channels) - few; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	text += fmt.Sprintf(": %v", e.Err)
 	if downtime := e.Downtime.Round(time.Millisecond); e.Recovered {
 		text += fmt.Sprintf(" (recovered after %v)", downtime)
 	} else if e.Downtime > 0 {
@@ -75,3 +85,23 @@ func (e *SubscriptionError) Error() string {
 
 // Unwrap returns the cause.
 func (e *SubscriptionError) Unwrap() error { return e.Err }
+
+// maxText is the length at which names and payloads are cut in texts for logs, in bytes.
+const maxText = 100
+
+// shorten cuts s for a text. It marks that with an ellipsis.
+func shorten(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	return s[:maxText] + "…"
+}
+
+// printable returns s as a text for logs: as it is, or cut and quoted if it is long or
+// has characters that a log should not have, such as a newline.
+func printable(s string) string {
+	if len(s) <= maxText && strings.IndexFunc(s, func(r rune) bool { return !strconv.IsPrint(r) || r == utf8.RuneError }) < 0 {
+		return s
+	}
+	return strconv.Quote(shorten(s))
+}

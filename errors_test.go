@@ -5,8 +5,10 @@ package tracedpubsub_test
 
 import (
 	"errors"
+	"io"
 	"net"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -81,5 +83,47 @@ func TestRepeatsAreCounted(t *testing.T) {
 	// The intervals are 10, 20, 40, … ms, with jitter.
 	if total < 4 || total > 20 {
 		t.Errorf("%d attempts in two seconds", total)
+	}
+}
+
+// Names are bytes of other programs, and texts go to logs and terminals.
+func TestTextsQuoteAndCutNames(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	for _, tt := range []struct {
+		name, reason, channel, want string
+	}{
+		{"plain", "most names", "reports", `"reports"`},
+		{"newline", "it would begin another line of the log", "a\nERROR all is lost", `"a\nERROR all is lost"`},
+		{"escape", "a terminal would obey it", "\x1b[2J", `"\x1b[2J"`},
+		{"NUL", "some programs stop there", "a\x00b", `"a\x00b"`},
+		{"not UTF-8", "names are bytes", "a\xff", `"a\xff"`},
+		{"long", "each report would have a mebibyte", long, `"` + long[:100] + `…"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			err := &tracedpubsub.SubscriptionError{Op: tracedpubsub.OpReceive, Channels: []string{tt.channel}, Err: io.EOF}
+			if got, want := err.Error(), "tracedpubsub: receive "+tt.want+": EOF"; got != want {
+				t.Errorf("Error() = %.200q, want %.200q: %s", got, want, tt.reason)
+			}
+			want := tt.want
+			if tt.name == "plain" {
+				want = tt.channel // as redis.Message and redis.PubSub have it
+			}
+			m := &tracedpubsub.Message{Channel: tt.channel, Payload: "hello"}
+			if got, want := m.String(), "Message<"+want+": hello>"; got != want {
+				t.Errorf("String() of a Message = %.200q, want %.200q: %s", got, want, tt.reason)
+			}
+			sub := tracedpubsub.Subscribe(t.Context(), tracetest.UnreachableClient(t), tt.channel)
+			defer sub.Close()
+			if got, want := sub.String(), "PubSub("+want+")"; got != want {
+				t.Errorf("String() of a PubSub = %.200q, want %.200q: %s", got, want, tt.reason)
+			}
+		})
+	}
+}
+
+func TestErrorNamesThreeChannels(t *testing.T) {
+	err := &tracedpubsub.SubscriptionError{Op: tracedpubsub.OpConnect, Channels: []string{"a", "b", "c", "d", "e"}, Err: io.EOF, Count: 2, Downtime: time.Second}
+	if got, want := err.Error(), `tracedpubsub: connect "a", "b", "c" and 2 more: EOF (down for 1s) (2 times)`; got != want {
+		t.Errorf("Error() = %q, want %q", got, want)
 	}
 }

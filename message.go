@@ -149,9 +149,10 @@ func envelopeState(err error) string {
 	return ""
 }
 
-// String returns the channel and the payload, in the form of redis.Message.
+// String returns the channel and the payload, in the form of redis.Message. A channel
+// that a log should not have is quoted and cut; the payload is returned as it is.
 func (m *Message) String() string {
-	return fmt.Sprintf("Message<%s: %s>", m.Channel, m.Payload)
+	return fmt.Sprintf("Message<%s: %s>", printable(m.Channel), m.Payload)
 }
 
 func (m *Message) config() *config {

@@ -98,8 +98,8 @@ func (c *config) subscribe(ctx context.Context, rdb Subscriber, kind subscriptio
 }
 
 // Ready waits until the server has confirmed the subscription to all channels and
-// patterns, and then returns nil. It returns ctx.Err() if ctx is canceled first, and an
-// error that matches redis.ErrClosed if the subscription is closed.
+// patterns, and then returns nil. It returns ctx.Err() if ctx is canceled first, and
+// redis.ErrClosed if the subscription is closed.
 //
 // If the server cannot be reached, or refuses a channel, Ready returns a
 // [*SubscriptionError]. That may be the error of the call that created the subscription.
@@ -120,8 +120,8 @@ func (p *PubSub) Ready(ctx context.Context) error {
 // there is no connection, it returns at once, and the channels are subscribed to on the
 // next one. Use [PubSub.Ready] to wait for the confirmation.
 //
-// Subscribe returns ctx.Err() if ctx is canceled, and an error that matches
-// redis.ErrClosed if the subscription is closed.
+// Subscribe returns ctx.Err() if ctx is canceled, and redis.ErrClosed if the
+// subscription is closed.
 func (p *PubSub) Subscribe(ctx context.Context, channels ...string) error {
 	return p.sub.Subscribe(ctx, subscription.Channels, channels...)
 }
@@ -177,11 +177,13 @@ func (p *PubSub) Close() error {
 }
 
 // String returns the channels and patterns of the subscription, in the form of
-// redis.PubSub.
+// redis.PubSub. Names that a log should not have are quoted and cut.
 func (p *PubSub) String() string {
 	var names []string
 	for _, kind := range []subscription.Kind{subscription.Channels, subscription.Patterns, subscription.ShardChannels} {
-		names = append(names, p.sub.Topics(kind)...)
+		for _, name := range p.sub.Topics(kind) {
+			names = append(names, printable(name))
+		}
 	}
 	return fmt.Sprintf("PubSub(%s)", strings.Join(names, ", "))
 }
