@@ -99,7 +99,7 @@ func (p *PubSub) Channel() <-chan *Message {
 // with [Message.Start].
 //
 // ReceiveMessage returns ctx.Err() if ctx is canceled; the next consumer then gets the
-// message. It returns an error that matches redis.ErrClosed if the subscription is closed.
+// message. It returns redis.ErrClosed if the subscription is closed.
 func (p *PubSub) ReceiveMessage(ctx context.Context) (*Message, error) {
 	p.sub.Start()
 	select {

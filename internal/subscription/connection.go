@@ -5,6 +5,7 @@ package subscription
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -182,9 +183,17 @@ func (c *connection) awaitUp(ctx context.Context) error {
 	case c.isUp():
 		return nil
 	case c.isClosed():
-		return c.cause
+		return c.closeError()
 	}
 	return ctx.Err()
+}
+
+// closeError returns why the connection was closed, for callers of the Subscription.
+func (c *connection) closeError() error {
+	if errors.Is(c.cause, errEnded) {
+		return ErrClosed
+	}
+	return c.cause
 }
 
 func (c *connection) isClosed() bool { return isDone(c.closed) }
@@ -246,7 +255,7 @@ func (s sending) wait(ctx context.Context) error {
 func (s sending) waitWritten(ctx context.Context) error {
 	if s.cmd == nil {
 		if s.conn != nil && s.conn.isClosed() {
-			return s.conn.cause
+			return s.conn.closeError()
 		}
 		return nil
 	}
@@ -254,7 +263,7 @@ func (s sending) waitWritten(ctx context.Context) error {
 	case <-s.cmd.written:
 		return nil
 	case <-s.conn.closed:
-		return s.conn.cause
+		return s.conn.closeError()
 	case <-ctx.Done():
 		return ctx.Err()
 	}

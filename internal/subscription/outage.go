@@ -18,6 +18,7 @@ var (
 	ErrRemoved = errors.New("the server is no longer part of the cluster")
 
 	errNoTopic = errors.New("a Ring needs a channel or pattern to choose the shard")
+	errEnded   = errors.New("the subscription is closed")
 	errRetired = errors.New("nothing left to subscribe to")
 )
 
@@ -58,7 +59,7 @@ func (in *outages) add(name string, o *outage) {
 
 // addLost adds a topic if its connection was lost and it has not recovered.
 func (in *outages) addLost(name string, t *topic) {
-	if t.outage != nil && t.outage.op == opReceive && !errors.Is(t.outage.err, ErrClosed) {
+	if t.outage != nil && t.outage.op == opReceive && !errors.Is(t.outage.err, errEnded) {
 		in.add(name, t.outage)
 	}
 }

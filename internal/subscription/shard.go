@@ -113,7 +113,7 @@ func (sh *shard) adopt(conn *connection) *connection {
 		conn.close(errRetired)
 		return conn
 	case sh.state().closed:
-		conn.close(ErrClosed)
+		conn.close(errEnded)
 		return conn
 	}
 	sh.conn, sh.early = conn, nil

@@ -94,7 +94,7 @@ func (st *state) close() (ending []<-chan struct{}) {
 			ending = append(ending, sh.stopped)
 		}
 		if sh.conn != nil {
-			sh.conn.close(ErrClosed)
+			sh.conn.close(errEnded)
 			ending = append(ending, sh.conn.released)
 		}
 	}
@@ -148,7 +148,7 @@ func (st *state) retire(sh *shard) {
 // failed notifies the Observer of a failure. A connection that was closed because it is not
 // needed any more has not failed.
 func (st *state) failed(err error) {
-	if st.closed || errors.Is(err, ErrClosed) || errors.Is(err, errRetired) {
+	if st.closed || errors.Is(err, errEnded) || errors.Is(err, errRetired) {
 		return
 	}
 	st.effects.failures = append(st.effects.failures, err)

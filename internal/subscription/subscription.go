@@ -22,7 +22,6 @@ package subscription
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -63,8 +62,9 @@ type Observer interface {
 	Report(f *Failure)
 }
 
-// ErrClosed is returned by the methods of a closed Subscription.
-var ErrClosed = fmt.Errorf("tracedpubsub: subscription: %w", redis.ErrClosed)
+// ErrClosed is returned by the methods of a closed Subscription. It is the error of
+// go-redis itself, which programs compare with ==.
+var ErrClosed = redis.ErrClosed
 
 var errNotConnected = errors.New("tracedpubsub: not connected")
 
@@ -133,7 +133,11 @@ func (s *Subscription) Subscribe(ctx context.Context, k Kind, names ...string) e
 	}
 	var errs []error
 	for _, p := range s.place(ctx, k, names) {
-		errs = append(errs, s.subscribeOn(ctx, p))
+		err := s.subscribeOn(ctx, p)
+		if errors.Is(err, ErrClosed) && s.ctx.Err() != nil {
+			return ErrClosed // itself, not wrapped
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
