@@ -25,6 +25,7 @@ func TestServerAttributes(t *testing.T) {
 			[]attribute.KeyValue{attribute.String("server.address", "redis.example")}},
 		{"service name", "which is no number", "tcp", "redis.example:redis",
 			[]attribute.KeyValue{attribute.String("server.address", "redis.example")}},
+		{"port alone", "the host is not known", "tcp", ":6379", nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			assertAttributes(t, NewServer(row.network, row.address).appendAttributes(nil), row.want...)
