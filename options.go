@@ -75,8 +75,9 @@ func WithMeterProvider(mp metric.MeterProvider) Option {
 // reads it from them. Only the fields that its Fields method returns are read.
 //
 // Default: the global propagator. It is looked up on each call, so it may be set later.
-// As long as it has no fields, W3C Trace Context and Baggage are used, so that context
-// is propagated even if otel.SetTextMapPropagator is never called.
+// If otel.SetTextMapPropagator was never called, W3C Trace Context and Baggage are used,
+// so that context is propagated all the same. A global propagator without fields, which
+// OTEL_PROPAGATORS=none asks for, propagates nothing.
 func WithPropagators(p propagation.TextMapPropagator) Option {
 	return optionFunc(func(c *config) {
 		if p != nil {

@@ -38,7 +38,7 @@ func (c *config) propagation() *cachedPropagator {
 	fields := c.fieldsOf(p)
 	if len(fields) == 0 {
 		// It is not cached: the global default delegates to one that may be set later.
-		if c.propagator == nil {
+		if c.propagator == nil && isGlobalDefault(p) {
 			return w3cDefault
 		}
 		return &cachedPropagator{propagator: p}
@@ -46,6 +46,14 @@ func (c *config) propagation() *cachedPropagator {
 	cached = &cachedPropagator{p, fields, isW3C(p)}
 	c.cachedPropagator.Store(cached)
 	return cached
+}
+
+// isGlobalDefault reports whether p is the propagator that OpenTelemetry has before the
+// application sets one. An application that sets an empty one, as OTEL_PROPAGATORS=none
+// asks for, does not want any.
+func isGlobalDefault(p propagation.TextMapPropagator) bool {
+	t := reflect.TypeOf(p)
+	return t.Kind() == reflect.Pointer && t.Elem().PkgPath() == "go.opentelemetry.io/otel/internal/global"
 }
 
 // fieldsOf returns the fields of a propagator. It recovers from a panic, which would end
