@@ -45,9 +45,9 @@ func (p *PubSub) Messages(ctx context.Context) iter.Seq2[context.Context, *Messa
 // Process calls handle for each message, one after the other. The context that handle gets
 // has the consumer span, as in the body of a loop over [PubSub.Messages].
 //
-// If handle returns an error, it becomes the status and the error.type of the span, and
-// Process goes on with the next message. A panic of handle also becomes the status of the
-// span, and then continues.
+// If handle returns an error, the span gets it as its status and error.type, and Process
+// goes on with the next message. If handle panics, the span gets an error status, too, and
+// the panic continues.
 //
 // Process returns ctx.Err() when ctx is canceled, and nil when the subscription is closed.
 func (p *PubSub) Process(ctx context.Context, handle func(context.Context, *Message) error) error {

@@ -33,7 +33,7 @@ var (
 	ErrMalformedEnvelope = wire.ErrMalformedEnvelope
 
 	// ErrUnsupportedVersion means that a message is an envelope of a later version of the
-	// wire format. The payload is the whole message. The trace context is read.
+	// wire format. The payload is the whole message. The trace context is read nevertheless.
 	ErrUnsupportedVersion = wire.ErrUnsupportedVersion
 
 	// ErrCarrierTooLarge means that the names and values of the propagation fields exceed

@@ -86,8 +86,8 @@ func WithPropagators(p propagation.TextMapPropagator) Option {
 	})
 }
 
-// WithRelation sets how consumer spans are related to producer spans. A value that is
-// not one of the constants is ignored.
+// WithRelation sets how consumer spans are related to producer spans. The semantic
+// conventions prefer links, and allow a parent. An unknown value is ignored.
 //
 // Default: [RelationChild].
 func WithRelation(r Relation) Option {

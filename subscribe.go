@@ -29,8 +29,8 @@ type Subscriber interface {
 // for that. If it cannot connect, the subscription tries again when it is used. ctx is
 // only for connecting; the subscription goes on when it is canceled later.
 //
-// The caller must call [PubSub.Close] on the subscription. Subscribe uses the global
-// providers; see [Wrap] for options.
+// The caller must close the subscription. Subscribe uses the global providers; see [Wrap]
+// for options.
 func Subscribe(ctx context.Context, rdb Subscriber, channels ...string) *PubSub {
 	return defaultConfig.subscribe(ctx, rdb, subscription.Channels, channels)
 }
@@ -138,7 +138,7 @@ func (p *PubSub) SSubscribe(ctx context.Context, channels ...string) error {
 
 // Unsubscribe removes channels from the subscription, or all channels if none are
 // given. Messages that the server has sent already may still be received. An outage of
-// these channels is reported to the error handler, since nothing will end it.
+// these channels that is not over is reported to the error handler.
 func (p *PubSub) Unsubscribe(ctx context.Context, channels ...string) error {
 	return p.sub.Unsubscribe(ctx, subscription.Channels, channels...)
 }
