@@ -89,7 +89,7 @@ func (e *SubscriptionError) Unwrap() error { return e.Err }
 // maxText is the length at which names and payloads are cut in texts for logs, in bytes.
 const maxText = 100
 
-// shorten cuts s for a text. It marks that with an ellipsis.
+// shorten cuts s to maxText bytes, and marks that with an ellipsis.
 func shorten(s string) string {
 	if len(s) <= maxText {
 		return s
@@ -97,8 +97,8 @@ func shorten(s string) string {
 	return s[:maxText] + "…"
 }
 
-// printable returns s as a text for logs: as it is, or cut and quoted if it is long or
-// has characters that a log should not have, such as a newline.
+// printable returns s for a log. If s is long or has non-printable characters, such as a
+// newline, it is cut and quoted.
 func printable(s string) string {
 	if len(s) <= maxText && strings.IndexFunc(s, func(r rune) bool { return !strconv.IsPrint(r) || r == utf8.RuneError }) < 0 {
 		return s

@@ -149,8 +149,8 @@ func envelopeState(err error) string {
 	return ""
 }
 
-// String returns the channel and the payload, in the form of redis.Message. A channel
-// that a log should not have is quoted and cut; the payload is returned as it is.
+// String returns the channel and the payload, in the form of redis.Message. A channel that
+// is long or has non-printable characters is cut and quoted, but the payload is not.
 func (m *Message) String() string {
 	return fmt.Sprintf("Message<%s: %s>", printable(m.Channel), m.Payload)
 }

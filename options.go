@@ -76,8 +76,8 @@ func WithMeterProvider(mp metric.MeterProvider) Option {
 //
 // Default: the global propagator. It is looked up on each call, so it may be set later.
 // If otel.SetTextMapPropagator was never called, W3C Trace Context and Baggage are used,
-// so that context is propagated all the same. A global propagator without fields, which
-// OTEL_PROPAGATORS=none asks for, propagates nothing.
+// so that context is propagated all the same. A global propagator without fields, such as
+// that of OTEL_PROPAGATORS=none, propagates nothing.
 func WithPropagators(p propagation.TextMapPropagator) Option {
 	return optionFunc(func(c *config) {
 		if p != nil {

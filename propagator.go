@@ -49,8 +49,8 @@ func (c *config) propagation() *cachedPropagator {
 }
 
 // isGlobalDefault reports whether p is the propagator that OpenTelemetry has before the
-// application sets one. An application that sets an empty one, as OTEL_PROPAGATORS=none
-// asks for, does not want any.
+// application sets one. An application that sets one without fields, such as that of
+// OTEL_PROPAGATORS=none, wants no propagation.
 func isGlobalDefault(p propagation.TextMapPropagator) bool {
 	t := reflect.TypeOf(p)
 	return t.Kind() == reflect.Pointer && t.Elem().PkgPath() == "go.opentelemetry.io/otel/internal/global"

@@ -177,7 +177,7 @@ func (p *PubSub) Close() error {
 }
 
 // String returns the channels and patterns of the subscription, in the form of
-// redis.PubSub. Names that a log should not have are quoted and cut.
+// redis.PubSub. A name that is long or has non-printable characters is cut and quoted.
 func (p *PubSub) String() string {
 	var names []string
 	for _, kind := range []subscription.Kind{subscription.Channels, subscription.Patterns, subscription.ShardChannels} {
