@@ -42,7 +42,7 @@ func exported(t *testing.T, e *Env, exporter *tracetest.InMemoryExporter) []sdkt
 // published says what a publisher is to do, when spans are sampled.
 var published = []struct {
 	name, reason string
-	open         func(Kind, string) (decoded, error) // nil: the payload goes out bare
+	open         func(Kind, string) (decoded, error) // nil: the payload is sent without an envelope
 	single       trace.SpanKind                      // of the span of one message; unspecified: it has none
 	batch        map[trace.SpanKind]int              // spans of a pipeline of three; nil: it has no batch of its own
 	bearsContext bool                                // of its own span

@@ -78,7 +78,7 @@ func TestBackendThatTheEnvironmentGetsWrong(t *testing.T) {
 	}
 }
 
-// A backend that stays away is told of once, not with every batch of spans.
+// A backend that stays away is reported once, not with every batch of spans.
 func TestBackendIsAwayForLong(t *testing.T) {
 	p := startProgram(t, "-serve", "-addr", "127.0.0.1:0", "-otlp=http://"+nobody)
 	orderReport(t, p.url())

@@ -92,7 +92,7 @@ func TestOneReport(t *testing.T) {
 	}
 }
 
-// eventually polls for what nothing tells of.
+// eventually polls for a condition that sends no event.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	timeout := time.After(enough)
@@ -126,7 +126,7 @@ func TestOneReportWithoutItsMessage(t *testing.T) {
 	}
 }
 
-// losePublished lets no message reach anybody.
+// losePublished discards every message that is published.
 func losePublished(c *miniserver.Peer, command string, _ ...string) bool {
 	if command != "PUBLISH" {
 		return false
@@ -206,7 +206,7 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// listen returns an address on which somebody listens until the test ends.
+// listen returns an address with a listener, which is closed when the test ends.
 func listen(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

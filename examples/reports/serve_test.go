@@ -164,7 +164,7 @@ func TestPub(t *testing.T) {
 	}
 }
 
-// Whoever may publish on the channel can send anything: the workers say so in
+// A client that may publish on the channel can send anything: the workers say so in
 // their spans, and go on.
 func TestAMessageThatIsNoOrder(t *testing.T) {
 	server := miniredis.RunT(t)

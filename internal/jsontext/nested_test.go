@@ -34,7 +34,7 @@ func TestDocumentAroundABorder(t *testing.T) {
 	}
 }
 
-// TestSingleDigits: they are told by what stands behind them.
+// TestSingleDigits: what stands behind them decides.
 func TestSingleDigits(t *testing.T) {
 	for _, tt := range []struct {
 		text, reason string

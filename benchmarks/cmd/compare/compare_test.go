@@ -87,7 +87,7 @@ func TestQuickComparison(t *testing.T) {
 		}
 	}
 	if r.Machine.Versions["github.com/redis/go-redis/v9"] == "" && r.Machine.Go == "" {
-		t.Errorf("the machine is not told: %+v", r.Machine)
+		t.Errorf("the machine is missing: %+v", r.Machine)
 	}
 	assertSVG(t, filepath.Join(folder, "compare.svg"), "publish, text, 64 B, sampled", "tracedpubsub", "go-redis")
 }
@@ -154,7 +154,7 @@ func TestScaling(t *testing.T) {
 	}
 }
 
-// Whoever has no redis-server is told how to get one.
+// Without redis-server, the program says how to install it.
 func TestWithoutServer(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	err := program(t.Context(), []string{"-quick", "-out", t.TempDir()}, io.Discard, io.Discard)
