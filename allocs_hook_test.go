@@ -61,7 +61,7 @@ func TestAllocationsOfHookedPublishing(t *testing.T) {
 	cmd := redis.NewIntCmd(ctx, "publish", "reports", "hello")
 	assertAllocs(t, 3, producerSpan, func(c *config) func() {
 		process := newHook(c).ProcessHook(func(_ context.Context, sent redis.Cmder) error {
-			answer(sent)
+			reply(sent)
 			return nil
 		})
 		return func() { _ = process(ctx, cmd) }
@@ -88,7 +88,7 @@ func TestAllocationsOfHookedPipelines(t *testing.T) {
 		}
 		process := newHook(c).ProcessPipelineHook(func(_ context.Context, sent []redis.Cmder) error {
 			for _, cmd := range sent {
-				answer(cmd)
+				reply(cmd)
 			}
 			return nil
 		})
@@ -103,4 +103,4 @@ func newHook(c *config) redis.Hook {
 	return &hook{&tracing{cfg: c, channels: func(string) bool { return true }}, standalone}
 }
 
-func answer(sent redis.Cmder) { sent.(*redis.IntCmd).SetVal(1) }
+func reply(sent redis.Cmder) { sent.(*redis.IntCmd).SetVal(1) }

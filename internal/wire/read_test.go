@@ -132,7 +132,7 @@ func TestIsEnvelope(t *testing.T) {
 		{"white space", "another program may have written it", "\n{ \"traceparent\": \"p\", \"tracedpubsub\": 1, \"payload\": [1] }", true, "p"},
 		{"escaped marker", "it stands for the same", `{"\u0074racedpubsub":1,"traceparent":"p","payload":""}`, true, "p"},
 		{"later version", "this release cannot read its payload", `{"tracedpubsub":2,"traceparent":"p"}`, true, "p"},
-		{"malformed", "nobody can read it", `{"tracedpubsub":1,"traceparent":"p","payload":"hel`, false, ""},
+		{"malformed", "no reader can decode it", `{"tracedpubsub":1,"traceparent":"p","payload":"hel`, false, ""},
 		{"CloudEvent", "its fields are not ours", `{"specversion":"1.0","traceparent":"p"}`, false, ""},
 		{"mention", "the name is a value", `{"from":"tracedpubsub"}`, false, ""},
 		{"text", "no object", "tracedpubsub", false, ""},
