@@ -68,8 +68,8 @@ func (c *Client) SSubscribe(ctx context.Context, channels ...string) *PubSub {
 // were published in the meantime are lost. The outage is reported to the error handler;
 // see [SubscriptionError].
 //
-// A PubSub starts no goroutine and reads nothing before the first call that needs a
-// message or a confirmation.
+// A PubSub reads nothing before the first call that needs a message or a confirmation.
+// Until then it has no goroutine, except while it connects or sends a command.
 //
 // All methods are safe for concurrent use. Several loops over one PubSub form a
 // worker pool: each message goes to exactly one of them.

@@ -82,7 +82,7 @@ func (c *connection) enqueue(commands ...*command) sending {
 	c.queue = append(c.queue, commands...)
 	if !c.flushing {
 		c.flushing = true
-		c.sub.state.after(func() { go c.flush() })
+		go c.flush()
 	}
 	return sending{conn: c, cmd: last}
 }
@@ -239,15 +239,6 @@ func (c *connection) waitsFor(match func(*command) bool) bool {
 type sending struct {
 	conn *connection
 	cmd  *command // nil: there is no command
-}
-
-// wait waits until the command is written. A lost connection is no error: the topics are
-// subscribed to on the next one.
-func (s sending) wait(ctx context.Context) error {
-	if err := s.waitWritten(ctx); err != nil {
-		return ctx.Err()
-	}
-	return nil
 }
 
 // waitWritten waits until the command is written. It returns the cause if the connection was

@@ -70,7 +70,7 @@ func (h *health) next(s *Subscription) {
 // resubscribes those that were refused.
 func (s *Subscription) checkHealth() {
 	var placed []*shard // to be reconciled
-	busy := false
+	busy, connected := false, false
 	s.update(func(st *state) {
 		if st.closed {
 			return
@@ -79,9 +79,13 @@ func (s *Subscription) checkHealth() {
 		// The check before may still wait for a cluster that does not answer.
 		busy, st.health.reconciling = st.health.reconciling, true
 		for _, sh := range slices.Clone(st.shards) { // some may retire
-			if sh.checkConnection(time.Now()) && sh.spread {
+			switch usable := sh.checkConnection(time.Now()); {
+			case usable && sh.spread:
 				placed = append(placed, sh)
+			case usable:
+				sh.resubscribe()
 			}
+			connected = connected || sh.conn != nil && sh.conn.reading
 		}
 	})
 	if busy {
@@ -90,13 +94,13 @@ func (s *Subscription) checkHealth() {
 	for _, sh := range placed {
 		s.reconcile(sh)
 	}
-	if cluster := s.topology.cluster(); cluster != nil {
+	if cluster := s.topology.cluster(); cluster != nil && connected {
 		s.checkMembers(cluster)
 	}
 	s.update(func(st *state) {
 		st.health.reconciling = false
 		for _, sh := range st.shards {
-			if sh.conn != nil && sh.conn.reading {
+			if sh.spread && sh.conn != nil && sh.conn.reading {
 				sh.resubscribe()
 			}
 		}

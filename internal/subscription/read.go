@@ -6,6 +6,7 @@ package subscription
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -97,9 +98,6 @@ func (sh *shard) confirmed(conn *connection, s *redis.Subscription) error {
 		}
 		st.setOutage(t, nil)
 	}
-	if st.unconfirmed == 0 {
-		st.notify()
-	}
 	sh.reportRecovered(conn)
 	return nil
 }
@@ -154,7 +152,14 @@ func (sh *shard) refused(conn *connection, cmd *command, err error) {
 // for one half each. The server refuses a whole command because of one topic, and does not
 // say which.
 func (sh *shard) bisect(conn *connection, cmd *command, names []string) {
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { // those that were removed
+		t := sh.topics[cmd.kind][name]
+		return t == nil || t.pending != cmd
+	})
 	for _, half := range [][]string{names[:len(names)/2], names[len(names)/2:]} {
+		if len(half) == 0 {
+			continue
+		}
 		again := &command{op: cmd.op, kind: cmd.kind, names: half}
 		sh.pend(again)
 		conn.enqueue(again)

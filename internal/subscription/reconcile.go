@@ -22,20 +22,21 @@ type placement struct {
 }
 
 // place returns the placements of topics. If their kind is spread, it leaves out those that
-// are not new. It may wait for a cluster.
-func (s *Subscription) place(ctx context.Context, k Kind, names []string) []placement {
+// are not new. It may wait for a cluster. It returns ErrClosed if the Subscription is closed.
+func (s *Subscription) place(ctx context.Context, k Kind, names []string) (placements []placement, err error) {
 	if !s.topology.spreads(k) {
-		return []placement{{kind: k, names: names}}
+		return []placement{{kind: k, names: names}}, nil
 	}
 	var added []string
-	s.update(func(st *state) {
+	if err := s.updateOpen(func(st *state) {
 		for _, name := range names {
 			if !st.has(k, name) {
 				added = append(added, name)
 			}
 		}
-	})
-	var placements []placement
+	}); err != nil {
+		return nil, err
+	}
 	find := s.finder(ctx, k)
 	for _, name := range added {
 		owners, err := find(name)
@@ -51,7 +52,7 @@ func (s *Subscription) place(ctx context.Context, k Kind, names []string) []plac
 			placements[i].names = append(placements[i].names, name)
 		}
 	}
-	return placements
+	return placements, nil
 }
 
 // finder returns a function that finds the owners of topics. When it has failed once, it

@@ -108,7 +108,10 @@ func (s *Subscription) connectEarly(ctx context.Context, sh *shard) error {
 	var conn *connection
 	if err == nil {
 		conn = s.newConnection(ctx, server)
-		s.update(func(*state) { conn = sh.adopt(conn) })
+		s.update(func(*state) {
+			sh.dropFailedDial()
+			conn = sh.adopt(conn)
+		})
 		err = conn.awaitUp(ctx)
 	}
 	switch {

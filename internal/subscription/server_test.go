@@ -31,6 +31,8 @@ type server struct {
 	silent  int                                   // the first so many connections are read, and not answered
 	stalled bool                                  // commands are not even read
 	refuse  func(command []string) (reply string) // "" : the command is done
+	ignored string                                // the command that is not answered
+	delay   time.Duration                         // of dials
 	dials   []time.Time
 	log     [][]string
 	conns   []net.Conn
@@ -43,7 +45,7 @@ func (s *server) client(t *testing.T) *redis.Client {
 	rdb := redis.NewClient(&redis.Options{
 		Addr: "127.0.0.1:6379", Protocol: 2, DisableIdentity: true, MaxRetries: -1, DialerRetries: 1,
 		Dialer: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			if err := ctx.Err(); err != nil {
+			if err := s.takeTime(ctx); err != nil {
 				return nil, err
 			}
 			return s.dial()
@@ -51,6 +53,34 @@ func (s *server) client(t *testing.T) *redis.Client {
 	})
 	t.Cleanup(func() { _ = rdb.Close() })
 	return rdb
+}
+
+// takeTime waits for as long as dials take.
+func (s *server) takeTime(ctx context.Context) error {
+	s.mu.Lock()
+	delay := s.delay
+	s.mu.Unlock()
+	if delay > 0 {
+		select {
+		case <-time.After(delay):
+		case <-ctx.Done():
+		}
+	}
+	return ctx.Err()
+}
+
+// slow makes dials take a time.
+func (s *server) slow(delay time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.delay = delay
+}
+
+// ignore sets the command that is not answered.
+func (s *server) ignore(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ignored = name
 }
 
 func (s *server) dial() (net.Conn, error) {
@@ -127,6 +157,8 @@ func (s *server) answer(command []string) string {
 		}
 	}
 	switch name := command[0]; {
+	case name == s.ignored:
+		return ""
 	case name == "hello":
 		return "*2\r\n$5\r\nproto\r\n:2\r\n"
 	case name == "ping":

@@ -46,7 +46,7 @@ func (sh *shard) start() {
 		return
 	}
 	sh.running, sh.stopped = true, make(chan struct{})
-	st.after(func() { go sh.run() })
+	go sh.run()
 }
 
 // idle reports whether sh has no topics.
@@ -119,6 +119,24 @@ func (sh *shard) adopt(conn *connection) *connection {
 	sh.conn, sh.early = conn, nil
 	sh.resubscribe()
 	return conn
+}
+
+// callersWaitFor returns what a call of the user waits for, if it has sent w: nothing while
+// run dials, which may take long.
+func (sh *shard) callersWaitFor(w sending) sending {
+	if sh.conn == nil || sh.state().started && !sh.conn.isUp() {
+		return sending{}
+	}
+	return w
+}
+
+// dropFailedDial removes a connection that could not be made before Start. The call that has
+// dialed did not wait for it, or does not know of it yet.
+func (sh *shard) dropFailedDial() {
+	if conn := sh.conn; conn != nil && !sh.state().started && conn.isClosed() && !conn.isUp() {
+		sh.state().failed(conn.cause)
+		sh.dropConnection()
+	}
 }
 
 // dropConnection removes the connection. No command is pending then.

@@ -24,6 +24,7 @@ type spread struct {
 	owner   int   // of all topics
 	failure error // of asking for an owner
 	reloads int
+	checks  int // calls of ForEachShard
 }
 
 func newSpread(t *testing.T, servers ...*server) *spread {
@@ -61,6 +62,7 @@ func (c asCluster) ReloadState(context.Context)                                 
 
 func (c asCluster) ForEachShard(ctx context.Context, f func(context.Context, *redis.Client) error) error {
 	c.mu.Lock()
+	c.checks++
 	clients := slices.Clone(c.clients)
 	c.mu.Unlock()
 	for _, client := range clients {
@@ -227,8 +229,58 @@ func TestATopicFollowsTheRing(t *testing.T) {
 	})
 }
 
+// A pattern that is released on a server that is down was the last one to wait for.
+func TestReadyReturnsWhenAPatternIsReleased(t *testing.T) {
+	onTwo(t, inRing, func(t *testing.T, sub *subscription.Subscription, _ *log, both *spread, servers [2]*server) {
+		servers[1].set(&servers[1].down, true)
+		if err := sub.Subscribe(t.Context(), subscription.Patterns, "a*"); !errors.Is(err, errDown) {
+			t.Fatalf("Subscribe: %v, want that one server is down", err)
+		}
+		sub.Start()
+		pass(10 * time.Second)
+		dials := len(servers[1].dialed())
+		for len(servers[1].dialed()) == dials { // until an attempt has just failed
+			pass(time.Millisecond)
+		}
+		both.change(func() { both.clients = slices.Clone(both.clients[:1]) })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := sub.Ready(ctx); err != nil {
+			t.Errorf("Ready: %v, want nil when the server is no part of the Ring", err)
+		}
+	})
+}
+
+// Without a connection there is nothing to check the nodes of a cluster for.
+func TestAClusterThatIsDownIsNotAskedForItsNodes(t *testing.T) {
+	onTwo(t, inCluster, func(t *testing.T, sub *subscription.Subscription, _ *log, both *spread, servers [2]*server) {
+		for _, s := range servers {
+			s.set(&s.down, true)
+		}
+		_ = sub.Subscribe(t.Context(), subscription.Channels, "a")
+		sub.Start()
+		pass(time.Minute)
+		both.change(func() {
+			if both.checks > 0 {
+				t.Errorf("asked %d times", both.checks)
+			}
+		})
+	})
+}
+
+// A closed Subscription refuses also what it has already.
+func TestAClosedClusterSubscriptionRefuses(t *testing.T) {
+	onTwo(t, inCluster, func(t *testing.T, sub *subscription.Subscription, _ *log, _ *spread, _ [2]*server) {
+		mustSubscribe(t, sub, subscription.ShardChannels, "a")
+		sub.Close()
+		if err := sub.Subscribe(t.Context(), subscription.ShardChannels, "a"); err != subscription.ErrClosed { //nolint:errorlint // it must be the error itself
+			t.Errorf("Subscribe: %v, want ErrClosed itself", err)
+		}
+	})
+}
+
 func TestARingNeedsATopic(t *testing.T) {
-	onTwo(t, inRing, func(t *testing.T, sub *subscription.Subscription, _ *log, _ *spread, _ [2]*server) {
+	onTwo(t, inRing, func(t *testing.T, sub *subscription.Subscription, l *log, _ *spread, _ [2]*server) {
 		if err := sub.Subscribe(t.Context(), subscription.Patterns); err != nil {
 			t.Fatal(err)
 		}
@@ -237,5 +289,12 @@ func TestARingNeedsATopic(t *testing.T) {
 			t.Errorf("Ready: %v, want a Failure without topics", f)
 		}
 		mustSubscribe(t, sub, subscription.Channels, "a")
+		before := l.failed()
+		if err := errors.Join(sub.Unsubscribe(t.Context(), subscription.Channels), sub.Subscribe(t.Context(), subscription.Channels)); err != nil {
+			t.Fatal(err)
+		}
+		if n := l.failed(); n != before {
+			t.Errorf("%d failures more for a Subscribe of nothing to a subscription that is in use", n-before)
+		}
 	})
 }

@@ -6,6 +6,7 @@ package subscription
 import (
 	"errors"
 	"slices"
+	"time"
 )
 
 // state is the state of a Subscription. Only functions that are called by update may use
@@ -15,6 +16,7 @@ type state struct {
 	sub     *Subscription
 	started bool // Start was called: goroutines may run
 	closed  bool
+	used    bool // Subscribe was called
 
 	main   *shard   // for all topics that are not spread
 	shards []*shard // main is the first
@@ -55,6 +57,7 @@ func (e *effects) run(observer Observer) {
 func (st *state) init(s *Subscription) {
 	st.sub = s
 	st.changed = make(chan struct{})
+	st.members.due = time.Now().Add(memberInterval)
 	st.main = &shard{sub: s}
 	st.shards = []*shard{st.main}
 }
@@ -101,10 +104,6 @@ func (st *state) close() (ending []<-chan struct{}) {
 	return ending
 }
 
-func (st *state) hasTopics() bool {
-	return slices.ContainsFunc(st.shards, func(sh *shard) bool { return !sh.idle() })
-}
-
 func (st *state) has(k Kind, name string) bool {
 	return slices.ContainsFunc(st.shards, func(sh *shard) bool { return sh.topics[k][name] != nil })
 }
@@ -115,7 +114,9 @@ func (st *state) setOutage(t *topic, o *outage) {
 	case t.outage == nil && o != nil:
 		st.unconfirmed++
 	case t.outage != nil && o == nil:
-		st.unconfirmed--
+		if st.unconfirmed--; st.unconfirmed == 0 {
+			st.notify()
+		}
 	}
 	t.outage = o
 }

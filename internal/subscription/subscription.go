@@ -131,21 +131,27 @@ func (s *Subscription) Subscribe(ctx context.Context, k Kind, names ...string) e
 	if len(names) == 0 {
 		return s.subscribeToNothing(k)
 	}
+	placements, err := s.place(ctx, k, names)
+	if err != nil {
+		return err
+	}
 	var errs []error
-	for _, p := range s.place(ctx, k, names) {
-		err := s.subscribeOn(ctx, p)
-		if errors.Is(err, ErrClosed) && s.ctx.Err() != nil {
-			return ErrClosed // itself, not wrapped
-		}
-		errs = append(errs, err)
+	for _, p := range placements {
+		errs = append(errs, s.subscribeOn(ctx, p))
+	}
+	if err := s.updateOpen(func(*state) {}); err != nil {
+		return err // ErrClosed itself, not wrapped
 	}
 	return errors.Join(errs...)
 }
 
-// subscribeToNothing is Subscribe without topics. A Ring has no server for it.
+// subscribeToNothing is Subscribe without topics. If that is the first call, a Ring has no
+// server for it.
 func (s *Subscription) subscribeToNothing(k Kind) error {
 	return s.updateOpen(func(st *state) {
-		if s.topology.spreads(Channels) && !st.hasTopics() { // only a Ring spreads them
+		first := !st.used
+		st.used = true
+		if first && s.topology.spreads(Channels) { // only a Ring spreads them
 			st.main.early = &outage{op: k.subscribeOp(), err: errNoTopic, since: time.Now()}
 			st.failed(errNoTopic)
 		}
@@ -156,19 +162,18 @@ func (s *Subscription) subscribeToNothing(k Kind) error {
 func (s *Subscription) subscribeOn(ctx context.Context, p placement) error {
 	var sh *shard
 	var sent sending
-	dial := false
+	dial, started := false, false
 	err := s.updateOpen(func(st *state) {
+		st.used, started = true, st.started
 		sh = st.shardOf(p)
-		if !st.started && sh.conn != nil && sh.conn.isClosed() && !sh.conn.isUp() {
-			sh.dropConnection() // the dial has failed, after its call of Subscribe has returned
-		}
+		sh.dropFailedDial()
 		added := sh.add(p.kind, p.names)
 		switch {
 		case len(added) == 0:
 		case sh.conn != nil:
-			sent = sh.subscribe(p.kind, added)
+			sent = sh.callersWaitFor(sh.subscribe(p.kind, added))
 		default:
-			dial = !st.started
+			dial = !started
 		}
 	})
 	switch {
@@ -177,7 +182,14 @@ func (s *Subscription) subscribeOn(ctx context.Context, p placement) error {
 	case dial:
 		return s.connectEarly(ctx, sh)
 	}
-	return sent.wait(ctx)
+	err = sent.waitWritten(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil && !started && !sent.conn.isUp():
+		return s.connectEarly(ctx, sh) // another call has dialed, and failed
+	}
+	return nil // if the connection is lost, the topics are subscribed to on the next one
 }
 
 // Unsubscribe removes topics, or all topics of a kind if names is empty. It reports their
@@ -191,12 +203,14 @@ func (s *Subscription) Unsubscribe(ctx context.Context, k Kind, names ...string)
 		for _, sh := range st.shards {
 			removed, outages := sh.remove(k, names)
 			st.reportAll(outages)
-			sent = append(sent, sh.unsubscribe(k, removed))
+			sent = append(sent, sh.callersWaitFor(sh.unsubscribe(k, removed)))
 		}
 		st.notify()
 	})
 	for _, w := range sent {
-		err = errors.Join(err, w.wait(ctx))
+		if _ = w.waitWritten(ctx); err == nil {
+			err = ctx.Err() // a connection that is lost needs no command
+		}
 	}
 	return err
 }
@@ -212,7 +226,7 @@ func (s *Subscription) Ping(ctx context.Context, payload ...string) error {
 	err := s.updateOpen(func(st *state) {
 		for _, sh := range st.shards {
 			switch {
-			case sh.conn != nil:
+			case sh.conn != nil && sh.conn.isUp():
 				sent = append(sent, sh.conn.enqueue(&command{op: opPing, payload: payload}))
 			case !sh.idle():
 				connected = false
@@ -256,9 +270,9 @@ const closeWait = 50 * time.Millisecond
 
 // Close ends the subscription. It may be called more than once.
 func (s *Subscription) Close() {
-	s.cancel() // ends dials, retry delays, and calls that wait for a cluster
 	var ending []<-chan struct{}
 	s.update(func(st *state) { ending = st.close() })
+	s.cancel() // ends dials, retry delays, and calls that wait for a cluster; none is a failure now
 	timeout := time.NewTimer(closeWait)
 	defer timeout.Stop()
 	for _, ended := range ending {
