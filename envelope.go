@@ -64,7 +64,7 @@ func Encode(ctx context.Context, payload any, opts ...Option) ([]byte, error) {
 // fields of any JSON object are read, such as those of a CloudEvent.
 //
 // The error is [ErrMalformedEnvelope], [ErrUnsupportedVersion] or [ErrCarrierTooLarge].
-// With an error, too, the Envelope has what a consumer of the message gets.
+// Beside an error, the Envelope has the payload and the fields that a consumer gets.
 //
 // [WithPropagators], [WithPublicEndpoint] and [WithErrorHandler] have an effect; other
 // options do not.

@@ -28,10 +28,10 @@ import (
 // Instrument returns an error if rdb is not a *redis.Client, *redis.ClusterClient or
 // *redis.Ring, or if channels is nil. It adds a hook to rdb. A hook cannot be removed.
 //
-// Call Instrument right after you have created the client. Not everything that the client
-// has created before is traced: a Conn is not, nor are the nodes of a cluster within Watch,
-// nor a shard of a Ring that is down at that moment. The client that WithTimeout returns
-// has no hooks; call Instrument for it, too.
+// Call Instrument right after you have created the client. These are not traced if they
+// were created before: a Conn, the nodes of a cluster within Watch, and a shard of a Ring
+// that is down at that moment. The client that WithTimeout returns has no hooks; call
+// Instrument for it, too.
 //
 // # What is traced
 //
@@ -65,8 +65,9 @@ import (
 // If you do not trust them, use [Publish], which puts every payload into an envelope.
 //
 // If several hooks trace a channel, the first one handles a message, and the others do not
-// change it. Nor do they change what a [Client] sends without an envelope (see
-// [WithEnvelopeFilter]), except in a pipeline, where a hook cannot know about it.
+// change it. A message that a [Client] sends without an envelope is not changed either (see
+// [WithEnvelopeFilter]). In a pipeline, a hook cannot recognize such a message, and puts it
+// into an envelope.
 func Instrument(rdb redis.UniversalClient, channels func(channel string) bool, opts ...Option) error {
 	if channels == nil {
 		return errors.New("tracedpubsub: the channels given to Instrument are nil")
