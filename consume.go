@@ -110,23 +110,21 @@ func (p *PubSub) ReceiveMessage(ctx context.Context) (*Message, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	var m *Message
+	var ok bool
 	select {
-	case m, ok := <-p.messages:
-		if !ok {
-			return nil, subscription.ErrClosed
+	case m, ok = <-p.messages:
+	default: // only now, since a select that waits for ctx too takes longer
+		select {
+		case m, ok = <-p.messages:
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
-		return m, nil
-	default:
 	}
-	select {
-	case m, ok := <-p.messages:
-		if !ok {
-			return nil, subscription.ErrClosed
-		}
-		return m, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if !ok {
+		return nil, subscription.ErrClosed
 	}
+	return m, nil
 }
 
 // deliver passes m to the consumers. It waits until one takes m, or there is room in the

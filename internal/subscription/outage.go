@@ -79,6 +79,8 @@ func (sh *shard) disconnected(conn *connection, err error) {
 	if !sh.spread && (errors.Is(err, ErrRemoved) || errors.Is(err, ErrSilent)) {
 		sh.sub.topology.leave()
 	}
+	// Two outages, since they are reported apart: one when it is over, the other now. The
+	// topics of the second may have been in an outage for longer.
 	lost := &outage{op: opReceive, err: err, since: since}
 	failed := &outage{op: opReceive, err: err, since: since}
 	var again []string

@@ -207,12 +207,13 @@ func (s *Subscription) Unsubscribe(ctx context.Context, k Kind, names ...string)
 		}
 		st.notify()
 	})
-	for _, w := range sent {
-		if _ = w.waitWritten(ctx); err == nil {
-			err = ctx.Err() // a connection that is lost needs no command
-		}
+	if err != nil {
+		return err
 	}
-	return err
+	for _, w := range sent {
+		_ = w.waitWritten(ctx) // a connection that is lost needs no command
+	}
+	return ctx.Err()
 }
 
 // Ping sends a PING on each connection. It does not wait for the replies. It returns an
