@@ -18,7 +18,8 @@ var _ subscription.Observer = observer{}
 // Failed counts a failure.
 func (o observer) Failed(err error) {
 	switch {
-	case errors.Is(err, subscription.ErrSilent):
+	case errors.Is(err, subscription.ErrSilent), errors.Is(err, subscription.ErrBlocked),
+		errors.Is(err, subscription.ErrConnectTimeout):
 		err = failedAs("timeout")
 	case errors.Is(err, subscription.ErrMoved), errors.Is(err, subscription.ErrRemoved):
 		err = failedAs("MOVED") // the reply that the server would give

@@ -26,14 +26,17 @@ type connection struct {
 	// These fields are part of the state.
 	queue      []*command // not written yet
 	flushing   bool       // flush runs
+	writing    *command   // the one that flush writes now
 	unanswered []*command // written, and not answered, in the order of their replies
 	recovered  outages    // over, and not reported yet
 	evidence   evidence
 	pinged     time.Time
 	reading    bool // it is read, so that silence counts
+	probe      *probe
+	overdue    bool // it was closed before the last health check, and is still read
 
 	messages atomic.Uint64 // how many were read
-	busy     atomic.Bool   // the goroutine that reads waits for a consumer or the Observer
+	phase    atomic.Int32  // of the goroutine that reads
 
 	up        chan struct{} // closed when the first command is written
 	closed    chan struct{} // closed by close
@@ -51,7 +54,8 @@ func (s *Subscription) newConnection(ctx context.Context, server Subscriber) *co
 		sub:    s,
 		server: server,
 		// With channels, Subscribe would dial, and drop the error of the dial.
-		ps:       server.Subscribe(ctx),
+		ps:       withTimeouts(server).Subscribe(ctx),
+		timeout:  firstTimeout(server),
 		dial:     ctx,
 		evidence: evidence{opened: time.Now(), alive: time.Now()},
 		up:       make(chan struct{}),
@@ -108,6 +112,7 @@ func (c *connection) flush() {
 
 // next removes the next command from the queue. It is part of the state.
 func (c *connection) next() *command {
+	c.writing = nil
 	if len(c.queue) == 0 || c.isClosed() {
 		c.flushing = false
 		return nil
@@ -116,6 +121,7 @@ func (c *connection) next() *command {
 	c.queue = c.queue[1:]
 	c.unanswered = append(c.unanswered, cmd)
 	cmd.sent = time.Now()
+	c.writing = cmd
 	return cmd
 }
 
@@ -131,7 +137,7 @@ func (c *connection) write(cmd *command) (err error) {
 		return cmd.write(canceled, c.ps)
 	}
 	if err := cmd.write(c.dial, c.ps); err != nil {
-		return err
+		return explain(err)
 	}
 	close(c.up)
 	return nil
@@ -142,6 +148,27 @@ func (c *connection) write(cmd *command) (err error) {
 // would cost a tenth of a microsecond. It would also let the "relaxed" timeouts of
 // go-redis' maintenance notifications end a read that only waits for a message.
 const sameTimeout = -1
+
+// The phases of the goroutine that reads. It waits for the server, or is busy: it waits for a
+// consumer or the Observer. If it does not return when the connection is closed, it is
+// abandoned, and another goroutine reads for the shard.
+const (
+	phaseWaiting int32 = iota
+	phaseBusy
+	phaseAbandoned
+)
+
+// beginBusy reports whether the goroutine that reads may handle what it has read. It may not
+// if it is abandoned.
+func (c *connection) beginBusy() bool { return c.phase.CompareAndSwap(phaseWaiting, phaseBusy) }
+
+func (c *connection) endBusy() { c.phase.Store(phaseWaiting) }
+
+func (c *connection) isBusy() bool { return c.phase.Load() == phaseBusy }
+
+// abandon reports whether the goroutine that reads was waiting for the server. It is abandoned
+// then.
+func (c *connection) abandon() bool { return c.phase.CompareAndSwap(phaseWaiting, phaseAbandoned) }
 
 // receive waits for the next message or reply. go-redis decodes replies with unchecked
 // type assertions, so a reply of an unexpected form makes it panic, and may leave its mutex

@@ -111,16 +111,31 @@ func (s *Subscription) checkHealth() {
 // is due. It reports whether sh has a connection that can be used.
 func (sh *shard) checkConnection(now time.Time) bool {
 	conn := sh.conn
-	if conn == nil || !conn.reading || conn.isClosed() {
+	switch {
+	case conn == nil:
+		return false
+	case conn.isClosed():
+		if conn.reading {
+			sh.checkClosed(conn)
+		}
+		return false
+	case !conn.isUp():
+		sh.checkConnecting(conn, now)
+		return false
+	case !conn.reading:
 		return false
 	}
 	if sh.spread && sh.idle() {
 		sh.state().retire(sh)
 		return false
 	}
-	silence := conn.evidence.observe(now, conn.messages.Load(), conn.busy.Load())
-	if silence >= deadSilence {
+	silence := conn.evidence.observe(now, conn.messages.Load(), conn.isBusy())
+	switch {
+	case silence >= deadSilence:
 		conn.close(ErrSilent)
+		return false
+	case conn.isBlocked(now, silence):
+		conn.close(ErrBlocked)
 		return false
 	}
 	// While messages arrive, the reply to a PING in each interval shows until when all

@@ -17,9 +17,16 @@ var (
 	// ErrRemoved means that the server was removed from its cluster.
 	ErrRemoved = errors.New("the server is no longer part of the cluster")
 
+	// ErrBlocked means that go-redis did not return from a call.
+	ErrBlocked = errors.New("the connection is lost, or the server reads nothing: go-redis dials again, or a write does not end")
+	// ErrConnectTimeout means that an attempt to connect took too long.
+	ErrConnectTimeout = errors.New("no connection in time: the Dialer, OnConnect or the credentials provider has not returned")
+
 	errNoTopic = errors.New("a Ring needs a channel or pattern to choose the shard")
 	errEnded   = errors.New("the subscription is closed")
 	errRetired = errors.New("nothing left to subscribe to")
+
+	errAbandoned = errors.New("another goroutine reads for the shard")
 )
 
 const (
@@ -98,6 +105,15 @@ func (sh *shard) disconnected(conn *connection, err error) {
 	st.notify()
 	if len(again) > 0 && !st.closed {
 		st.report(failed, again)
+	}
+}
+
+// reportLost reports the outages of topics whose connection was lost.
+func (sh *shard) reportLost() {
+	var in outages
+	sh.topics.all(func(_ Kind, name string, t *topic) { in.addLost(name, t) })
+	for o, names := range in {
+		sh.state().report(o, names)
 	}
 }
 

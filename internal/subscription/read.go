@@ -12,7 +12,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// read reads from conn until it is lost, and returns the cause.
+// read reads from conn until it is lost, and returns the cause. It returns errAbandoned if
+// another goroutine reads for sh by then.
 func (sh *shard) read(conn *connection) error {
 	sh.sub.update(func(*state) { conn.beginReading() })
 	for {
@@ -23,6 +24,9 @@ func (sh *shard) read(conn *connection) error {
 			err = sh.takeError(conn, err)
 		}
 		if err != nil {
+			if !conn.beginBusy() { // for good, so that conn is not abandoned now
+				return errAbandoned
+			}
 			conn.close(err)
 			return conn.cause
 		}
@@ -33,18 +37,21 @@ func (sh *shard) read(conn *connection) error {
 func (sh *shard) take(conn *connection, reply any) (err error) {
 	switch reply := reply.(type) {
 	case *redis.Message:
+		if !conn.beginBusy() {
+			return errAbandoned
+		}
 		conn.messages.Add(1)
-		conn.busy.Store(true)
 		sh.sub.deliver(reply)
-		conn.busy.Store(false)
+		conn.endBusy()
 	case *redis.Subscription:
-		sh.whileBusy(conn, func(*state) { err = sh.confirmed(conn, reply) })
+		err = sh.whileBusy(conn, func(*state) error { return sh.confirmed(conn, reply) })
 	case *redis.Pong:
-		sh.whileBusy(conn, func(*state) {
+		err = sh.whileBusy(conn, func(*state) error {
 			if cmd := conn.oldest(); cmd != nil && cmd.op == opPing {
 				conn.answered(cmd)
 				conn.pop()
 			}
+			return nil
 		})
 	}
 	return err
@@ -56,25 +63,27 @@ func (sh *shard) takeError(conn *connection, err error) error {
 	if _, ok := errors.AsType[redis.Error](err); !ok || errors.Is(err, redis.Nil) {
 		return err
 	}
-	var cmd *command
-	sh.whileBusy(conn, func(*state) {
-		if cmd = conn.oldest(); cmd != nil {
-			conn.answered(cmd)
-			conn.pop()
-			sh.refused(conn, cmd, err)
+	return sh.whileBusy(conn, func(*state) error {
+		cmd := conn.oldest()
+		if cmd == nil {
+			return err
 		}
+		conn.answered(cmd)
+		conn.pop()
+		sh.refused(conn, cmd, err)
+		return nil
 	})
-	if cmd == nil {
-		return err
-	}
-	return nil
 }
 
-// whileBusy calls update. The time that the Observer takes does not count as silence.
-func (sh *shard) whileBusy(conn *connection, change func(*state)) {
-	conn.busy.Store(true)
-	sh.sub.update(change)
-	conn.busy.Store(false)
+// whileBusy calls update, and returns what change returns. The time that the Observer takes
+// does not count as silence.
+func (sh *shard) whileBusy(conn *connection, change func(*state) error) (err error) {
+	if !conn.beginBusy() {
+		return errAbandoned
+	}
+	sh.sub.update(func(st *state) { err = change(st) })
+	conn.endBusy()
+	return err
 }
 
 // confirmed handles the server's confirmation of a command for one topic. It is part of the

@@ -10,16 +10,17 @@ import (
 	"time"
 )
 
-// run connects and reads, with one connection after the other. It returns when the
-// Subscription is closed, or when a spread shard has no topics left.
-func (sh *shard) run() {
-	defer close(sh.stopped)
+// run connects and reads, with one connection after the other. It closes stopped and returns
+// when the Subscription is closed, when a spread shard has no topics left, or when another
+// goroutine has taken its place.
+func (sh *shard) run(stopped chan<- struct{}) {
+	defer close(stopped)
 	var retry backoff
 	for sh.awaitWork() {
 		if conn := sh.connect(); conn != nil {
 			began := time.Now()
 			err := sh.read(conn)
-			if errors.Is(err, errRetired) {
+			if errors.Is(err, errRetired) || errors.Is(err, errAbandoned) {
 				return
 			}
 			sh.sub.update(func(*state) { sh.disconnected(conn, err) })
@@ -76,6 +77,10 @@ func (sh *shard) connect() *connection {
 	failed := false
 	sh.sub.update(func(st *state) {
 		conn = sh.conn
+		if conn == nil && !sh.mayConnect() {
+			failed = true
+			sh.connectFailed(nil, ErrConnectTimeout)
+		}
 		if early := sh.early; early != nil {
 			sh.early, failed = nil, true
 			sh.unreachable(early.op, early.err)

@@ -28,6 +28,7 @@ type shard struct {
 	topics topics
 	conn   *connection // nil: there is none, or it is lost
 	lost   bool        // the last connection was lost, and not replaced yet
+	hung   []*connection
 
 	// early is the outage that a failure to connect before Start has begun. It is
 	// reported by Ready or after Start.
@@ -46,7 +47,7 @@ func (sh *shard) start() {
 		return
 	}
 	sh.running, sh.stopped = true, make(chan struct{})
-	go sh.run()
+	go sh.run(sh.stopped)
 }
 
 // idle reports whether sh has no topics.
