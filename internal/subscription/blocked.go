@@ -31,34 +31,37 @@ const probeSilence = time.Second
 // held then.
 const probeLimit = 3 * healthInterval / 2
 
-// probe finds out if go-redis holds the mutex of a *redis.PubSub. It is part of the state.
+// probe finds out if go-redis holds the mutex of a *redis.PubSub. A PING does so as well. It is
+// part of the state.
 type probe struct {
 	began time.Time
 	done  chan struct{}
 }
 
+// startProbe starts a probe, unless one is under way. It is part of the state, and so are the
+// functions below.
+func (c *connection) startProbe(now time.Time) {
+	if c.probe != nil && !isDone(c.probe.done) {
+		return
+	}
+	p := &probe{began: now, done: make(chan struct{})}
+	c.probe = p
+	go func() {
+		defer close(p.done)
+		_ = c.ps.String() // the cheapest call that needs the mutex and does no I/O
+	}()
+}
+
 // isBlocked reports whether go-redis does not return from a write in time, or holds the mutex
-// though it does not write. It makes a probe if there has been silence. It is part of the
-// state, and so are the functions below.
-func (c *connection) isBlocked(now time.Time, silence time.Duration) bool {
+// though it does not write.
+func (c *connection) isBlocked(now time.Time) bool {
 	switch {
 	case c.writing != nil && c.writing.op == opPing: // a few bytes
 		return now.Sub(c.writing.sent) >= probeLimit
 	case c.writing != nil:
 		return now.Sub(c.writing.sent) >= c.writeLimit()
-	case silence < probeSilence:
-		c.probe = nil
-	case c.probe == nil || isDone(c.probe.done):
-		p := &probe{began: now, done: make(chan struct{})}
-		c.probe = p
-		go func() {
-			defer close(p.done)
-			_ = c.ps.String() // the cheapest call that needs the mutex and does no I/O
-		}()
-	default:
-		return now.Sub(c.probe.began) >= probeLimit
 	}
-	return false
+	return c.probe != nil && !isDone(c.probe.done) && now.Sub(c.probe.began) >= probeLimit
 }
 
 // checkConnecting closes a connection that is not up in time. Without an own limit of the

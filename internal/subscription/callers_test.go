@@ -89,6 +89,7 @@ func TestCallsDoNotWaitForAReconnect(t *testing.T) {
 		}
 		mustBeReady(t, sub)
 		s.push("message", "b", "1")
+		synctest.Wait()
 		if got := s.commands("unsubscribe"); len(got) != 1 {
 			t.Errorf("commands are %q, want that a is unsubscribed from", got)
 		}

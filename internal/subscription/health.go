@@ -134,16 +134,19 @@ func (sh *shard) checkConnection(now time.Time) bool {
 	case silence >= deadSilence:
 		conn.close(ErrSilent)
 		return false
-	case conn.isBlocked(now, silence):
+	case conn.isBlocked(now):
 		conn.close(ErrBlocked)
 		return false
 	}
 	// While messages arrive, the reply to a PING in each interval shows until when all
 	// messages have been received.
 	due := silence >= pingSilence && now.Sub(conn.pinged) >= pingSilence || conn.evidence.unacknowledged
-	if due && !conn.waitsFor(func(cmd *command) bool { return cmd.op == opPing }) {
+	switch {
+	case due && !conn.waitsFor(func(cmd *command) bool { return cmd.op == opPing }):
 		conn.pinged, conn.evidence.unacknowledged = now, false
 		conn.enqueue(&command{op: opPing})
+	case silence >= probeSilence && len(conn.queue) == 0 && conn.writing == nil:
+		conn.startProbe(now)
 	}
 	return true
 }

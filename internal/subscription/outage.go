@@ -40,15 +40,17 @@ type outage struct {
 	op    string // the operation that failed; "": none, the topics are not confirmed yet
 	err   error
 	since time.Time // all messages until then were received
+
+	refused bool // the server has refused the topic
 }
 
 // cover extends o to the time in which t has not been received. If nothing has failed for t
-// so far, o becomes its outage.
+// so far, or the server has refused it, o becomes its outage.
 func (o *outage) cover(st *state, t *topic) {
 	if t.outage.since.Before(o.since) {
 		o.since = t.outage.since
 	}
-	if t.outage.op == "" {
+	if t.outage.op == "" || t.outage.refused {
 		st.setOutage(t, o)
 	}
 }
@@ -73,7 +75,8 @@ func (in *outages) addLost(name string, t *topic) {
 
 // disconnected handles the event that conn is lost. For the topics that were received, an
 // outage begins, which is reported when it is over or an attempt to end it fails. For the
-// other topics, this is a failed attempt, and it is reported now.
+// other topics, this is a failed attempt, and it is reported now. It changes nothing for those
+// that the server refuses.
 func (sh *shard) disconnected(conn *connection, err error) {
 	st := sh.state()
 	st.failed(err)
@@ -93,11 +96,14 @@ func (sh *shard) disconnected(conn *connection, err error) {
 	var again []string
 	sh.topics.all(func(_ Kind, name string, t *topic) {
 		if t.outage == nil {
+			st.reopen(name, lost)
 			st.setOutage(t, lost)
 			return
 		}
-		failed.cover(st, t)
-		again = append(again, name)
+		if !t.outage.refused {
+			failed.cover(st, t)
+			again = append(again, name)
+		}
 	})
 	// Topics that have recovered on conn, which was not reported yet.
 	st.reportRecovered(conn.recovered)

@@ -133,7 +133,9 @@ func (sh *shard) takenAway(conn *connection, s *redis.Subscription) bool {
 	if t := sh.topics[ShardChannels][s.Channel]; t != nil {
 		t.pending = nil
 		if t.outage == nil {
-			st.setOutage(t, &outage{op: s.Kind, err: ErrMoved, since: conn.evidence.received()})
+			o := &outage{op: s.Kind, err: ErrMoved, since: conn.evidence.received()}
+			st.reopen(s.Channel, o)
+			st.setOutage(t, o)
 			st.failed(ErrMoved)
 		}
 	}
@@ -183,7 +185,7 @@ const movePatience = time.Second
 // to unsubscribe from several. It also handles a MOVED reply.
 func (sh *shard) refusedTopic(cmd *command, names []string, err error) {
 	st := sh.state()
-	o := &outage{op: cmd.op, err: err}
+	o := &outage{op: cmd.op, err: err, since: time.Now(), refused: true}
 	t := sh.topics[cmd.kind][names[0]]
 	current := t != nil && t.pending == cmd && t.outage != nil
 	if current {
@@ -196,6 +198,7 @@ func (sh *shard) refusedTopic(cmd *command, names []string, err error) {
 	}
 	if cluster := sh.sub.topology.cluster(); cluster != nil && sh.spread {
 		if _, moved := redis.IsMovedError(err); moved {
+			o.refused = false
 			if !cmd.subscribes() {
 				return // the connection is no longer subscribed there
 			}
@@ -207,5 +210,9 @@ func (sh *shard) refusedTopic(cmd *command, names []string, err error) {
 		}
 	}
 	st.failed(err)
+	if !current {
+		st.reportAbandoned(outages{o: names})
+		return
+	}
 	st.report(o, names)
 }

@@ -75,7 +75,7 @@ func (st *state) takeEarly() *Failure {
 // report reports a failure: to the calls of Ready that wait, or to the Observer if none does.
 func (st *state) report(o *outage, names []string) {
 	if st.readiness.waiting == 0 {
-		st.reports.failed(st, o, names)
+		st.reportFailure(o, names)
 		return
 	}
 	st.readiness.failures++

@@ -150,6 +150,7 @@ func (sh *shard) migrate(to *shard, k Kind, name string, since time.Time) (subsc
 	o := t.outage
 	if o == nil {
 		o = &outage{op: k.unsubscribeOp(), err: ErrMoved, since: since}
+		st.reopen(name, o)
 		st.failed(ErrMoved)
 	}
 	sh.delete(k, name)

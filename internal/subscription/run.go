@@ -28,7 +28,7 @@ func (sh *shard) run(stopped chan<- struct{}) {
 		}
 		select {
 		case <-sh.sub.ctx.Done():
-			sh.sub.update(func(*state) { sh.cutShort() })
+			sh.sub.update(func(st *state) { st.finish() })
 			return
 		case <-time.After(retry.next()):
 		}
@@ -154,14 +154,6 @@ func (sh *shard) connectFailed(conn *connection, err error) {
 		sh.state().failed(err)
 		sh.unreachable(opConnect, err)
 	}
-}
-
-// cutShort reports the outages that have not ended when the Subscription is closed.
-func (sh *shard) cutShort() {
-	var in outages
-	sh.topics.all(func(_ Kind, name string, t *topic) { in.addLost(name, t) })
-	sh.state().reportAll(in)
-	sh.state().flushReports()
 }
 
 // backoff computes the delay before the next attempt to connect.

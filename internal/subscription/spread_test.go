@@ -21,8 +21,9 @@ import (
 type spread struct {
 	mu      sync.Mutex
 	clients []*redis.Client
-	owner   int   // of all topics
-	failure error // of asking for an owner
+	owner   int            // of all topics
+	owners  map[string]int // of single topics
+	failure error          // of asking for an owner
 	reloads int
 	checks  int // calls of ForEachShard
 }
@@ -39,11 +40,14 @@ func (s *spread) Subscribe(ctx context.Context, channels ...string) *redis.PubSu
 	return s.clients[0].Subscribe(ctx, channels...)
 }
 
-func (s *spread) own() (*redis.Client, error) {
+func (s *spread) own(name string) (*redis.Client, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failure != nil {
 		return nil, s.failure
+	}
+	if owner, ok := s.owners[name]; ok {
+		return s.clients[owner], nil
 	}
 	return s.clients[s.owner], nil
 }
@@ -57,8 +61,11 @@ func (s *spread) change(f func()) {
 // asCluster has the methods of a *redis.ClusterClient.
 type asCluster struct{ *spread }
 
-func (c asCluster) MasterForKey(context.Context, string) (*redis.Client, error) { return c.own() }
-func (c asCluster) ReloadState(context.Context)                                 { c.change(func() { c.reloads++ }) }
+func (c asCluster) MasterForKey(_ context.Context, name string) (*redis.Client, error) {
+	return c.own(name)
+}
+
+func (c asCluster) ReloadState(context.Context) { c.change(func() { c.reloads++ }) }
 
 func (c asCluster) ForEachShard(ctx context.Context, f func(context.Context, *redis.Client) error) error {
 	c.mu.Lock()
@@ -76,7 +83,7 @@ func (c asCluster) ForEachShard(ctx context.Context, f func(context.Context, *re
 // asRing has the methods of a *redis.Ring.
 type asRing struct{ *spread }
 
-func (r asRing) GetShardClientForKey(string) (*redis.Client, error) { return r.own() }
+func (r asRing) GetShardClientForKey(name string) (*redis.Client, error) { return r.own(name) }
 
 func (r asRing) GetShardClients() []*redis.Client {
 	r.mu.Lock()

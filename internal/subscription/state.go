@@ -25,7 +25,8 @@ type state struct {
 
 	changed   chan struct{} // closed, and replaced, at changes that a goroutine may wait for
 	readiness readiness
-	reports   reporter
+	reports   [outageKinds]reporter
+	finished  bool // finish was called
 	health    health
 	members   memberCheck
 
@@ -91,6 +92,7 @@ func (st *state) close() (ending []<-chan struct{}) {
 	}
 	st.closed = true
 	st.health.stop()
+	st.stopReports()
 	st.notify()
 	for _, sh := range st.shards {
 		if sh.running {

@@ -202,7 +202,7 @@ func (s *Subscription) Unsubscribe(ctx context.Context, k Kind, names ...string)
 	err := s.updateOpen(func(st *state) {
 		for _, sh := range st.shards {
 			removed, outages := sh.remove(k, names)
-			st.reportAll(outages)
+			st.reportAbandoned(outages)
 			sent = append(sent, sh.callersWaitFor(sh.unsubscribe(k, removed)))
 		}
 		st.notify()

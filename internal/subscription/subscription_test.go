@@ -230,7 +230,7 @@ func TestAStalledPeer(t *testing.T) {
 	onServer(t, s, func(t *testing.T, sub *subscription.Subscription, l *log) {
 		mustSubscribe(t, sub, subscription.Channels, "a")
 		s.set(&s.stalled, true)
-		pass(6 * time.Second) // the answer to a PING was the last
+		pass(6500 * time.Millisecond) // the answer to a PING was the last; no check is under way
 		stalled := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
