@@ -35,6 +35,9 @@ func (o observer) Reconnected() {
 // Report passes a report to the error handler.
 func (o observer) Report(f *subscription.Failure) { o.cfg.handle((*SubscriptionError)(f)) }
 
+// Closed closes the subscription, so that its loops end.
+func (o observer) Closed() { _ = o.Close() }
+
 // failedAs is an error whose error.type is its text.
 type failedAs string
 

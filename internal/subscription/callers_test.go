@@ -57,6 +57,8 @@ type subscribingObserver struct {
 	use atomic.Bool
 }
 
+func (*subscribingObserver) Closed() {}
+
 func (o *subscribingObserver) Report(*subscription.Failure) {
 	if !o.use.CompareAndSwap(true, false) {
 		return
@@ -161,4 +163,82 @@ func TestCloseWhileDialing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A subscription ends with its client, also before it has topics.
+func TestAClosedClientEndsTheSubscription(t *testing.T) {
+	for _, topics := range [][]string{nil, {"a", "b"}} {
+		s := new(server)
+		var rdb *redis.Client
+		inBubble(t, func(t *testing.T) subscription.Subscriber {
+			rdb = s.client(t)
+			return rdb
+		}, func(t *testing.T, sub *subscription.Subscription, l *log) {
+			if err := sub.Subscribe(t.Context(), subscription.Channels, topics...); err != nil {
+				t.Fatal(err)
+			}
+			sub.Start()
+			pass(3 * time.Second)
+			_ = rdb.Close()
+			pass(time.Second)
+			assertEnded(t, sub, l, topics)
+			pass(time.Minute)
+			if n := len(s.dialed()); n != 1 {
+				t.Errorf("%d connections were made, want the first alone", n)
+			}
+		})
+	}
+}
+
+// assertEnded asserts that the end of the client was reported, once, and that sub is closed.
+func assertEnded(t *testing.T, sub *subscription.Subscription, l *log, topics []string) {
+	t.Helper()
+	reports := l.take()
+	if len(reports) != 1 || reports[0].Recovered || !errors.Is(reports[0], redis.ErrClosed) || !slices.Equal(reports[0].Channels, topics) {
+		t.Errorf("reported was %v, want once that the client of %q is closed", reports, topics)
+	}
+	if l.closed != 1 {
+		t.Errorf("Closed was called %d times", l.closed)
+	}
+	if err := sub.Ready(t.Context()); err != redis.ErrClosed {
+		t.Errorf("Ready: %v", err)
+	}
+}
+
+// A cluster closes the client of a node that it has lost. The subscription goes on. When all
+// are closed, it ends.
+func TestAClosedNodeIsNotTheEnd(t *testing.T) {
+	onTwo(t, inCluster, func(t *testing.T, sub *subscription.Subscription, l *log, both *spread, _ [2]*server) {
+		mustSubscribe(t, sub, subscription.ShardChannels, "a")
+		both.change(func() { both.owner = 1 })
+		_ = both.clients[0].Close()
+		pass(2 * time.Second)
+		mustBeReady(t, sub)
+		if reports := l.take(); len(reports) != 1 || !reports[0].Recovered {
+			t.Errorf("reported was %v, want that a has recovered", reports)
+		}
+		_ = both.clients[1].Close()
+		pass(2 * time.Second)
+		assertEnded(t, sub, l, []string{"a"})
+	})
+}
+
+// A PING connects if there is nothing to subscribe to.
+func TestPingConnects(t *testing.T) {
+	s := new(server)
+	onServer(t, s, func(t *testing.T, sub *subscription.Subscription, l *log) {
+		if err := sub.Ping(t.Context(), "hello"); err != nil {
+			t.Fatalf("Ping: %v", err)
+		}
+		mustSubscribe(t, sub, subscription.Channels, "a")
+		if n := len(s.dialed()); n != 1 {
+			t.Errorf("%d connections were made, want one", n)
+		}
+		if got := s.commands("ping"); len(got) != 2 || !slices.Equal(got[1], []string{"ping", "hello"}) {
+			t.Errorf("commands are %q, want that to connect, and the call's", got)
+		}
+		if reports := l.take(); len(reports) > 0 {
+			t.Errorf("reported was %v", reports)
+		}
+	})
 }

@@ -5,6 +5,7 @@ package subscription
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"strconv"
 	"sync"
@@ -54,6 +55,19 @@ func (c *cluster) leave() { c.node.Store(nil) }
 
 // reload makes the client reload the slots. It does not wait.
 func (c *cluster) reload(ctx context.Context) { c.client.ReloadState(ctx) }
+
+// closed reports whether all nodes are closed. The client of a single node is closed when the
+// node is removed.
+func (c *cluster) closed(ctx context.Context) bool {
+	var open atomic.Bool
+	err := c.client.ForEachShard(ctx, func(ctx context.Context, node *redis.Client) error {
+		if !errors.Is(node.Ping(ctx).Err(), redis.ErrClosed) {
+			open.Store(true)
+		}
+		return nil
+	})
+	return !open.Load() && (err == nil || errors.Is(err, redis.ErrClosed))
+}
 
 // stale reports what checkMembers has found. Any other move of a slot shows in a reply of
 // the node.

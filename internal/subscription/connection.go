@@ -48,8 +48,13 @@ type connection struct {
 }
 
 // newConnection returns a connection to server. It does no I/O: the first command dials,
-// with ctx.
-func (s *Subscription) newConnection(ctx context.Context, server Subscriber) *connection {
+// with ctx. It returns an error if server panics, as a nil client does.
+func (s *Subscription) newConnection(ctx context.Context, server Subscriber) (c *connection, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = panicError("the client", v)
+		}
+	}()
 	return &connection{
 		sub:    s,
 		server: server,
@@ -61,7 +66,7 @@ func (s *Subscription) newConnection(ctx context.Context, server Subscriber) *co
 		up:       make(chan struct{}),
 		closed:   make(chan struct{}),
 		released: make(chan struct{}),
-	}
+	}, nil
 }
 
 // canceled is the context of all calls of go-redis after the first dial. Reads and writes

@@ -6,6 +6,8 @@ package subscription
 import (
 	"slices"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // A server may die without closing its connections. Only the time in which a read waits for
@@ -91,6 +93,7 @@ func (s *Subscription) checkHealth() {
 	if busy {
 		return
 	}
+	s.checkClient()
 	for _, sh := range placed {
 		s.reconcile(sh)
 	}
@@ -105,6 +108,18 @@ func (s *Subscription) checkHealth() {
 			}
 		}
 	})
+}
+
+// checkClient closes s if the client is a Ring that was closed, and there are no topics.
+// Otherwise a connection shows that the client was closed.
+func (s *Subscription) checkClient() {
+	if ring, ok := s.topology.(*ring); ok && ring.closed(s.ctx) {
+		s.update(func(st *state) {
+			if st.empty() {
+				st.clientClosed(redis.ErrClosed)
+			}
+		})
+	}
 }
 
 // checkConnection closes the connection of sh if its server is dead, and sends a PING if one

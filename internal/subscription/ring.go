@@ -41,6 +41,11 @@ func (r *ring) owners(_ context.Context, k Kind, name string) ([]*redis.Client, 
 	return clients, nil
 }
 
+func (r *ring) closed(context.Context) bool {
+	_, err := r.client.GetShardClientForKey("")
+	return errors.Is(err, redis.ErrClosed)
+}
+
 // shared fails, since no topic of a Ring is on a shared server.
 func (*ring) shared(context.Context) (Subscriber, error) { return nil, errNoTopic }
 

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // run connects and reads, with one connection after the other. It closes stopped and returns
@@ -35,8 +37,8 @@ func (sh *shard) run(stopped chan<- struct{}) {
 	}
 }
 
-// awaitWork waits until sh has topics or the Subscription is closed. A spread shard does not
-// wait for topics: if it has none, awaitWork retires it and returns false.
+// awaitWork waits until sh has to connect or the Subscription is closed. A spread shard does
+// not wait for topics: if it has none, awaitWork retires it and returns false.
 func (sh *shard) awaitWork() bool {
 	for {
 		var changed <-chan struct{}
@@ -44,7 +46,7 @@ func (sh *shard) awaitWork() bool {
 		sh.sub.reconcileEarly(sh)
 		sh.sub.update(func(st *state) {
 			switch {
-			case st.closed, !sh.idle(), sh.early != nil:
+			case st.closed, !sh.idle(), sh.early != nil, sh.connectsIdle():
 				work = true
 			case sh.spread:
 				st.retire(sh)
@@ -91,28 +93,53 @@ func (sh *shard) connect() *connection {
 		return nil
 	}
 	if conn == nil {
-		server, err := sh.server(sh.sub.ctx)
-		if err != nil {
-			sh.sub.update(func(*state) { sh.connectFailed(nil, err) })
+		var err error
+		if conn, err = sh.open(sh.sub.ctx); err != nil {
+			sh.sub.connectFailed(sh, nil, err)
 			return nil
 		}
-		conn = sh.sub.newConnection(sh.sub.ctx, server)
 		sh.sub.update(func(*state) { conn = sh.adopt(conn) })
 	}
 	if err := conn.awaitUp(context.Background()); err != nil {
-		sh.sub.update(func(*state) { sh.connectFailed(conn, err) })
+		sh.sub.connectFailed(sh, conn, err)
 		return nil
 	}
 	sh.sub.update(func(*state) { sh.connected() })
 	return conn
 }
 
+// connectFailed handles the event that no connection could be made. If the client was closed,
+// it closes s.
+func (s *Subscription) connectFailed(sh *shard, conn *connection, err error) {
+	closed := s.isClientClosed(err)
+	s.update(func(st *state) {
+		if closed {
+			st.clientClosed(err)
+			return
+		}
+		sh.connectFailed(conn, err)
+	})
+}
+
+// isClientClosed reports whether err is that of a closed client, and not of the closed client
+// of one of its servers.
+func (s *Subscription) isClientClosed(err error) bool {
+	return errors.Is(err, redis.ErrClosed) && s.ctx.Err() == nil && s.topology.closed(s.ctx)
+}
+
+// open returns a connection to the server of sh, which is not up yet.
+func (sh *shard) open(ctx context.Context) (*connection, error) {
+	server, err := sh.server(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return sh.sub.newConnection(ctx, server)
+}
+
 // connectEarly connects before Start, for a call of Subscribe.
 func (s *Subscription) connectEarly(ctx context.Context, sh *shard) error {
-	server, err := sh.server(ctx)
-	var conn *connection
+	conn, err := sh.open(ctx)
 	if err == nil {
-		conn = s.newConnection(ctx, server)
 		s.update(func(*state) {
 			sh.dropFailedDial()
 			conn = sh.adopt(conn)
@@ -125,8 +152,13 @@ func (s *Subscription) connectEarly(ctx context.Context, sh *shard) error {
 	case conn != nil && !conn.isClosed():
 		return err // ctx was canceled, and conn may still succeed
 	}
+	closed := s.isClientClosed(err)
 	s.update(func(st *state) {
-		if st.started || sh.conn != conn {
+		switch {
+		case closed:
+			st.clientClosed(err)
+			return
+		case st.started, sh.conn != conn:
 			return // run reports it, or another call has
 		}
 		sh.dropConnection()
@@ -150,8 +182,11 @@ func (sh *shard) connectFailed(conn *connection, err error) {
 	if sh.conn == conn {
 		sh.dropConnection()
 	}
-	if !errors.Is(err, errRetired) {
-		sh.state().failed(err)
+	if errors.Is(err, errRetired) {
+		return
+	}
+	sh.state().failed(err)
+	if !sh.connectsIdle() { // otherwise nothing is lost
 		sh.unreachable(opConnect, err)
 	}
 }

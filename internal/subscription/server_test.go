@@ -257,6 +257,7 @@ type log struct {
 	failures   []error
 	reports    []report
 	reconnects int
+	closed     int // calls of Closed
 	messages   []string
 }
 
@@ -288,6 +289,12 @@ func (l *log) Report(f *subscription.Failure) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.reports = append(l.reports, report{f, time.Now()})
+}
+
+func (l *log) Closed() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed++
 }
 
 func (l *log) deliver(m *redis.Message) {

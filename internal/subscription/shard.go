@@ -53,6 +53,13 @@ func (sh *shard) start() {
 // idle reports whether sh has no topics.
 func (sh *shard) idle() bool { return sh.topics.empty() }
 
+// connectsIdle reports whether sh connects though it has no topics: the main shard does if
+// there are no topics at all. Its connection shows when the client is closed. A Ring has no
+// server for it.
+func (sh *shard) connectsIdle() bool {
+	return !sh.spread && sh.state().empty() && !sh.sub.topology.spreads(Channels)
+}
+
 // oneByOne reports whether each topic needs a command of its own. In a cluster it does,
 // because a command may have sharded channels of only one slot.
 func (sh *shard) oneByOne() bool { return sh.spread && sh.sub.topology.cluster() != nil }
@@ -110,7 +117,7 @@ func (sh *shard) adopt(conn *connection) *connection {
 	case sh.conn != nil:
 		conn.close(errRetired)
 		return sh.conn
-	case sh.idle(): // the last topic was removed in the meantime
+	case sh.idle() && !sh.connectsIdle(): // the last topic was removed in the meantime
 		conn.close(errRetired)
 		return conn
 	case sh.state().closed:
@@ -118,7 +125,9 @@ func (sh *shard) adopt(conn *connection) *connection {
 		return conn
 	}
 	sh.conn, sh.early = conn, nil
-	sh.resubscribe()
+	if sh.resubscribe(); sh.idle() {
+		conn.enqueue(&command{op: opPing}) // a connection dials with its first command
+	}
 	return conn
 }
 

@@ -106,6 +106,35 @@ func (st *state) close() (ending []<-chan struct{}) {
 	return ending
 }
 
+// clientClosed handles the event that the client was closed: nothing can be received any more.
+// It reports that, instead of the outages that it has caused, and closes the Subscription.
+func (st *state) clientClosed(err error) {
+	if st.closed {
+		return
+	}
+	st.failed(err)
+	o := &outage{op: opConnect, err: err, since: time.Now()}
+	var in outages
+	for _, sh := range st.shards {
+		sh.topics.all(func(_ Kind, name string, t *topic) {
+			if t.outage != nil && t.outage.since.Before(o.since) {
+				o.since = t.outage.since
+			}
+			in.add(name, o)
+		})
+	}
+	st.finished = true
+	st.emit(o.failure(in[o]))
+	st.close()
+	st.sub.cancel()
+	st.after(st.sub.observer.Closed)
+}
+
+// empty reports whether there are no topics.
+func (st *state) empty() bool {
+	return !slices.ContainsFunc(st.shards, func(sh *shard) bool { return !sh.idle() })
+}
+
 func (st *state) has(k Kind, name string) bool {
 	return slices.ContainsFunc(st.shards, func(sh *shard) bool { return sh.topics[k][name] != nil })
 }

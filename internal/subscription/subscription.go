@@ -60,6 +60,9 @@ type Observer interface {
 	// failure is reported at most once a second. The goroutine that has the failure waits
 	// until Report returns.
 	Report(f *Failure)
+	// Closed is called when the client was closed, after a report of that. The Subscription
+	// is closed then.
+	Closed()
 }
 
 // ErrClosed is returned by the methods of a closed Subscription. It is the error of
@@ -216,11 +219,23 @@ func (s *Subscription) Unsubscribe(ctx context.Context, k Kind, names ...string)
 	return ctx.Err()
 }
 
-// Ping sends a PING on each connection. It does not wait for the replies. It returns an
-// error if a shard with topics has no connection.
+// Ping sends a PING on each connection. It does not wait for the replies. Without topics, it
+// connects first. It returns an error if a shard with topics has no connection.
 func (s *Subscription) Ping(ctx context.Context, payload ...string) error {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	dial := false
+	if err := s.updateOpen(func(st *state) {
+		st.main.dropFailedDial()
+		dial = !st.started && st.main.conn == nil && st.main.connectsIdle()
+	}); err != nil {
+		return err
+	}
+	if dial {
+		if err := s.connectEarly(ctx, s.state.main); err != nil {
+			return err
+		}
 	}
 	var sent []sending
 	connected := true

@@ -25,6 +25,9 @@ type topology interface {
 	// stale reports whether topics of a shard may have got another owner since the given
 	// time, without a reply of a server that says so. It does no I/O.
 	stale(p *placing) (stale bool, since time.Time)
+	// closed reports whether the client was closed. It is called when a server has returned
+	// redis.ErrClosed, and may wait for other servers.
+	closed(ctx context.Context) bool
 	// cluster returns the topology itself if it is a cluster, and nil otherwise.
 	cluster() *cluster
 }
@@ -56,5 +59,6 @@ func (single) spreads(Kind) bool                                             { r
 func (s single) shared(context.Context) (Subscriber, error)                  { return s.server, nil }
 func (single) leave()                                                        {}
 func (single) stale(*placing) (stale bool, since time.Time)                  { return false, time.Time{} }
+func (single) closed(context.Context) bool                                   { return true }
 func (single) cluster() *cluster                                             { return nil }
 func (single) owners(context.Context, Kind, string) ([]*redis.Client, error) { return nil, nil }
