@@ -132,8 +132,6 @@ func (c *config) parseCarrier(carrier *Carrier) (sc trace.SpanContext, ok bool) 
 // knownFlags are the flags that version 00 of traceparent defines.
 const knownFlags = trace.FlagsSampled | trace.FlagsRandom
 
-const lenTraceparent = len("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-
 func appendTraceparent(b []byte, sc trace.SpanContext) []byte {
 	traceID, spanID := sc.TraceID(), sc.SpanID()
 	b = append(b, "00-"...)
@@ -147,7 +145,7 @@ func appendTraceparent(b []byte, sc trace.SpanContext) []byte {
 // parseTraceparent returns the span context of a traceparent of version 00. ok is false
 // if s is not a valid one.
 func parseTraceparent(s string) (sc trace.SpanContext, ok bool) {
-	if len(s) != lenTraceparent || s[:3] != "00-" || s[35] != '-' || s[52:54] != "-0" {
+	if len(s) != wire.LenTraceparent || s[:3] != "00-" || s[35] != '-' || s[52:54] != "-0" {
 		return sc, false
 	}
 	flags := trace.TraceFlags(s[54] - '0')

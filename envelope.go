@@ -141,7 +141,7 @@ func (e *encoder) encode(ctx context.Context, c *config, payload any) error {
 
 // begin sets the context whose trace context and baggage the next envelopes carry.
 func (e *encoder) begin(ctx context.Context, c *config) {
-	var room [lenTraceparent]byte
+	var room [wire.LenTraceparent]byte
 	if traceparent, ok := c.formatTraceparent(ctx, room[:0]); ok {
 		e.BeginTraceparent(traceparent)
 		return

@@ -195,6 +195,9 @@ func WithErrorHandler(handler func(error)) Option {
 // the buffer is full, the subscription stops reading, and the server has to wait; this
 // package drops no message. A negative size is ignored.
 //
+// n limits the number of messages, not their bytes. A message of a megabyte takes a
+// megabyte of the buffer.
+//
 // Default: 100, as in go-redis.
 func WithChannelSize(n int) Option {
 	return optionFunc(func(c *config) {

@@ -16,6 +16,12 @@ type Fields struct {
 	// All others are in the order in which they were set.
 	traceparent, tracestate, baggage string
 	others                           []field
+
+	// copied is the traceparent of a large message, in place of the variable above. A
+	// substring would keep the message in memory, and a string of its own would be an
+	// allocation for each message.
+	copied    [LenTraceparent]byte
+	hasCopied bool
 }
 
 type field struct{ name, value string }
@@ -26,8 +32,14 @@ const (
 	nameBaggage     = "baggage"
 )
 
+// LenTraceparent is the length of a traceparent of version 00.
+const LenTraceparent = len("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+
 // Get returns the value of a field, or "" if the field is not set.
 func (f *Fields) Get(name string) string {
+	if f.hasCopied && name == nameTraceparent {
+		return string(f.copied[:])
+	}
 	if value := f.w3c(name); value != nil {
 		return *value
 	}
@@ -43,6 +55,7 @@ func (f *Fields) Get(name string) string {
 func (f *Fields) Set(name, value string) {
 	if v := f.w3c(name); v != nil {
 		*v = value
+		f.hasCopied = f.hasCopied && name != nameTraceparent
 		return
 	}
 	if i := slices.IndexFunc(f.others, func(other field) bool { return other.name == name }); i >= 0 {
@@ -68,19 +81,26 @@ func (f *Fields) Names() []string {
 
 // Empty reports whether no field is set.
 func (f *Fields) Empty() bool {
-	return f.traceparent == "" && f.tracestate == "" && f.baggage == "" && len(f.others) == 0
+	value, only := f.Traceparent()
+	return value == "" && only
 }
 
-// Traceparent returns the value of the field traceparent. only reports whether f
-// has no other field.
+// Traceparent returns the value of the field traceparent, which is valid until f changes.
+// only reports whether f has no other field.
 func (f *Fields) Traceparent() (value string, only bool) {
-	return f.traceparent, f.tracestate == "" && f.baggage == "" && len(f.others) == 0
+	value = f.traceparent
+	if f.hasCopied {
+		value = viewString(f.copied[:])
+	}
+	return value, f.tracestate == "" && f.baggage == "" && len(f.others) == 0
 }
 
-// all yields all fields in the order of Names, also those with an empty value.
+// all yields all fields in the order of Names, also those with an empty value. The values are
+// valid until f changes.
 func (f *Fields) all() iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
-		if !yield(nameTraceparent, f.traceparent) || !yield(nameTracestate, f.tracestate) || !yield(nameBaggage, f.baggage) {
+		traceparent, _ := f.Traceparent()
+		if !yield(nameTraceparent, traceparent) || !yield(nameTracestate, f.tracestate) || !yield(nameBaggage, f.baggage) {
 			return
 		}
 		for _, other := range f.others {

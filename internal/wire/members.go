@@ -186,11 +186,31 @@ func (m *members) unquotedLen(s stringText) (n int, ok bool) {
 // unquote returns s without escapes. ok is false if s has a lone surrogate.
 func (m *members) unquote(s stringText) (unquoted string, ok bool) {
 	if !s.escaped {
-		return m.message[s.start:s.end], true
+		return m.detach(m.message[s.start:s.end]), true
 	}
 	n, ok := m.unquotedLen(s)
 	if !ok {
 		return "", false
 	}
 	return ownedString(jsontext.AppendUnquoted(make([]byte, 0, n), m.text[s.start:s.end])), true
+}
+
+// maxPinned is the size of the largest message that a substring may keep in memory no matter
+// how short it is, in bytes.
+const maxPinned = 1 << 10
+
+// pinnedBy reports whether a substring of n bytes would keep a message in memory that is much
+// larger.
+func (m *members) pinnedBy(n int) bool {
+	return len(m.message) > maxPinned && n < len(m.message)/4
+}
+
+// detach returns s, which is a substring of the message, or a copy of it. An application may
+// keep a payload or a field for longer than the message, and must not keep megabytes for a
+// few bytes.
+func (m *members) detach(s string) string {
+	if m.pinnedBy(len(s)) {
+		return strings.Clone(s)
+	}
+	return s
 }

@@ -18,7 +18,7 @@ import (
 // It applies the first of the rules R0 to R5 of the wire format that fits. If no rule finds
 // a payload, the whole message is the payload. Decode reads the message once, but not a JSON
 // document whose size is in the envelope. Without escapes, the payload and the fields are
-// substrings of message.
+// substrings of message, unless they are much smaller: see [members.detach].
 func Decode(message string, names []string, f *Fields) (payload string, err error) {
 	m := members{message: message, text: viewBytes(message), names: names}
 	m.more = make([]fieldText, max(0, len(names)-len(m.few)))
@@ -95,7 +95,10 @@ func (m *members) document(pos int) (payload string, ok bool) {
 	if !ok || int64(len(rest)) != size+1 || rest[0] != '{' && rest[0] != '[' || rest[size] != '}' {
 		return "", false
 	}
-	return rest[:size], m.fieldsSound()
+	if !m.fieldsSound() {
+		return "", false
+	}
+	return m.detach(rest[:size]), true
 }
 
 // cutNumber cuts name and a decimal number off s.
@@ -126,7 +129,7 @@ func (m *members) payload() (payload string, ok bool) {
 	}
 	switch {
 	case m.contentKind == memberPayload && !m.isString:
-		return m.value, true
+		return m.detach(m.value), true
 	case m.contentKind == memberPayload:
 		return m.unquote(m.content)
 	case m.isString:
@@ -174,6 +177,17 @@ func (m *members) fieldsSound() bool {
 	return true
 }
 
+// copyTraceparent copies a traceparent that would keep a much larger message in memory to f.
+// It returns false if the traceparent can be a string instead.
+func (m *members) copyTraceparent(s stringText, f *Fields) bool {
+	if s.escaped || s.end-s.start != LenTraceparent || !m.pinnedBy(LenTraceparent) {
+		return false
+	}
+	f.hasCopied = true
+	copy(f.copied[:], m.text[s.start:s.end])
+	return true
+}
+
 // fill sets the fields in f that occur once and are well-formed.
 func (m *members) fill(f *Fields) error {
 	size, others := 0, 0
@@ -198,6 +212,9 @@ func (m *members) fill(f *Fields) error {
 	for i, name := range m.names {
 		found := m.field(i)
 		if found.count == 0 {
+			continue
+		}
+		if name == nameTraceparent && m.copyTraceparent(found.stringText, f) {
 			continue
 		}
 		value, _ := m.unquote(found.stringText)
