@@ -44,6 +44,10 @@ import (
 // where a hook cannot change what go-redis sends. The message then has a span, but is sent
 // without an envelope. The first message of each case is reported to the error handler.
 //
+// A hook that was added later may return without sending the command, for example because
+// it queues messages. The span has the outcome that this hook returns: without an error it
+// is that of a message that was sent, but it has no tracedpubsub.receivers.
+//
 // The parent of a span is the span in the context that go-redis passes to hooks. In a
 // pipeline, that is the context of Exec. On a half-duplex auto-pipeline there is none, and
 // the spans are roots; there, use [Publish] of this package, whose spans are children of the
@@ -118,7 +122,7 @@ type tracing struct {
 	channels func(channel string) bool
 	client   *redis.Client // nil: there are several servers, or the server is not known
 
-	unsubstituted, notSent sync.Once // report the first message without its envelope
+	unsubstituted, ignored sync.Once // report the first message without its envelope
 }
 
 // traces reports whether a channel is traced. It is not if channels panics, since its
@@ -231,7 +235,7 @@ func (t *tracing) publish(ctx context.Context, m *publishCommand, next redis.Pro
 	switch {
 	case err != nil:
 	case !answered:
-		t.reportNotSent(m)
+		t.reportIgnored(m)
 	case t.client != nil: // in a cluster, the reply counts the clients of one node
 		if n, ok := m.Receivers(); ok {
 			span.SetReceivers(n)

@@ -120,13 +120,14 @@ func (t *tracing) substitute(ctx context.Context, e *encoder, m *publishCommand)
 	}
 }
 
-// reportNotSent reports that m was sent without its envelope, if it should have one. It
-// reports only the first such message.
-func (t *tracing) reportNotSent(m *publishCommand) {
-	if m.plain {
+// reportIgnored reports that go-redis has sent m without its envelope, if it should have
+// one. It reports only the first such message. It is called for a message without a reply,
+// and does nothing if a later hook has not sent it.
+func (t *tracing) reportIgnored(m *publishCommand) {
+	if m.plain || !rediscmd.OnFullDuplex() {
 		return
 	}
-	t.notSent.Do(func() {
-		t.cfg.handle(errors.New("tracedpubsub: a message is sent without its trace context: go-redis does not send what a hook gives to it, as on full-duplex auto-pipelines"))
+	t.ignored.Do(func() {
+		t.cfg.handle(errors.New("tracedpubsub: a message is sent without its trace context: a full-duplex auto-pipeline does not send what a hook gives to it"))
 	})
 }

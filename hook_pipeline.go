@@ -146,10 +146,8 @@ func (b *batch) failure(m *publishCommand, err error) error {
 		return m.Sent().Err()
 	case answered:
 		return nil
-	case err == nil:
-		b.reportNotSent(m)
 	}
-	return err // nil: it was sent, but without its envelope
+	return err // nil: a later hook has not sent it, or has sent a copy and kept the reply
 }
 
 // failureOf returns the error of a message without a substitute, whose command does not

@@ -143,7 +143,8 @@ func escaped(s string) string {
 func TestBatchOfSeveralHooksAndCopies(t *testing.T) {
 	ctx, first, then, metered := tracetest.Context(t), tracetest.NewRecorder(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)
 	rdb := redistest.Start(t).Client()
-	tracetest.Instrument(t, rdb, first, metered.Option(), tracedpubsub.WithErrorHandler(func(error) {})) // it reports that its commands are missing
+	var errs tracetest.ErrorLog
+	tracetest.Instrument(t, rdb, first, metered.Option(), errs.Option())
 	rdb.AddHook(cloning{})
 	tracetest.Instrument(t, rdb, then, metered.Option())
 	if err := pipelined(ctx, rdb.Pipelined, "reports", "reports"); err != nil {
@@ -154,4 +155,5 @@ func TestBatchOfSeveralHooksAndCopies(t *testing.T) {
 	if n := metered.Total(t, tracetest.SentMessages); n != 2 {
 		t.Errorf("%d messages were counted, want 2", n)
 	}
+	errs.AssertNone(t) // the copies have the trace context
 }
