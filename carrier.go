@@ -47,7 +47,7 @@ func (c *config) inject(ctx context.Context, carrier *Carrier) {
 			*carrier = Carrier{}
 		}
 	}()
-	defer c.contain("WithPropagators")
+	defer c.contain("the propagator")
 	p.Inject(ctx, carrier)
 	injected = true
 }
@@ -99,7 +99,7 @@ func (c *config) producer(ctx context.Context, carrier *Carrier) (context.Contex
 func (c *config) callExtract(ctx context.Context, carrier *Carrier) (extracted context.Context) {
 	p := c.propagation().propagator
 	extracted = ctx
-	defer c.contain("WithPropagators")
+	defer c.contain("the propagator")
 	return p.Extract(ctx, carrier)
 }
 

@@ -128,7 +128,7 @@ type tracing struct {
 // traces reports whether a channel is traced. It is not if channels panics, since its
 // consumers may not be able to read envelopes.
 func (t *tracing) traces(channel string) (traced bool) {
-	defer t.cfg.contain("Instrument or NewHook")
+	defer t.cfg.contain("the function given to Instrument or NewHook")
 	return t.channels(channel) && t.cfg.traces(channel)
 }
 

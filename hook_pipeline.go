@@ -5,7 +5,6 @@ package tracedpubsub
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/redis/go-redis/v9"
@@ -159,7 +158,7 @@ func (b *batch) failureOf(cmd redis.Cmder, err error) error {
 	if own := rediscmd.ErrorOf(cmd); own != nil {
 		return own
 	}
-	if _, reply := errors.AsType[redis.Error](err); reply {
+	if rediscmd.IsReply(err) {
 		return nil // it is the reply to another command
 	}
 	// go-redis sets any other error on the commands that have failed. If no command has it,

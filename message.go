@@ -5,7 +5,6 @@ package tracedpubsub
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -138,12 +137,13 @@ func (m *Message) start(ctx context.Context, opts ...trace.SpanStartOption) (con
 // envelopeState returns the value of tracedpubsub.envelope, which says why a message
 // could not be decoded.
 func envelopeState(err error) string {
-	switch {
-	case errors.Is(err, ErrMalformedEnvelope):
+	// No method of err is called, since an application may have set it.
+	switch err { //nolint:errorlint // Decode does not wrap them
+	case ErrMalformedEnvelope:
 		return "malformed"
-	case errors.Is(err, ErrUnsupportedVersion):
+	case ErrUnsupportedVersion:
 		return "unsupported_version"
-	case errors.Is(err, ErrCarrierTooLarge):
+	case ErrCarrierTooLarge:
 		return "carrier_too_large"
 	}
 	return ""

@@ -17,14 +17,23 @@ var _ subscription.Observer = observer{}
 
 // Failed counts a failure.
 func (o observer) Failed(err error) {
+	o.cfg.telemetry.CountSubscriptionError(context.Background(), o.server, counted(err))
+}
+
+// counted returns the error as which err is counted.
+func counted(err error) (as error) {
+	as = err
+	// An error of the application's Dialer, for example, may be a nil pointer.
+	// CountSubscriptionError reports the panic.
+	defer func() { _ = recover() }()
 	switch {
 	case errors.Is(err, subscription.ErrSilent), errors.Is(err, subscription.ErrBlocked),
 		errors.Is(err, subscription.ErrConnectTimeout):
-		err = failedAs("timeout")
+		return failedAs("timeout")
 	case errors.Is(err, subscription.ErrMoved), errors.Is(err, subscription.ErrRemoved):
-		err = failedAs("MOVED") // the reply that the server would give
+		return failedAs("MOVED") // the reply that the server would give
 	}
-	o.cfg.telemetry.CountSubscriptionError(context.Background(), o.server, err)
+	return err
 }
 
 // Reconnected counts a connection that has replaced a lost one.

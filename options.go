@@ -4,7 +4,6 @@
 package tracedpubsub
 
 import (
-	"fmt"
 	"slices"
 	"sync/atomic"
 
@@ -47,6 +46,10 @@ const (
 // The options that are passed to the tracer's Start method are valid until it returns. A
 // tracer must copy what it keeps of them, as the SDK does.
 //
+// If tp, its tracer or a span panics, the panic is reported to the error handler. If tp
+// itself does, for example because it is a nil pointer, there are no spans, as with a no-op
+// provider.
+//
 // Default: the global provider. It is looked up on each call, so it may be set later.
 func WithTracerProvider(tp trace.TracerProvider) Option {
 	return optionFunc(func(c *config) {
@@ -62,6 +65,9 @@ func WithTracerProvider(tp trace.TracerProvider) Option {
 // of channels; see [WithDestinationTemplate]. Instruments that are not enabled cost
 // nothing, such as those of a no-op provider and those that a view drops.
 //
+// If mp or an instrument panics, the panic is reported to the error handler. If mp itself
+// does, for example because it is a nil pointer, nothing is recorded.
+//
 // Default: the global provider. It is looked up on each call, so it may be set later.
 func WithMeterProvider(mp metric.MeterProvider) Option {
 	return optionFunc(func(c *config) {
@@ -73,6 +79,10 @@ func WithMeterProvider(mp metric.MeterProvider) Option {
 
 // WithPropagators sets the propagator that writes the trace context into envelopes and
 // reads it from them. Only the fields that its Fields method returns are read.
+//
+// If p panics, the message is sent or delivered without a context, and the panic is
+// reported to the error handler. If the Fields method of p panics, for example because p is
+// a nil pointer, nothing is propagated from then on.
 //
 // Default: the global propagator. It is looked up on each call, so it may be set later.
 // If otel.SetTextMapPropagator was never called, W3C Trace Context and Baggage are used,
@@ -173,8 +183,8 @@ func WithAttributes(attributes ...attribute.KeyValue) Option {
 
 // WithErrorHandler sets the function that gets the errors that no call can return: a
 // lost connection or a refused subscription (as a [*SubscriptionError]), a propagation
-// field that was left out of an envelope, a panic in a function that was given to
-// another option.
+// field that was left out of an envelope, a panic in what was given to another option or
+// in a method of an error.
 //
 // handler may be called from several goroutines. A panic in it is ignored.
 //
@@ -246,57 +256,11 @@ func newConfig(opts ...Option) *config {
 		channelSize:  100,
 	}
 	c.telemetry.ScopeName, c.telemetry.ScopeVersion = ScopeName, Version
-	c.telemetry.HandleError = c.handle
+	c.telemetry.HandleError, c.telemetry.HandlePanic = c.handle, c.handlePanic
 	for _, opt := range opts {
 		if opt != nil {
 			opt.apply(c)
 		}
 	}
 	return c
-}
-
-// traces reports whether the filter of [WithFilter] includes channel.
-func (c *config) traces(channel string) bool {
-	return c.filter == nil || c.includes("WithFilter", c.filter, channel)
-}
-
-// envelopes reports whether the filter of [WithEnvelopeFilter] includes channel.
-func (c *config) envelopes(channel string) bool {
-	return c.envelopeFilter == nil || c.includes("WithEnvelopeFilter", c.envelopeFilter, channel)
-}
-
-func (c *config) includes(option string, filter func(string) bool, channel string) (included bool) {
-	included = true // the result if the filter panics
-	defer c.contain(option)
-	return filter(channel)
-}
-
-// templateOf returns the template of a channel, or "" if it has none.
-func (c *config) templateOf(channel string) (template string) {
-	if c.template == nil {
-		return ""
-	}
-	defer c.contain("WithDestinationTemplate")
-	return c.template(channel)
-}
-
-// contain is deferred around a call of code that was given to an option. It recovers
-// and reports a panic.
-func (c *config) contain(option string) {
-	if v := recover(); v != nil {
-		c.handle(panicError("what was given to "+option, v))
-	}
-}
-
-// handle reports err to the error handler. It never panics.
-func (c *config) handle(err error) {
-	defer func() { _ = recover() }() // a panic of the error handler cannot be reported anywhere
-	c.errorHandler(err)
-}
-
-func panicError(where string, v any) error {
-	if err, ok := v.(error); ok {
-		return fmt.Errorf("tracedpubsub: panic in %s: %w", where, err)
-	}
-	return fmt.Errorf("tracedpubsub: panic in %s: %v", where, v)
 }

@@ -16,14 +16,16 @@ import (
 
 // cachedPropagator is a propagator with what is derived from it.
 type cachedPropagator struct {
-	propagator propagation.TextMapPropagator
+	key        propagation.TextMapPropagator // for which this is cached
+	propagator propagation.TextMapPropagator // key, or noPropagator if key panics
 	fields     []string
 	w3c        bool // isW3C
 }
 
 var (
-	w3c        = propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
-	w3cDefault = &cachedPropagator{w3c, w3c.Fields(), isW3C(w3c)}
+	w3c          = propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
+	w3cDefault   = &cachedPropagator{w3c, w3c, w3c.Fields(), isW3C(w3c)}
+	noPropagator = propagation.NewCompositeTextMapPropagator()
 )
 
 // propagation returns the propagator to use.
@@ -32,18 +34,20 @@ func (c *config) propagation() *cachedPropagator {
 	if p == nil {
 		p = otel.GetTextMapPropagator()
 	}
-	if cached != nil && (c.propagator != nil || identical(cached.propagator, p)) {
+	if cached != nil && (c.propagator != nil || identical(cached.key, p)) {
 		return cached
 	}
-	fields := c.fieldsOf(p)
-	if len(fields) == 0 {
-		// It is not cached: the global default delegates to one that may be set later.
-		if c.propagator == nil && isGlobalDefault(p) {
-			return w3cDefault
-		}
+	fields, panicked := c.fieldsOf(p)
+	switch {
+	case panicked:
+		cached = &cachedPropagator{key: p, propagator: noPropagator}
+	case len(fields) > 0:
+		cached = &cachedPropagator{p, p, fields, isW3C(p)}
+	case c.propagator == nil && isGlobalDefault(p):
+		return w3cDefault // not cached, since the global default delegates to one that may be set later
+	default:
 		return &cachedPropagator{propagator: p}
 	}
-	cached = &cachedPropagator{p, fields, isW3C(p)}
 	c.cachedPropagator.Store(cached)
 	return cached
 }
@@ -57,10 +61,13 @@ func isGlobalDefault(p propagation.TextMapPropagator) bool {
 }
 
 // fieldsOf returns the fields of a propagator. It recovers from a panic, which would end
-// the program on the goroutine that reads.
-func (c *config) fieldsOf(p propagation.TextMapPropagator) []string {
-	defer c.contain("WithPropagators")
-	return p.Fields()
+// the program on the goroutine that reads. A propagator panics if it is a nil pointer, or if
+// the global one was set to nil.
+func (c *config) fieldsOf(p propagation.TextMapPropagator) (fields []string, panicked bool) {
+	panicked = true
+	defer c.contain("the propagator")
+	fields = p.Fields()
+	return fields, false
 }
 
 // identical reports whether a and b are the same propagator. A composite propagator is a
@@ -69,6 +76,9 @@ func identical(a, b any) (same bool) {
 	t := reflect.TypeOf(a)
 	if t != reflect.TypeOf(b) {
 		return false
+	}
+	if t == nil {
+		return true
 	}
 	switch t.Kind() {
 	case reflect.Pointer:

@@ -141,7 +141,7 @@ func (c *config) publish(ctx context.Context, p *publication, channel string, pa
 		ctx = withoutEnvelope(ctx, channel)
 	}
 	cmd := p.send(ctx, p.rdb, channel, message)
-	if !deferred {
+	if !deferred && cmd != nil { // a type of the application's may return nil
 		err = cmd.Err()
 	}
 	span.Returned(err)

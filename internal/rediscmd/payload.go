@@ -69,10 +69,12 @@ func TextBytes(payload any) (b []byte, ok bool) {
 // that go-redis fails with the same error. A payload whose MarshalBinary method failed is
 // not marshaled again, because it might succeed, and be sent without an envelope.
 func Refused(payload any, err error) any {
-	if errors.Is(err, errUnsupportedPayload) {
+	// No method of the cause is called. It may be a nil pointer, and its methods may panic.
+	cause := errors.Unwrap(err)
+	if cause == errUnsupportedPayload { //nolint:errorlint // see above
 		return payload
 	}
-	return failedMarshal{errors.Unwrap(err)}
+	return failedMarshal{cause}
 }
 
 type failedMarshal struct{ err error }

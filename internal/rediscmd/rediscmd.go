@@ -11,7 +11,11 @@
 // The package does not know what is in a payload or an envelope.
 package rediscmd
 
-import "github.com/redis/go-redis/v9"
+import (
+	"errors"
+
+	"github.com/redis/go-redis/v9"
+)
 
 // Kind is the kind of a command.
 type Kind int
@@ -74,3 +78,11 @@ func IdentityOf(cmd redis.Cmder) any {
 // Err method of a command on an asynchronous auto-pipeline may not: it waits for the batch,
 // and the batch waits for the hook. A clone of the command has the error and does not wait.
 func ErrorOf(cmd redis.Cmder) error { return cmd.Clone().Err() }
+
+// IsReply reports whether err is an error with which a server has replied. An error of
+// another hook may panic, for example because it is a nil pointer. Then it is not a reply.
+func IsReply(err error) (is bool) {
+	defer func() { _ = recover() }()
+	_, is = errors.AsType[redis.Error](err)
+	return is
+}

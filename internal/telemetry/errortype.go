@@ -6,8 +6,10 @@ package telemetry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"reflect"
 	"regexp"
 	"strings"
 	"syscall"
@@ -28,6 +30,33 @@ const (
 // errorPrefix matches the first word of an error reply of a server, such as NOPERM. A script
 // on the server may reply with any text.
 var errorPrefix = regexp.MustCompile(`^[A-Z][A-Z0-9]{0,31}$`)
+
+// describe returns the error.type of err, which the function of returns, and the text of err.
+// If a method of err panics, for example because err is a nil pointer, these are the type of
+// err and what package fmt prints then.
+func (t *Telemetry) describe(err error, of func(error) string) (errorType, text string) {
+	defer func() {
+		if v := recover(); v != nil {
+			t.HandlePanic(methodOfError, v)
+			if errorType == "" {
+				errorType = typeName(err)
+			}
+			text = fmt.Sprint(err)
+		}
+	}()
+	errorType = of(err)
+	return errorType, err.Error()
+}
+
+// typeName returns the name of the type of err, as semconv.ErrorType does, but calls no method
+// of err.
+func typeName(err error) string {
+	t := reflect.TypeOf(err)
+	if t.PkgPath() != "" && t.Name() != "" {
+		return t.PkgPath() + "." + t.Name()
+	}
+	return t.String()
+}
 
 // clientErrorType returns the error.type of an error of the client. For an error reply of the
 // server, that is its prefix. For other errors it is one of the values above, or the type of

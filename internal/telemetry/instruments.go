@@ -16,8 +16,9 @@ import (
 // instruments holds the instruments of one meter provider, and the cache of their time
 // series.
 type instruments struct {
-	provider metric.MeterProvider
-	series   *seriesCache
+	telemetry *Telemetry
+	provider  metric.MeterProvider
+	series    *seriesCache
 
 	operationDuration metric.Float64Histogram
 	sent              metric.Int64Counter
@@ -31,11 +32,11 @@ type instruments struct {
 // advise.
 var durations = metric.WithExplicitBucketBoundaries(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 
-// newInstruments makes the instruments. The error has those that cannot be made. They record
-// nothing.
-func newInstruments(provider metric.MeterProvider, scopeName, scopeVersion string) (*instruments, error) {
-	meter := provider.Meter(scopeName,
-		metric.WithInstrumentationVersion(scopeVersion),
+// makeInstruments makes the instruments of t with a meter of provider. The error has those
+// that cannot be made. They record nothing.
+func makeInstruments(provider metric.MeterProvider, t *Telemetry) (*instruments, error) {
+	meter := provider.Meter(t.ScopeName,
+		metric.WithInstrumentationVersion(t.ScopeVersion),
 		metric.WithSchemaURL(semconv.SchemaURL))
 	operationDuration, err1 := messagingconv.NewClientOperationDuration(meter, durations)
 	sent, err2 := messagingconv.NewClientSentMessages(meter)
@@ -46,7 +47,7 @@ func newInstruments(provider metric.MeterProvider, scopeName, scopeVersion strin
 	failures, err6 := newCounter(meter, "tracedpubsub.subscription.errors", "{error}",
 		"Number of times that a subscription lost its connection, failed to connect, or had a channel or pattern refused or removed by the server.")
 	return &instruments{
-		provider:          provider,
+		telemetry:         t,
 		series:            newSeriesCache(),
 		operationDuration: operationDuration.Inst(),
 		sent:              sent.Inst(),

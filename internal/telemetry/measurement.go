@@ -25,6 +25,7 @@ type measurement struct {
 func (m *measurement) start(ctx context.Context, in *instruments, s *SpanStart) {
 	m.ctx, m.instruments = ctx, in
 	m.operation, m.template, m.server = s.Operation, s.Template, s.Server
+	defer in.telemetry.contain(meterProvider)
 	if m.duration().Enabled(ctx) {
 		m.began = time.Now()
 	}
@@ -35,6 +36,7 @@ func (m *measurement) end(errorType string) {
 	if m.began.IsZero() {
 		return
 	}
+	defer m.instruments.telemetry.contain(meterProvider)
 	seconds := time.Since(m.began).Seconds()
 	m.duration().Record(m.ctx, seconds, m.series(errorType).record[:]...)
 }
@@ -44,6 +46,7 @@ func (m *measurement) count(errorType string) {
 	if m.instruments == nil {
 		return
 	}
+	defer m.instruments.telemetry.contain(meterProvider)
 	if messages := m.messages(); messages.Enabled(m.ctx) {
 		messages.Add(m.ctx, 1, m.series(errorType).add[:]...)
 	}

@@ -5,7 +5,10 @@ package telemetry
 
 import (
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/trace"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
@@ -28,11 +31,22 @@ func (t *Telemetry) tracer() trace.Tracer {
 	if cached != nil && (t.TracerProvider != nil || identical(cached.provider, provider)) {
 		return cached.tracer
 	}
-	tracer := provider.Tracer(t.ScopeName,
-		trace.WithInstrumentationVersion(t.ScopeVersion),
-		trace.WithSchemaURL(semconv.SchemaURL))
+	tracer := t.newTracer(provider)
 	t.cachedTracer.Store(&cachedTracer{provider, tracer})
 	return tracer
+}
+
+// noopTracer starts spans that do nothing.
+var noopTracer = tracenoop.NewTracerProvider().Tracer("")
+
+// newTracer returns a tracer of provider, or noopTracer if provider panics, for example
+// because it is a nil pointer.
+func (t *Telemetry) newTracer(provider trace.TracerProvider) (tracer trace.Tracer) {
+	tracer = noopTracer
+	defer t.contain(tracerProvider)
+	return provider.Tracer(t.ScopeName,
+		trace.WithInstrumentationVersion(t.ScopeVersion),
+		trace.WithSchemaURL(semconv.SchemaURL))
 }
 
 // instruments returns the instruments of the current provider.
@@ -44,8 +58,20 @@ func (t *Telemetry) instruments() *instruments {
 	if cached != nil && (t.MeterProvider != nil || identical(cached.provider, provider)) {
 		return cached
 	}
-	in, err := newInstruments(provider, t.ScopeName, t.ScopeVersion)
+	in := t.newInstruments(provider)
+	if in == nil {
+		in, _ = makeInstruments(metricnoop.NewMeterProvider(), t)
+	}
+	in.provider = provider
 	t.cachedInstruments.Store(in)
+	return in
+}
+
+// newInstruments returns the instruments of provider, or nil if provider panics, for example
+// because it is a nil pointer.
+func (t *Telemetry) newInstruments(provider metric.MeterProvider) *instruments {
+	defer t.contain(meterProvider)
+	in, err := makeInstruments(provider, t)
 	if err != nil {
 		go t.HandleError(err) // the caller may hold a lock that the handler needs
 	}

@@ -27,6 +27,7 @@ type SpanStart struct {
 // Span is a span, with the measurement of the same operation. It must be used by one
 // goroutine at a time. The methods of the zero Span do nothing.
 type Span struct {
+	telemetry   *Telemetry
 	span        trace.Span
 	operation   *Operation
 	measurement measurement
@@ -38,15 +39,8 @@ type Span struct {
 
 // Start starts a span and its measurement. The returned context has the span.
 func (t *Telemetry) Start(ctx context.Context, start *SpanStart) (context.Context, Span) {
-	o, _ := t.startOptions.Get().(*startOptions)
-	if o == nil {
-		o = newStartOptions(t.Attributes)
-	}
-	ctx, span := t.tracer().Start(ctx, spanName(start), o.fill(start)...)
-	o.release()
-	t.startOptions.Put(o)
-
-	s := Span{span: span, operation: start.Operation}
+	ctx, span := t.startSpan(ctx, start)
+	s := Span{telemetry: t, span: span, operation: start.Operation}
 	if start.Operation != Process {
 		s.uncounted = max(1, start.Messages)
 	}
@@ -54,6 +48,26 @@ func (t *Telemetry) Start(ctx context.Context, start *SpanStart) (context.Contex
 		s.measurement.start(ctx, t.instruments(), start)
 	}
 	return ctx, s
+}
+
+// startSpan starts a span. If the tracer panics, the span does nothing, and has the span
+// context of ctx.
+func (t *Telemetry) startSpan(ctx context.Context, start *SpanStart) (spanCtx context.Context, span trace.Span) {
+	defer func() {
+		if span == nil {
+			spanCtx, span = noopTracer.Start(ctx, "")
+		}
+	}()
+	defer t.contain(tracerProvider)
+	o, _ := t.startOptions.Get().(*startOptions)
+	if o == nil {
+		o = newStartOptions(t.Attributes)
+	}
+	startedCtx, started := t.tracer().Start(ctx, spanName(start), o.fill(start)...)
+	o.release()
+	t.startOptions.Put(o)
+	_ = started.SpanContext() // panics here if the span is a nil pointer, and not later
+	return startedCtx, started
 }
 
 // Unwrap returns the span without its measurement. If the caller ends that span, the duration
@@ -77,14 +91,18 @@ func (s *Span) Sent(err error) {
 	s.uncounted--
 	errorType := ""
 	if err != nil {
-		errorType = s.operation.errorType(err)
+		errorType, _ = s.telemetry.describe(err, s.operation.errorType)
 	}
 	s.measurement.count(errorType)
 }
 
 // SetReceivers sets the number of clients that have received a message.
 func (s *Span) SetReceivers(n int64) {
-	if s.span != nil && s.span.IsRecording() {
+	if s.span == nil {
+		return
+	}
+	defer s.telemetry.contain(tracerProvider)
+	if s.span.IsRecording() {
 		s.span.SetAttributes(receiversKey.Int64(n))
 	}
 }
@@ -92,7 +110,7 @@ func (s *Span) SetReceivers(n int64) {
 // Returned sets the outcome of an operation that has returned err.
 func (s *Span) Returned(err error) {
 	if s.span != nil && err != nil {
-		s.fail(s.operation.errorType(err), err.Error())
+		s.fail(s.telemetry.describe(err, s.operation.errorType))
 	}
 	s.hasOutcome = true
 }
@@ -107,6 +125,7 @@ func (s *Span) Panicked(description string) {
 
 func (s *Span) fail(errorType, description string) {
 	s.errorType = errorType
+	defer s.telemetry.contain(tracerProvider)
 	if s.span.IsRecording() {
 		setError(s.span, errorType, description)
 	}
@@ -125,5 +144,6 @@ func (s *Span) End() {
 	for range s.uncounted {
 		s.measurement.count(s.errorType)
 	}
+	defer s.telemetry.contain(tracerProvider)
 	s.span.End()
 }

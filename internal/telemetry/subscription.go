@@ -8,6 +8,7 @@ import "context"
 // CountReconnect counts a new connection that has replaced a lost one.
 func (t *Telemetry) CountReconnect(ctx context.Context, server *Server) {
 	in := t.instruments()
+	defer t.contain(meterProvider)
 	if in.reconnects.Enabled(ctx) {
 		in.reconnects.Add(ctx, 1, in.series.get("", series{server: server}).add[:]...)
 	}
@@ -17,7 +18,9 @@ func (t *Telemetry) CountReconnect(ctx context.Context, server *Server) {
 // as for publishing.
 func (t *Telemetry) CountSubscriptionError(ctx context.Context, server *Server, err error) {
 	in := t.instruments()
+	defer t.contain(meterProvider)
 	if in.errors.Enabled(ctx) {
-		in.errors.Add(ctx, 1, in.series.get("", series{server: server, errorType: clientErrorType(err)}).add[:]...)
+		errorType, _ := t.describe(err, clientErrorType)
+		in.errors.Add(ctx, 1, in.series.get("", series{server: server, errorType: errorType}).add[:]...)
 	}
 }

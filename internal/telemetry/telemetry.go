@@ -40,8 +40,26 @@ type Telemetry struct {
 	// HandleError is called with the error of a meter provider that cannot make all
 	// instruments, on a goroutine of its own. It must not be nil.
 	HandleError func(error)
+	// HandlePanic is called with the value of a panic in what the application has provided:
+	// a provider, or what it has made, or an error. what names it. It must not be nil.
+	HandlePanic func(what string, v any)
 
 	cachedTracer      atomic.Pointer[cachedTracer]
 	cachedInstruments atomic.Pointer[instruments]
 	startOptions      sync.Pool // of *startOptions
+}
+
+// What may panic, for HandlePanic.
+const (
+	tracerProvider = "the tracer provider"
+	meterProvider  = "the meter provider"
+	methodOfError  = "a method of an error"
+)
+
+// contain is deferred around calls of what the application has provided. It recovers and
+// reports a panic: telemetry must not break a program that works without it.
+func (t *Telemetry) contain(what string) {
+	if v := recover(); v != nil {
+		t.HandlePanic(what, v)
+	}
 }
