@@ -106,6 +106,17 @@ var servers = []struct {
 	client: named("::1"),
 	counts: true,
 }, {
+	name:   "port alone",
+	reason: "go-redis connects to this host, whose name is not known",
+	client: func(t *testing.T) (redis.UniversalClient, []attribute.KeyValue) {
+		_, port, err := net.SplitHostPort(redistest.Start(t).Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return redis.NewClient(&redis.Options{Addr: ":" + port}), nil
+	},
+	counts: true,
+}, {
 	name:   "unix",
 	reason: "a path has no port",
 	client: onSocket("unix"),
