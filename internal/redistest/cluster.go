@@ -100,11 +100,11 @@ func (c *Cluster) startNode(proxied bool, args []string) {
 	c.t.Helper()
 	n := &node{Server: startOnFreePort(c.t, func() int { return randomPort(firstNodePort) }, args)}
 	if proxied {
+		needHosts(c.t, proxyHost)
 		// The port is the same, because a node announces only one port.
 		var err error
 		if n.proxy, err = startProxy(c.t, net.JoinHostPort(proxyHost, strconv.Itoa(n.port)), n.Addr()); err != nil {
-			c.t.Fatalf("start the proxy of a node: %v; this test needs the address %s; "+
-				"to add it on macOS: sudo ifconfig lo0 alias %s", err, proxyHost, proxyHost)
+			c.t.Fatalf("start the proxy of a node: %v", err)
 		}
 	}
 	n.admin = redis.NewClient(&redis.Options{Addr: n.Addr(), ClientName: adminName, ReadTimeout: waitTimeout})

@@ -41,9 +41,10 @@ type Proxy struct {
 	conns    map[*connection]bool
 	accepted int
 	faults   faults
-	version  int           // of the faults; incremented by each change
-	obeyed   *sync.Cond    // signaled when a pipe has read the faults, and when it has obeyed them
-	changed  chan struct{} // closed, and replaced, when one of these fields changes
+	cutOff   map[string]bool // the hosts whose connections are black holes
+	version  int             // of the faults; incremented by each change
+	obeyed   *sync.Cond      // signaled when a pipe has read the faults, and when it has obeyed them
+	changed  chan struct{}   // closed, and replaced, when one of these fields changes
 }
 
 // NewProxy starts a proxy in front of the server at target, a host and port. The proxy is
@@ -67,7 +68,7 @@ func NewProxy(t testing.TB, target string) *Proxy {
 
 func startProxy(t testing.TB, addr, target string) (*Proxy, error) {
 	p := &Proxy{t: t, addr: addr, target: target,
-		conns: make(map[*connection]bool), changed: make(chan struct{})}
+		conns: make(map[*connection]bool), cutOff: make(map[string]bool), changed: make(chan struct{})}
 	p.obeyed = sync.NewCond(&p.mu)
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	t.Cleanup(p.cleanUp)
@@ -185,10 +186,10 @@ func (p *Proxy) refuse() {
 
 // serve serves the connection of a client.
 func (p *Proxy) serve(client *net.TCPConn) {
-	p.mu.Lock()
-	blackHole := p.faults.blackHole
-	p.mu.Unlock()
 	c := newConnection(p, client)
+	p.mu.Lock()
+	blackHole := p.swallows(c)
+	p.mu.Unlock()
 	if !blackHole {
 		server, err := new(net.Dialer).DialContext(p.ctx, "tcp", p.target)
 		if err != nil {
@@ -205,13 +206,16 @@ func (p *Proxy) serve(client *net.TCPConn) {
 		c.close(false)
 		return
 	}
-	c.vanished = blackHole || p.faults.blackHole
+	c.vanished = blackHole || p.swallows(c)
 	p.conns[c] = true
 	p.accepted++
 	p.notify()
 	p.mu.Unlock()
 	c.start()
 }
+
+// swallows reports whether c is a black hole if it is new. The caller holds p.mu.
+func (p *Proxy) swallows(c *connection) bool { return p.faults.blackHole || p.cutOff[c.from] }
 
 func (p *Proxy) cleanUp() {
 	p.cancel()

@@ -13,6 +13,7 @@ import (
 // connection is a client's connection through a proxy.
 type connection struct {
 	proxy  *Proxy
+	from   string // the host of the client
 	client *net.TCPConn
 	server *net.TCPConn // nil in a black hole
 
@@ -27,7 +28,10 @@ type connection struct {
 }
 
 func newConnection(p *Proxy, client *net.TCPConn) *connection {
-	return &connection{proxy: p, client: client, done: make(chan struct{})}
+	return &connection{
+		proxy: p, client: client, done: make(chan struct{}),
+		from: client.RemoteAddr().(*net.TCPAddr).IP.String(),
+	}
 }
 
 // connect sets the connection to the server.

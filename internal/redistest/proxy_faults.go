@@ -47,17 +47,51 @@ func (p *Proxy) Accept() {
 // DropSilently makes all open connections half-open, for good. Both sides can still write, but
 // nothing arrives, not even the end of the connection. The connection to the server stays
 // open until the server or Cut closes it. New connections work.
-func (p *Proxy) DropSilently() { p.drop(false) }
+func (p *Proxy) DropSilently() { p.drop(func(*faults) {}, anyConnection) }
 
 // BlackHole is like DropSilently, and new connections are accepted but never forwarded, until
 // Accept is called.
-func (p *Proxy) BlackHole() { p.drop(true) }
+func (p *Proxy) BlackHole() { p.drop(func(f *faults) { f.blackHole = true }, anyConnection) }
 
-func (p *Proxy) drop(blackHole bool) {
+// BlackHoleFrom is like BlackHole, for the connections from these hosts. All other clients
+// notice nothing. The fault lasts until AcceptFrom is called.
+func (p *Proxy) BlackHoleFrom(hosts ...string) {
+	p.drop(func(*faults) {
+		for _, host := range hosts {
+			p.cutOff[host] = true
+		}
+	}, func(c *connection) bool { return slices.Contains(hosts, c.from) })
+}
+
+// AcceptFrom ends BlackHoleFrom: new connections from these hosts work again. It resets those
+// that were dropped silently, so that nobody waits for them.
+func (p *Proxy) AcceptFrom(hosts ...string) {
+	p.mu.Lock()
+	for _, host := range hosts {
+		delete(p.cutOff, host)
+	}
+	var dropped []*connection
+	for c := range p.conns {
+		if c.vanished && slices.Contains(hosts, c.from) {
+			dropped = append(dropped, c)
+		}
+	}
+	p.mu.Unlock()
+	for _, c := range dropped {
+		c.close(true)
+	}
+}
+
+func anyConnection(*connection) bool { return true }
+
+// drop changes the faults, and drops connections silently.
+func (p *Proxy) drop(change func(*faults), which func(*connection) bool) {
 	p.change(func(f *faults) {
-		f.blackHole = f.blackHole || blackHole
+		change(f)
 		for c := range p.conns {
-			c.vanished = true
+			if which(c) {
+				c.vanished = true
+			}
 		}
 	})
 }
@@ -83,7 +117,10 @@ func (p *Proxy) Throttle(bytesPerSecond int) { p.change(func(f *faults) { f.rate
 // Heal ends all faults. Connections that were dropped silently stay half-open.
 func (p *Proxy) Heal() {
 	p.t.Helper()
-	p.change(func(f *faults) { *f = faults{} })
+	p.change(func(f *faults) {
+		*f = faults{}
+		clear(p.cutOff)
+	})
 	p.Accept()
 }
 
