@@ -46,6 +46,11 @@ type node struct {
 	id    string
 	proxy *Proxy        // nil without proxies
 	admin *redis.Client // for commands to this node only
+	bus   *Proxy        // other nodes connect to it; nil without proxies on the bus
+	host  string        // the node connects to others from this address; empty without such proxies
+
+	isolated bool // from the bus
+	alone    bool // it has forgotten all others
 }
 
 // StartCluster starts a cluster, and returns when all nodes are up. The nodes are killed when
@@ -56,7 +61,7 @@ type node struct {
 // running owner, the other slots are still served ("--cluster-require-full-coverage", "no").
 func StartCluster(t testing.TB, args ...string) *Cluster {
 	t.Helper()
-	return startCluster(t, false, args)
+	return startCluster(t, direct, args)
 }
 
 // StartProxiedCluster is like [StartCluster], with a [Proxy] in front of each node. The nodes
@@ -68,10 +73,29 @@ func StartCluster(t testing.TB, args ...string) *Cluster {
 // to the loopback interface first.
 func StartProxiedCluster(t testing.TB, args ...string) *Cluster {
 	t.Helper()
-	return startCluster(t, true, args)
+	return startCluster(t, clientProxies, args)
 }
 
-func startCluster(t testing.TB, proxied bool, args []string) *Cluster {
+// StartBusProxiedCluster is like [StartCluster], with a [Proxy] in front of the bus port of each
+// node. [Cluster.Isolate] cuts a node off from all others, and its clients still reach it.
+//
+// The nodes connect to each other from 127.0.0.11 to 127.0.0.16. On systems other than Linux,
+// these addresses must be added to the loopback interface first.
+func StartBusProxiedCluster(t testing.TB, args ...string) *Cluster {
+	t.Helper()
+	return startCluster(t, busProxies, args)
+}
+
+// proxies says which connections to the nodes of a cluster go through proxies.
+type proxies int
+
+const (
+	direct        proxies = iota // none
+	clientProxies                // those of clients
+	busProxies                   // those of other nodes
+)
+
+func startCluster(t testing.TB, proxies proxies, args []string) *Cluster {
 	t.Helper()
 	defaults := []string{
 		"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf",
@@ -82,24 +106,33 @@ func startCluster(t testing.TB, proxied bool, args []string) *Cluster {
 		// A replica syncs at once, and does not wait for others.
 		"--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0",
 	}
-	if proxied {
+	if proxies == clientProxies {
 		// Only clients use the host name. The nodes use the address.
 		defaults = append(defaults, "--cluster-announce-hostname", proxyHost,
 			"--cluster-preferred-endpoint-type", "hostname")
 	}
 	c := &Cluster{t: t}
 	for range 2 * masters {
-		c.startNode(proxied, slices.Concat(defaults, args))
+		c.startNode(proxies, slices.Concat(defaults, args))
 	}
 	c.form()
 	c.WaitUntilHealthy()
 	return c
 }
 
-func (c *Cluster) startNode(proxied bool, args []string) {
+func (c *Cluster) startNode(proxies proxies, args []string) {
 	c.t.Helper()
-	n := &node{Server: startOnFreePort(c.t, func() int { return randomPort(firstNodePort) }, args)}
-	if proxied {
+	var host string
+	if proxies == busProxies {
+		host = peerHost(len(c.nodes))
+		needHosts(c.t, host)
+		// The nodes take their addresses from what they announce, and not from their
+		// connections. Protected mode refuses all addresses but the usual one.
+		args = slices.Concat(args, []string{"--bind-source-addr", host,
+			"--cluster-announce-ip", "127.0.0.1", "--protected-mode", "no"})
+	}
+	n := &node{host: host, Server: startOnFreePort(c.t, func() int { return randomPort(firstNodePort) }, args)}
+	if proxies == clientProxies {
 		needHosts(c.t, proxyHost)
 		// The port is the same, because a node announces only one port.
 		var err error
@@ -110,6 +143,9 @@ func (c *Cluster) startNode(proxied bool, args []string) {
 	n.admin = redis.NewClient(&redis.Options{Addr: n.Addr(), ClientName: adminName, ReadTimeout: waitTimeout})
 	c.t.Cleanup(func() { _ = n.admin.Close() })
 	c.nodes = append(c.nodes, n)
+	if proxies == busProxies {
+		c.startBusProxy(n)
+	}
 	waitFor(c.t, "get the id of a node", func(ctx context.Context) (err error) {
 		n.id, err = n.admin.ClusterMyID(ctx).Result()
 		return err
@@ -155,12 +191,12 @@ func (c *Cluster) Client(options ...func(*redis.ClusterOptions)) *redis.ClusterC
 	return client
 }
 
-// answering returns the nodes that run and are not paused.
+// answering returns the nodes that run and are not paused, and that the others reach.
 func (c *Cluster) answering() []*node {
 	c.t.Helper()
 	var nodes []*node
 	for _, n := range c.nodes {
-		if n.running() && !n.paused {
+		if n.running() && !n.paused && !n.isolated && !n.alone {
 			nodes = append(nodes, n)
 		}
 	}

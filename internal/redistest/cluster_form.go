@@ -6,6 +6,7 @@ package redistest
 import (
 	"context"
 	"errors"
+	"slices"
 )
 
 // form makes a cluster of new nodes, with the commands that an operator sends. It does not
@@ -22,7 +23,7 @@ func (c *Cluster) form() {
 	// One CLUSTER MEET for each node would be enough, but gossip is slow.
 	for i, n := range c.nodes {
 		for _, other := range c.nodes[i+1:] {
-			c.do(n, []any{"cluster", "meet", "127.0.0.1", other.port})
+			c.do(n, slices.Concat([]any{"cluster", "meet", "127.0.0.1", other.port}, other.busPort()))
 		}
 	}
 	for i, master := range c.nodes[:masters] {
