@@ -131,7 +131,8 @@ func (c *Cluster) startNode(proxies proxies, args []string) {
 		args = slices.Concat(args, []string{"--bind-source-addr", host,
 			"--cluster-announce-ip", "127.0.0.1", "--protected-mode", "no"})
 	}
-	n := &node{host: host, Server: startOnFreePort(c.t, func() int { return randomPort(firstNodePort) }, args)}
+	n := &node{host: host, Server: newServer(c.t, args)}
+	n.startOnFreePort(func() int { return randomPort(firstNodePort) })
 	if proxies == clientProxies {
 		needHosts(c.t, proxyHost)
 		// The port is the same, because a node announces only one port.

@@ -14,14 +14,15 @@ import (
 // its reply is not mistaken for the server's.
 type serverLog struct {
 	ready chan struct{} // closed when the server is ready
+	line  string        // what the log says then
 
 	mu      sync.Mutex
 	text    bytes.Buffer
 	isReady bool
 }
 
-func newServerLog() *serverLog {
-	return &serverLog{ready: make(chan struct{})}
+func newServerLog(line string) *serverLog {
+	return &serverLog{ready: make(chan struct{}), line: line}
 }
 
 // Write appends the next piece of output. A line may arrive in several pieces.
@@ -29,7 +30,7 @@ func (l *serverLog) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.text.Write(b)
-	if !l.isReady && bytes.Contains(l.text.Bytes(), []byte("Ready to accept connections")) {
+	if !l.isReady && bytes.Contains(l.text.Bytes(), []byte(l.line)) {
 		l.isReady = true
 		close(l.ready)
 	}

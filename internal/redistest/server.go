@@ -42,6 +42,9 @@ type Server struct {
 	port int
 	args []string
 
+	config   string // the path of a file that the server writes its configuration to; or empty
+	sentinel bool   // the process is a sentinel
+
 	reserved net.PacketConn
 
 	process *exec.Cmd
@@ -60,11 +63,13 @@ type Server struct {
 // CI is set.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	return startOnFreePort(t, func() int { return randomPort(firstPort) }, args)
+	s := newServer(t, args)
+	s.startOnFreePort(func() int { return randomPort(firstPort) })
+	return s
 }
 
-// startOnFreePort starts a server on the first free port that propose returns.
-func startOnFreePort(t testing.TB, propose func() int, args []string) *Server {
+// newServer returns a server that has not been started.
+func newServer(t testing.TB, args []string) *Server {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
@@ -75,9 +80,14 @@ func startOnFreePort(t testing.TB, propose func() int, args []string) *Server {
 		}
 		t.Skip(missing)
 	}
+	return &Server{t: t, path: path, dir: t.TempDir(), args: args}
+}
 
-	s := &Server{t: t, path: path, dir: t.TempDir(), args: args}
-	t.Cleanup(s.cleanUp)
+// startOnFreePort starts the server on the first free port that propose returns.
+func (s *Server) startOnFreePort(propose func() int) {
+	s.t.Helper()
+	s.t.Cleanup(s.cleanUp)
+	var err error
 	for range 10 {
 		s.port = propose()
 		if s.reserved, err = reserve(s.Addr()); err == nil {
@@ -89,9 +99,8 @@ func startOnFreePort(t testing.TB, propose func() int, args []string) *Server {
 		s.release()
 	}
 	if err != nil {
-		t.Fatalf("start redis-server: %v", err)
+		s.t.Fatalf("start redis-server: %v", err)
 	}
-	return s
 }
 
 func randomPort(from int) int { return from + rand.IntN(lastPort-from) }
@@ -133,11 +142,18 @@ func (s *Server) Restart() {
 
 // start starts the process on s.port and waits until it accepts connections.
 func (s *Server) start() error {
-	args := []string{
-		"--bind", "127.0.0.1", "--port", strconv.Itoa(s.port), "--dir", s.dir,
-		"--save", "", "--appendonly", "no", "--daemonize", "no",
+	var args []string
+	ready := "Ready to accept connections"
+	if s.config != "" {
+		args = append(args, s.config) // it must be the first one
 	}
-	log := newServerLog()
+	if s.sentinel {
+		args, ready = append(args, "--sentinel"), "Sentinel ID is"
+	}
+	args = append(args,
+		"--bind", "127.0.0.1", "--port", strconv.Itoa(s.port), "--dir", s.dir,
+		"--save", "", "--appendonly", "no", "--daemonize", "no")
+	log := newServerLog(ready)
 	process := exec.Command(s.path, slices.Concat(args, s.args)...)
 	process.Stdout, process.Stderr = log, log
 	process.SysProcAttr = dieWithParent()

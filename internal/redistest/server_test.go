@@ -63,11 +63,12 @@ func TestADownServerKeepsItsPort(t *testing.T) {
 	s := Start(t)
 	s.Kill()
 	proposed := []int{s.port, s.port, randomPort(firstPort)}
-	other := startOnFreePort(t, func() int {
+	other := newServer(t, nil)
+	other.startOnFreePort(func() int {
 		port := proposed[0]
 		proposed = append(proposed[1:], randomPort(firstPort))
 		return port
-	}, nil)
+	})
 	if other.port == s.port {
 		t.Errorf("another server is on port %d", s.port)
 	}
