@@ -1,11 +1,12 @@
 // SPDX-FileCopyrightText: The tracedpubsub Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package redistest starts Redis servers and clusters for tests.
+// Package redistest starts Redis servers, clusters and sentinels for tests.
 //
 // A [Server] can be killed, restarted and paused. In a [Cluster], slots and masters can be
-// moved as well. A [Proxy] in front of a server adds the faults of a network. [Main] fails
-// the tests of a package if they leave goroutines behind.
+// moved as well, and [Sentinels] choose another master. A [Proxy] in front of a server adds
+// the faults of a network. [Main] fails the tests of a package if they leave goroutines
+// behind.
 package redistest
 
 import (
