@@ -100,6 +100,26 @@ func (c *Cluster) WaitUntilFailed(s *Server) {
 	})
 }
 
+// WaitUntilContested returns as soon as one of the other nodes knows another owner of the slot
+// of a channel than the one given. From then on, a correct publisher may be at one or the other,
+// until [Cluster.WaitUntilHealthy] returns.
+func (c *Cluster) WaitUntilContested(channel string, owner *Server) {
+	c.t.Helper()
+	known, slot := c.node(owner), c.slotOf(channel)
+	waitFor(c.t, "another owner of a slot", func(ctx context.Context) error {
+		for _, n := range c.answering() {
+			v, err := n.view(ctx)
+			if err != nil {
+				return err
+			}
+			if id := v.owner(slot); id != "" && id != known.id {
+				return nil
+			}
+		}
+		return errors.New("the owner is the same one for all of them")
+	})
+}
+
 // WaitUntilDown returns when a node itself says that the cluster is down. A node that is
 // isolated notices that after the node timeout.
 func (c *Cluster) WaitUntilDown(s *Server) {

@@ -48,6 +48,7 @@ func testIsolateMaster(t *testing.T, c *Cluster) {
 	wantSilence(t, atOther.conn)
 
 	c.WaitUntilFailed(master)
+	c.WaitUntilContested(channel, master)
 	c.WaitUntilHealthy()
 	c.WaitUntilDown(master)
 	if got := c.OwnerOf(channel); got != replica {

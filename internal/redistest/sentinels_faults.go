@@ -3,34 +3,24 @@
 
 package redistest
 
-import (
-	"context"
-	"errors"
-	"time"
-)
+import "context"
 
 // Failover makes the sentinels choose another master, like an operator does. It returns the
 // new one as soon as the sentinels agree on it. The sentinels make the old one a replica some
-// ten seconds later; WaitUntilHealthy waits for that.
+// ten seconds later, or as soon as WaitUntilHealthy is called.
 func (s *Sentinels) Failover() *Server {
 	s.t.Helper()
 	deposed := s.Master()
-	var asked time.Time
-	var master *member
-	waitFor(s.t, "failover", func(ctx context.Context) (err error) {
-		if master, err = s.agreed(ctx); err != nil || master.Server != deposed {
-			return err
-		}
-		// A failover that fails does so after its timeout of three seconds, without a reply.
-		if time.Since(asked) > 6*time.Second {
-			if err := s.answering()[0].admin.Failover(ctx, masterName).Err(); err != nil {
-				return err
-			}
-			asked = time.Now()
-		}
-		return errors.New("the master is the same one")
+	s.BeginFailover()
+	return s.WaitUntilMasterIsNot(deposed)
+}
+
+// BeginFailover is like Failover, and returns as soon as a sentinel has accepted the command.
+func (s *Sentinels) BeginFailover() {
+	s.t.Helper()
+	waitFor(s.t, "failover", func(ctx context.Context) error {
+		return s.answering()[0].admin.Failover(ctx, masterName).Err()
 	})
-	return master.Server
 }
 
 // CutOff cuts a server off from the sentinels and from the other servers: they do not reach it,
@@ -43,8 +33,8 @@ func (s *Sentinels) CutOff(server *Server) {
 	s.setProxies()
 }
 
-// Rejoin ends CutOff. A server that was the master becomes a replica some ten seconds later;
-// WaitUntilHealthy waits for that.
+// Rejoin ends CutOff. A server that was the master becomes a replica some ten seconds later, or
+// as soon as WaitUntilHealthy is called.
 func (s *Sentinels) Rejoin(server *Server) {
 	s.t.Helper()
 	s.member(server).cutOff = false

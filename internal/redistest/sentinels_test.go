@@ -105,6 +105,7 @@ func testCutOffMaster(t *testing.T, s *Sentinels) {
 	sub := subscribed(t, s.Proxy(old).Addr())
 	s.CutOff(old)
 	wantPublished(t, s, sub) // by clients that do not know yet
+	s.WaitUntilContested(old)
 	master := s.WaitUntilMasterIsNot(old)
 	wantPublished(t, s, subscribed(t, s.Proxy(master).Addr()))
 	wantSilence(t, sub.conn)

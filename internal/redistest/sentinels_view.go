@@ -106,6 +106,10 @@ func (s *Sentinels) WaitUntilHealthy() {
 	})
 }
 
+// pingPeriod is how often the sentinels send a PING, and connect again. With the default of a
+// second, a server counts as down when a promotion has ended the connections to it.
+const pingPeriod = 200 * time.Millisecond
+
 // setPeriods sets how often the sentinels ask the servers for their state, and how often they
 // talk to each other. A server has to have the wrong role for four of the latter periods before
 // a sentinel changes it.
@@ -113,7 +117,8 @@ func (s *Sentinels) setPeriods(info, hello time.Duration) {
 	s.t.Helper()
 	for _, one := range s.answering() {
 		command := redis.NewStatusCmd(context.Background(), "sentinel", "debug",
-			"info-period", info.Milliseconds(), "publish-period", hello.Milliseconds())
+			"info-period", info.Milliseconds(), "publish-period", hello.Milliseconds(),
+			"ping-period", pingPeriod.Milliseconds())
 		if err := one.admin.Process(context.Background(), command); err != nil {
 			s.t.Fatalf("sentinel at %s: %v", one.Addr(), err)
 		}
@@ -164,4 +169,24 @@ func (s *Sentinels) WaitUntilMasterIsNot(deposed *Server) *Server {
 		return err
 	})
 	return master.Server
+}
+
+// WaitUntilContested returns as soon as one of the sentinels tells its clients of another master
+// than the one given. From then on, a correct publisher may be at one or the other, until
+// [Sentinels.WaitUntilMasterIsNot] returns.
+func (s *Sentinels) WaitUntilContested(master *Server) {
+	s.t.Helper()
+	known := s.member(master).proxy.Addr()
+	waitFor(s.t, "a sentinel that knows another master", func(ctx context.Context) error {
+		for _, one := range s.answering() {
+			got, err := one.admin.GetMasterAddrByName(ctx, masterName).Result()
+			if err != nil {
+				return err
+			}
+			if net.JoinHostPort(got[0], got[1]) != known {
+				return nil
+			}
+		}
+		return errors.New("the master is the same one for all of them")
+	})
 }
