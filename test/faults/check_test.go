@@ -35,6 +35,9 @@ func (r *row) check(t *testing.T, s *scene) {
 	r.assertAccounted(t, s, got, reference, reports)
 	for _, channel := range r.channels(s) {
 		r.assertReported(t, s, channel, reports)
+		if s.reach > signOfLife {
+			r.assertDowntime(t, s, channel, reports)
+		}
 	}
 	if other := r.reports.Others(); len(other) > 0 {
 		t.Errorf("the error handler got errors that are no SubscriptionError: %v", other)
@@ -93,18 +96,25 @@ func (r *row) assertReturned(t *testing.T, s *scene, got []arrival) {
 	t.Logf("all channels received messages %v after the fault", returned.Round(time.Millisecond))
 }
 
+// number is the number of a message on a channel.
+type number struct {
+	channel string
+	seq     int
+}
+
+func numbers(arrivals []arrival) map[number]bool {
+	has := make(map[number]bool, len(arrivals))
+	for _, a := range arrivals {
+		has[number{a.channel, a.seq}] = true
+	}
+	return has
+}
+
 // assertAccounted asserts that each message that the reference has received and the row
 // has not was published within a downtime that the row reported.
 func (r *row) assertAccounted(t *testing.T, s *scene, got, reference []arrival, reports []tracetest.Report) {
 	t.Helper()
-	type number struct {
-		channel string
-		seq     int
-	}
-	has := make(map[number]bool, len(got))
-	for _, a := range got {
-		has[number{a.channel, a.seq}] = true
-	}
+	has := numbers(got)
 	lost, unaccounted := 0, 0
 	for _, a := range reference {
 		if has[number{a.channel, a.seq}] || !slices.Contains(r.channels(s), a.channel) {
@@ -160,10 +170,58 @@ func (r *row) assertReported(t *testing.T, s *scene, channel string, reports []t
 		t.Errorf("%s: the row was not disconnected, but reported was %v", topic, tracetest.Texts(about))
 	}
 	for _, e := range about {
-		if from := e.At.Add(-e.Downtime); from.Before(s.began.Add(-signOfLife)) {
+		if from := e.At.Add(-e.Downtime); from.Before(s.began.Add(-s.reach)) {
 			t.Errorf("%s: the downtime begins at %v, but messages were received until %v: %v", topic, clock(from), clock(s.began), e)
 		}
 	}
+}
+
+// assertDowntime asserts that the downtime of the reports about a channel is not much longer
+// than the time in which nothing was received.
+func (r *row) assertDowntime(t *testing.T, s *scene, channel string, reports []tracetest.Report) {
+	t.Helper()
+	from, to := r.gap(s, channel)
+	for _, e := range reports {
+		if !slices.Contains(e.Channels, r.kind.reported(channel)) || e.Downtime == 0 {
+			continue
+		}
+		if limit := to.Sub(from) + s.reach + reportDelay + sharedMachine; e.Downtime > limit {
+			t.Errorf("%s: the gap is from %v until %v, so the downtime should be %v at most: %v", channel, clock(from), clock(to), limit, e)
+		}
+		if begins := e.At.Add(-e.Downtime); begins.Before(from.Add(-s.reach - tolerance)) {
+			t.Errorf("%s: the gap is from %v until %v, but the downtime begins at %v: %v", channel, clock(from), clock(to), clock(begins), e)
+		}
+	}
+}
+
+// gap returns when the last message of a channel before the first loss was published, and when
+// the first one after the last loss was received. If no message was lost, it returns the time of
+// the fault.
+func (r *row) gap(s *scene, channel string) (from, to time.Time) {
+	got := r.received.all()
+	has, first, last := numbers(got), 0, 0
+	for _, a := range s.reference.all() {
+		if a.channel == channel && !has[number{channel, a.seq}] {
+			last = max(last, a.seq)
+			if first == 0 || a.seq < first {
+				first = a.seq
+			}
+		}
+	}
+	from, to = s.began, s.healed.Add(s.fault.within)
+	if last == 0 {
+		return from, to
+	}
+	for _, a := range got {
+		switch {
+		case a.channel != channel:
+		case a.seq < first:
+			from = a.sent
+		case a.seq > last:
+			return from, a.at
+		}
+	}
+	return from, to
 }
 
 func clock(at time.Time) string { return at.Format("05.000") }

@@ -48,7 +48,7 @@ const (
 
 func (e effect) on(*scene, *row, string) effect { return e }
 
-var allFaults = slices.Concat(slowFaults, serverFaults, proxyFaults, clusterFaults)
+var allFaults = slices.Concat(slowFaults, sentinelFaults, clusterFaults, serverFaults, proxyFaults, tlsFaults, optionFaults)
 
 // slowFaults last longest, and begin first.
 var slowFaults = []fault{{
@@ -57,6 +57,13 @@ var slowFaults = []fault{{
 	inflict: func(_ *testing.T, s *scene) {
 		s.healed = time.Now()
 		s.proxy.DropSilently() // new connections work
+	},
+}, {
+	name: "half-open, with TLS", reason: "TLS has no sign of life of its own",
+	at: behindTLSProxy, does: severed.on, within: halfOpen,
+	inflict: func(_ *testing.T, s *scene) {
+		s.healed = time.Now()
+		s.proxy.DropSilently()
 	},
 }, {
 	name: "stopped for longer than anybody waits", reason: "it counts as dead, and each attempt takes a timeout",
@@ -159,11 +166,11 @@ func onServerWithACL(t *testing.T, s *scene) {
 	onServer()(t, s)
 	setRights(t, s, "allchannels")
 	addr := s.servers[0].Addr()
-	s.connect = func(name string) redis.UniversalClient {
+	s.clients = []constructor{{"NewClient", func(name string) redis.UniversalClient {
 		o := options(addr, name)
 		o.Username, o.Password = "row", "secret"
 		return redis.NewClient(o)
-	}
+	}}}
 }
 
 func setRights(t *testing.T, s *scene, rights string) {

@@ -53,7 +53,7 @@ var subscribings = []subscribing{
 }
 
 // scenesAtOnce is how many faults run at once. They spend most of their time waiting.
-const scenesAtOnce = 4
+const scenesAtOnce = 8
 
 // TestMatrix runs each fault on subscriptions of each kind, consumed in each way. Of
 // each fault it runs every kind and every way at least once, and with -full all
@@ -82,7 +82,7 @@ func rowsOf(i int) []*row {
 	for w, way := range tracetest.Consumers {
 		for k, kind := range subscribings {
 			if *fullMatrix || (w+i)%len(subscribings) == k {
-				rows = append(rows, &row{kind: kind, way: way})
+				rows = append(rows, &row{kind: kind, way: way, turn: i + len(rows)})
 			}
 		}
 	}
@@ -122,6 +122,10 @@ const (
 // runFault runs a fault on all its rows at once, and then checks each of them.
 func runFault(t *testing.T, f fault, rows []*row) {
 	s := newScene(t, f, rows)
+	t.Logf("clients: %v", s.constructors(t))
+	if *fullMatrix {
+		tracetest.LetTimePass(s.reach) // otherwise a downtime could not be too long
+	}
 	tracetest.LetTimePass(steady)
 	for _, r := range rows {
 		r.awaitFlow(t, s)

@@ -28,12 +28,13 @@ type publisher struct {
 	spans    spanCount
 	provider *sdktrace.TracerProvider
 
-	mu      sync.Mutex // for the clients, while a message is sent
-	addrs   map[string][]string
-	clients map[string]*redis.Client
-	wrapped map[string]*tracedpubsub.Client
+	sending sync.Mutex // held while a message is sent
 
-	numbers   sync.Mutex
+	mu        sync.Mutex
+	held      bool // publish does nothing
+	addrs     map[string][]string
+	clients   map[string]*redis.Client
+	wrapped   map[string]*tracedpubsub.Client
 	next      map[string]int
 	confirmed map[string]int // the last number that a server acknowledged
 	last      error
@@ -56,20 +57,45 @@ func newPublisher(t *testing.T) *publisher {
 
 // to sets the addresses at which channels may be published.
 func (p *publisher) to(addrs []string, channels ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, channel := range channels {
 		p.addrs[channel] = slices.Clone(addrs)
 	}
+}
+
+// hold stops publishing until release is called. It interrupts a message that waits for a
+// server.
+func (p *publisher) hold() {
+	p.mu.Lock()
+	p.held = true
+	for _, rdb := range p.clients {
+		_ = rdb.Close()
+	}
+	clear(p.clients)
+	clear(p.wrapped)
+	p.mu.Unlock()
+	p.sending.Lock()
+	defer p.sending.Unlock()
+}
+
+func (p *publisher) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held = false
 }
 
 // start publishes until the returned function is called.
 func (p *publisher) start(t *testing.T) (stop func()) {
 	t.Helper()
 	done := make(chan struct{})
+	p.mu.Lock()
+	channels := slices.Sorted(maps.Keys(p.addrs)) // half of them for each kind
+	p.mu.Unlock()
 	var loop sync.WaitGroup
 	loop.Go(func() {
 		tick := time.NewTicker(publishInterval)
 		defer tick.Stop()
-		channels := slices.Sorted(maps.Keys(p.addrs)) // half of them for each kind
 		half := len(channels) / 2
 		for i := 0; ; i++ {
 			select {
@@ -95,21 +121,18 @@ func isSharded(channel string) bool { return channel >= channelPrefix+"x" }
 
 // publish publishes the next number of a channel.
 func (p *publisher) publish(channel, padding string) {
+	p.sending.Lock()
+	defer p.sending.Unlock()
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	addr := p.addrs[channel][0]
-	client := p.wrapped[addr]
-	if client == nil {
-		// A long timeout waits for a server that is stopped. The client of a server that is
-		// down is replaced after each failure, as a pool whose dials fail pauses.
-		rdb := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1, DialerRetries: 1, ReadTimeout: time.Minute})
-		client = tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(p.provider))
-		p.clients[addr], p.wrapped[addr] = rdb, client
+	if p.held {
+		p.mu.Unlock()
+		return
 	}
-	p.numbers.Lock()
+	addr := p.addrs[channel][0]
+	client := p.client(addr)
 	p.next[channel]++
 	seq := p.next[channel]
-	p.numbers.Unlock()
+	p.mu.Unlock()
 
 	publish := client.Publish
 	if isSharded(channel) {
@@ -117,33 +140,49 @@ func (p *publisher) publish(channel, padding string) {
 	}
 	err := publish(context.Background(), channel, payload(seq, padding)).Err()
 
-	p.numbers.Lock()
-	defer p.numbers.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if err == nil {
 		p.confirmed[channel] = seq
 		return
 	}
 	p.last = err
+	if p.held || p.addrs[channel][0] != addr {
+		return // hold has closed the client
+	}
 	if owner, moved := redis.IsMovedError(err); moved {
 		addrs := slices.DeleteFunc(p.addrs[channel], func(a string) bool { return a == owner })
 		p.addrs[channel] = slices.Insert(addrs, 0, owner)
 		return
 	}
-	_ = p.clients[addr].Close()
+	if rdb := p.clients[addr]; rdb != nil {
+		_ = rdb.Close()
+	}
 	delete(p.clients, addr)
 	delete(p.wrapped, addr)
 	p.addrs[channel] = append(p.addrs[channel][1:], addr)
 }
 
+// client returns the client for an address. The caller holds p.mu.
+func (p *publisher) client(addr string) *tracedpubsub.Client {
+	if p.wrapped[addr] == nil {
+		// A long timeout waits for a server that is stopped. The client of a server that is
+		// down is replaced after each failure, as a pool whose dials fail pauses.
+		p.clients[addr] = redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1, DialerRetries: 1, ReadTimeout: time.Minute})
+		p.wrapped[addr] = tracedpubsub.Wrap(p.clients[addr], tracedpubsub.WithTracerProvider(p.provider))
+	}
+	return p.wrapped[addr]
+}
+
 // acked returns the last number of a channel that a server acknowledged.
 func (p *publisher) acked(channel string) int {
-	p.numbers.Lock()
-	defer p.numbers.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return p.confirmed[channel]
 }
 
 func (p *publisher) state() string {
-	p.numbers.Lock()
-	defer p.numbers.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return fmt.Sprintf("%v (last error: %v)", p.confirmed, p.last)
 }

@@ -21,6 +21,7 @@ import (
 type row struct {
 	kind subscribing
 	way  tracetest.Consumer
+	turn int // the clients of a scene take turns
 
 	rdb      redis.UniversalClient
 	sub      *tracedpubsub.PubSub
@@ -36,6 +37,25 @@ func (r *row) name() string { return r.kind.name + " " + r.way.Name }
 // clientName returns the name of its connections in CLIENT LIST.
 func (r *row) clientName() string { return "row:" + r.kind.name + ":" + r.way.Name }
 
+// constructor returns the constructor of its client.
+func (r *row) constructor(s *scene) constructor { return s.clients[r.turn%len(s.clients)] }
+
+// constructors returns the names of the constructors of the clients of the rows. Each of the
+// scene must be among them.
+func (s *scene) constructors(t *testing.T) []string {
+	t.Helper()
+	var names []string
+	for _, r := range s.rows {
+		names = append(names, r.constructor(s).name)
+	}
+	for _, c := range s.clients {
+		if !slices.Contains(names, c.name) {
+			t.Errorf("no row has a client of %s", c.name)
+		}
+	}
+	return names
+}
+
 // channels returns the channels of the scene that are of its kind.
 func (r *row) channels(s *scene) []string {
 	if r.kind.sharded {
@@ -47,7 +67,7 @@ func (r *row) channels(s *scene) []string {
 // subscribe subscribes, and waits until the server has confirmed it.
 func (r *row) subscribe(t *testing.T, s *scene) {
 	t.Helper()
-	r.rdb = s.connect(r.clientName())
+	r.rdb = r.constructor(s).make(r.clientName())
 	t.Cleanup(func() { _ = r.rdb.Close() })
 	r.reports = tracetest.NewReportLog()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(&r.spans))
@@ -99,7 +119,7 @@ func (r *row) awaitReturn(t *testing.T, s *scene) {
 // acknowledged.
 func (r *row) awaitLast(t *testing.T, s *scene) {
 	t.Helper()
-	for _, h := range []*history{r.received, s.reference} {
+	for _, h := range []*history{r.received, s.reference.history} {
 		s.await(t, r, tracetest.Patience, "the last messages are received", func() bool {
 			last := h.lastSeq()
 			return !slices.ContainsFunc(r.channels(s), func(c string) bool { return last[c] < s.publisher.acked(c) })

@@ -21,24 +21,35 @@ import (
 type scene struct {
 	fault            fault
 	classic, sharded []string // channels
-	connect          func(clientName string) redis.UniversalClient
+	clients          []constructor
 	began, healed    time.Time
+	// reach is how far the downtime of a report may reach back behind the last message.
+	reach time.Duration
 
-	servers []*redistest.Server
-	proxy   *redistest.Proxy
-	cluster *redistest.Cluster
-	victim  *redistest.Server // the node of the cluster that the fault happens to
-	rows    []*row
+	servers   []*redistest.Server
+	proxy     *redistest.Proxy
+	cluster   *redistest.Cluster
+	victim    *redistest.Server // the node of the cluster that the fault happens to
+	sentinels *redistest.Sentinels
+	tls       *redistest.TLSServer
+	dialer    *dialer
+	rows      []*row
 
-	publisher      *publisher
-	reference      *history
+	publisher *publisher
+	reference *reference
+	// watched has the addresses at which the reference watches a channel, if those are not
+	// the ones of the publisher.
+	watched        map[string][]string
 	stopPublishing func()
 }
 
 // newScene starts what the fault needs, subscribes the rows, and starts to publish.
 func newScene(t *testing.T, f fault, rows []*row) *scene {
 	t.Helper()
-	s := &scene{fault: f, rows: rows, reference: newHistory(), publisher: newPublisher(t)}
+	s := &scene{
+		fault: f, rows: rows, publisher: newPublisher(t), reach: signOfLife,
+		reference: newReference(), watched: make(map[string][]string),
+	}
 	f.at(t, s)
 	for _, r := range rows {
 		r.subscribe(t, s)
@@ -53,24 +64,21 @@ var (
 	shardedChannels = []string{channelPrefix + "x", channelPrefix + "y", channelPrefix + "z"}
 )
 
-// clientTimeout is the DialTimeout and the ReadTimeout of the rows. An attempt to connect
-// that is never answered takes that long.
-const clientTimeout = time.Second
-
-func options(addr, clientName string) *redis.Options {
-	return &redis.Options{Addr: addr, ClientName: clientName, DialTimeout: clientTimeout, ReadTimeout: clientTimeout}
-}
-
 // onServer is one server, with arguments.
 func onServer(args ...string) func(*testing.T, *scene) {
 	return func(t *testing.T, s *scene) {
 		t.Helper()
 		server, _ := tracetest.StartServer(t, args...)
-		s.servers = []*redistest.Server{server}
-		s.connect = func(name string) redis.UniversalClient { return redis.NewClient(options(server.Addr(), name)) }
-		s.classic, s.sharded = classicChannels, shardedChannels
-		s.publisher.to([]string{server.Addr()}, slices.Concat(s.classic, s.sharded)...)
+		s.at(server)
 	}
+}
+
+// at makes the rows, the publisher and the reference use one server.
+func (s *scene) at(server *redistest.Server) {
+	s.servers = []*redistest.Server{server}
+	s.clients = clientsOf(server.Addr())
+	s.classic, s.sharded = classicChannels, shardedChannels
+	s.publisher.to([]string{server.Addr()}, slices.Concat(s.classic, s.sharded)...)
 }
 
 // behindProxy is one server. The rows connect to it through a proxy, the publisher and
@@ -79,7 +87,7 @@ func behindProxy(t *testing.T, s *scene) {
 	t.Helper()
 	onServer()(t, s)
 	s.proxy = redistest.NewProxy(t, s.servers[0].Addr())
-	s.connect = func(name string) redis.UniversalClient { return redis.NewClient(options(s.proxy.Addr(), name)) }
+	s.clients = clientsOf(s.proxy.Addr())
 }
 
 // onCluster is a cluster of three masters and their replicas. The victim is a master that
@@ -91,11 +99,7 @@ func onCluster(t *testing.T, s *scene) {
 	s.servers = s.cluster.Nodes()
 	masters := s.cluster.Masters()
 	s.victim = masters[0]
-	s.connect = func(name string) redis.UniversalClient {
-		return s.cluster.Client(func(o *redis.ClusterOptions) {
-			o.ClientName, o.DialTimeout, o.ReadTimeout = name, clientTimeout, clientTimeout
-		})
-	}
+	s.clients = clientsOfCluster(s.cluster)
 	s.classic = classicChannels
 	s.sharded = []string{
 		s.cluster.ChannelOn(s.victim, channelPrefix+"x"),
@@ -122,7 +126,7 @@ func onRing(t *testing.T, s *scene) {
 	ring := func(name string) *redis.Ring {
 		return redis.NewRing(&redis.RingOptions{Addrs: addrs, ClientName: name, DialTimeout: clientTimeout, ReadTimeout: clientTimeout})
 	}
-	s.connect = func(name string) redis.UniversalClient { return ring(name) }
+	s.clients = []constructor{{"NewRing", func(name string) redis.UniversalClient { return ring(name) }}}
 	placing := ring("placing")
 	defer func() { _ = placing.Close() }()
 	place := func(prefix string) (channels []string) {
