@@ -30,7 +30,7 @@ func counted(err error) (as error) {
 	case errors.Is(err, subscription.ErrSilent), errors.Is(err, subscription.ErrBlocked),
 		errors.Is(err, subscription.ErrConnectTimeout):
 		return failedAs("timeout")
-	case errors.Is(err, subscription.ErrMoved), errors.Is(err, subscription.ErrRemoved):
+	case errors.Is(err, subscription.ErrMoved):
 		return failedAs("MOVED") // the reply that the server would give
 	}
 	return err

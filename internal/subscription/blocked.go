@@ -68,7 +68,7 @@ func (c *connection) isBlocked(now time.Time) bool {
 // user, that is deadSilence.
 func (sh *shard) checkConnecting(conn *connection, now time.Time) {
 	limit := deadSilence
-	if client, ok := conn.server.(*redis.Client); ok {
+	if client, ok := conn.endpoint.client.(*redis.Client); ok {
 		opt := client.Options()
 		limit = max(limit, opt.DialTimeout+opt.ReadTimeout+opt.WriteTimeout)
 	}
@@ -104,7 +104,7 @@ func (sh *shard) mayConnect() bool {
 
 // writeLimit returns how long a write may take.
 func (c *connection) writeLimit() time.Duration {
-	if client, ok := c.server.(*redis.Client); ok {
+	if client, ok := c.endpoint.client.(*redis.Client); ok {
 		if limit := client.Options().WriteTimeout; limit > 0 {
 			return limit + healthInterval
 		}

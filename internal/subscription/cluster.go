@@ -6,7 +6,9 @@ package subscription
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -26,32 +28,63 @@ type clusterClient interface {
 // All other topics are on one node, since nodes forward these messages to each other.
 type cluster struct {
 	client clusterClient
-	node   atomic.Pointer[redis.Client] // the node for all other topics; nil: not chosen yet
+
+	mu    sync.Mutex
+	node  *redis.Client // the node for all other topics; nil: not chosen yet
+	key   string        // of which node is the master
+	owner *redis.Client // of key at the last call of hint
+	avoid []*redis.Client
 }
 
 func (*cluster) spreads(k Kind) bool { return k == ShardChannels }
 func (c *cluster) cluster() *cluster { return c }
 
+// errAvoided means that the client names an owner which no other node knows.
+var errAvoided = errors.New("tracedpubsub: the owner of the channel is not connected to the other nodes of its cluster")
+
 func (c *cluster) owners(ctx context.Context, _ Kind, name string) ([]*redis.Client, error) {
 	master, err := c.client.MasterForKey(ctx, name)
+	if err == nil && c.avoids(master) {
+		// The client has asked that node itself. It asks any other the next time.
+		c.client.ReloadState(ctx)
+		err = errAvoided
+	}
 	return []*redis.Client{master}, err
+}
+
+func (c *cluster) avoids(node *redis.Client) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Contains(c.avoid, node)
 }
 
 // shared returns a master chosen at random, and the same one until leave is called. Another
 // one may deliver some messages a second time, since nodes forward messages with a delay.
-func (c *cluster) shared(ctx context.Context) (Subscriber, error) {
-	if node := c.node.Load(); node != nil {
-		return node, nil
+func (c *cluster) shared(ctx context.Context) (endpoint, error) {
+	c.mu.Lock()
+	node := c.node
+	c.mu.Unlock()
+	var key string
+	for attempt := 0; node == nil || attempt > 0 && attempt < 20 && c.avoids(node); attempt++ {
+		key = strconv.Itoa(rand.Int())
+		var err error
+		if node, err = c.client.MasterForKey(ctx, key); err != nil {
+			return endpoint{}, err
+		}
 	}
-	node, err := c.client.MasterForKey(ctx, strconv.Itoa(rand.Int()))
-	if err != nil {
-		return nil, err
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.node == nil {
+		c.node, c.key, c.owner = node, key, node
 	}
-	c.node.Store(node)
-	return node, nil
+	return endpoint{client: c.node}, nil
 }
 
-func (c *cluster) leave() { c.node.Store(nil) }
+func (c *cluster) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.node = nil
+}
 
 // reload makes the client reload the slots. It does not wait.
 func (c *cluster) reload(ctx context.Context) { c.client.ReloadState(ctx) }
@@ -69,113 +102,129 @@ func (c *cluster) closed(ctx context.Context) bool {
 	return !open.Load() && (err == nil || errors.Is(err, redis.ErrClosed))
 }
 
-// stale reports what checkMembers has found. Any other move of a slot shows in a reply of
-// the node.
+// stale reports what verify has found. Any other move of a slot shows in a reply of the node.
 func (c *cluster) stale(p *placing) (stale bool, since time.Time) {
 	stale, p.suspected = p.suspected, false
-	return stale, p.reconciled
+	return stale, time.Time{}
 }
 
-// memberInterval is the interval of checkMembers.
-const memberInterval = 10 * time.Second
-
-// memberCheck schedules checkMembers. It is part of the state.
-type memberCheck struct {
-	running bool      // a check runs
-	due     time.Time // when the next check is due
-}
-
-// soon makes the next check due, because a server has come into use. A check that runs may
-// not see that server yet.
-func (m *memberCheck) soon() { m.due = time.Time{} }
-
-// begin reports whether to start a check now.
-func (m *memberCheck) begin() bool {
-	if m.running || time.Now().Before(m.due) {
+// hint reports whether the node for all other topics is no longer the master that it was, in
+// the opinion that the client has last got of the cluster.
+func (c *cluster) hint() bool {
+	c.mu.Lock()
+	key, known := c.key, c.owner
+	c.mu.Unlock()
+	if known == nil {
 		return false
 	}
-	m.running, m.due = true, time.Now().Add(memberInterval)
+	owner, err := c.client.MasterForKey(canceled, key) // it is known: no I/O
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil || owner == c.owner {
+		return false
+	}
+	c.owner = owner
 	return true
 }
 
-func (m *memberCheck) end(answered bool) {
-	m.running = false
-	if !answered {
-		m.due = time.Time{}
+// witnesses is how many nodes that are not in use are asked for their opinion.
+const witnesses = 5
+
+// verify asks the nodes in use, and some others, for their opinion of the cluster. If they
+// refuse, the opinion of the client counts.
+func (c *cluster) verify(ctx context.Context, uses []use) map[use]verdict {
+	known := c.nodes(ctx)
+	if len(known) == 0 {
+		return nil // the client has asked a node that was removed; it asks another one next
 	}
+	used := make(map[*redis.Client]bool)
+	for _, u := range uses {
+		if node, ok := u.client.(*redis.Client); ok {
+			used[node] = true
+		}
+	}
+	c.mu.Lock()
+	for _, node := range c.avoid {
+		used[node] = true
+	}
+	c.mu.Unlock()
+	ask := slices.Collect(maps.Keys(used))
+	others := slices.DeleteFunc(slices.Clone(known), func(node *redis.Client) bool { return used[node] })
+	rand.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
+	all, noCluster := opinions(ctx, append(ask, others[:min(len(others), witnesses)]...))
+
+	verdicts := make(map[use]verdict)
+	for _, u := range uses {
+		node, _ := u.client.(*redis.Client)
+		switch o := all[node]; {
+		case noCluster[node]:
+			verdicts[u] = c.clientVerdict(ctx, u, known)
+		case o == nil: // it does not answer
+		case u.topic == "":
+			verdicts[u] = o.hears(witnessesAbout(node, all))
+		default:
+			verdicts[u] = o.owns(witnessesAbout(node, all))
+		}
+	}
+	c.setAvoid(all)
+	return verdicts
 }
 
-// checkMembers loads the nodes of the cluster if that is due. It finds changes that no node
-// reports: a node that was removed still answers but gets no messages, and a slot may have
-// another master.
-func (s *Subscription) checkMembers(c *cluster) {
-	begin := false
-	s.update(func(st *state) { begin = !st.closed && st.members.begin() })
-	if !begin {
-		return
+// setAvoid notes which nodes no topic belongs on: others do not know them, and own their slots.
+func (c *cluster) setAvoid(all map[*redis.Client]*opinion) {
+	var avoid []*redis.Client
+	for node, o := range all {
+		about := witnessesAbout(node, all)
+		if o.hears(about) == wrong && o.owns(about) == wrong {
+			avoid = append(avoid, node)
+		}
 	}
-	go func() {
-		began := time.Now()
-		nodes := c.nodes(s.ctx)
-		owners := s.someOwners(c)
-		s.update(func(st *state) {
-			// There are none if the client has asked a node that was removed. The next
-			// check is soon.
-			if len(nodes) > 0 {
-				st.compare(nodes, owners, began)
-			}
-			st.members.end(len(nodes) > 0)
-		})
-	}()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.avoid = avoid
 }
 
-// nodes returns the nodes of the cluster, or nil if it does not answer.
-func (c *cluster) nodes(ctx context.Context) map[Subscriber]bool {
+// witnessesAbout returns the opinions that count about a node: those of others, as far as they
+// report that the cluster works.
+func witnessesAbout(node *redis.Client, all map[*redis.Client]*opinion) (about []*opinion) {
+	for other, o := range all {
+		if other != node && o.ok {
+			about = append(about, o)
+		}
+	}
+	return about
+}
+
+// clientVerdict returns the verdict that follows from what the client has loaded.
+func (c *cluster) clientVerdict(ctx context.Context, u use, known []*redis.Client) verdict {
+	key := u.topic
+	if key == "" {
+		c.mu.Lock()
+		key = c.key
+		c.mu.Unlock()
+	}
+	node, _ := u.client.(*redis.Client)
+	owner, err := c.client.MasterForKey(ctx, key)
+	switch {
+	case err != nil:
+		return unknown
+	case slices.Contains(known, node) && owner == node:
+		return right
+	}
+	return wrong
+}
+
+// nodes makes the client load the nodes of the cluster, and returns them. It returns none if
+// the cluster does not answer.
+func (c *cluster) nodes(ctx context.Context) (nodes []*redis.Client) {
 	var mu sync.Mutex
-	nodes := make(map[Subscriber]bool)
 	if err := c.client.ForEachShard(ctx, func(_ context.Context, node *redis.Client) error {
 		mu.Lock()
 		defer mu.Unlock()
-		nodes[node] = true
+		nodes = append(nodes, node)
 		return nil
 	}); err != nil {
 		return nil
 	}
 	return nodes
-}
-
-// someOwners returns the owner of one topic of each shard, if it is known.
-func (s *Subscription) someOwners(c *cluster) map[*shard]*redis.Client {
-	names := make(map[*shard]string)
-	s.update(func(st *state) {
-		for _, sh := range st.shards {
-			for name := range sh.topics[ShardChannels] {
-				names[sh] = name
-				break
-			}
-		}
-	})
-	owners := make(map[*shard]*redis.Client)
-	for sh, name := range names {
-		if owner, err := c.client.MasterForKey(s.ctx, name); err == nil {
-			owners[sh] = owner
-		}
-	}
-	return owners
-}
-
-// compare closes the connections to servers that are not among nodes, and makes the topics of
-// a shard stale if its topic in owners has another owner. Both were loaded after began.
-func (st *state) compare(nodes map[Subscriber]bool, owners map[*shard]*redis.Client, began time.Time) {
-	for _, sh := range st.shards {
-		switch conn := sh.conn; {
-		case conn == nil, conn.evidence.opened.After(began): // nodes may be older than conn
-		case !nodes[conn.server]:
-			conn.close(ErrRemoved)
-		default:
-			conn.evidence.lastMember = began
-			owner, known := owners[sh]
-			sh.placing.suspected = known && sh.spread && owner != sh.client
-		}
-	}
 }

@@ -18,10 +18,10 @@ import (
 // go-redis would replace a lost connection by itself, but without back-off and without a
 // report, and it forgets topics that were refused.
 type connection struct {
-	sub    *Subscription
-	server Subscriber
-	ps     *redis.PubSub
-	dial   context.Context // for the first command, which dials
+	sub      *Subscription
+	endpoint endpoint
+	ps       *redis.PubSub
+	dial     context.Context // for the first command, which dials
 
 	// These fields are part of the state.
 	queue      []*command // not written yet
@@ -47,22 +47,26 @@ type connection struct {
 	timeout time.Duration // of the next read; used by the goroutine that reads
 }
 
-// newConnection returns a connection to server. It does no I/O: the first command dials,
-// with ctx. It returns an error if server panics, as a nil client does.
-func (s *Subscription) newConnection(ctx context.Context, server Subscriber) (c *connection, err error) {
+// newConnection returns a connection to a server. It does no I/O: the first command dials,
+// with ctx. It returns an error if that panics, as a nil client does.
+func (s *Subscription) newConnection(ctx context.Context, to endpoint) (c *connection, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = panicError("the client", v)
 		}
 	}()
+	_, verified := s.topology.(verifier)
+	if _, ok := s.topology.(*failover); ok && to.id == "" {
+		verified = false // it cannot be known
+	}
 	return &connection{
-		sub:    s,
-		server: server,
+		sub:      s,
+		endpoint: to,
 		// With channels, Subscribe would dial, and drop the error of the dial.
-		ps:       withTimeouts(server).Subscribe(ctx),
-		timeout:  firstTimeout(server),
+		ps:       withTimeouts(to.client).Subscribe(ctx),
+		timeout:  firstTimeout(to.client),
 		dial:     ctx,
-		evidence: evidence{opened: time.Now(), alive: time.Now()},
+		evidence: evidence{opened: time.Now(), alive: time.Now(), verified: verified},
 		up:       make(chan struct{}),
 		closed:   make(chan struct{}),
 		released: make(chan struct{}),

@@ -17,25 +17,17 @@ type evidence struct {
 	// messages that were published before have been read. A message proves nothing like
 	// that, since it may have waited in the socket.
 	lastReply time.Time
-	// lastMessage is the value of lastReply when the last message was read. A node that
-	// was removed from a cluster answers commands, but gets no messages.
-	lastMessage time.Time
-	// lastMember is when the server was last known to belong to its cluster.
-	lastMember time.Time
+	// lastRight is when the server was last known to be the right one. A server that was
+	// replaced answers commands as well, and may even get messages of some publishers.
+	lastRight time.Time
+	verified  bool // whether that counts
 
 	messages       uint64 // the number of messages read at the last call of observe
-	repliedAt      uint64 // the number of messages read at the last reply
 	unacknowledged bool   // messages were read since the last PING
 }
 
-// replied notes that the server has answered cmd. messages is the number of messages read
-// so far.
-func (e *evidence) replied(cmd *command, messages uint64) {
-	if messages != e.repliedAt {
-		e.lastMessage, e.repliedAt = e.lastReply, messages
-	}
-	e.lastReply, e.alive = cmd.sent, time.Now()
-}
+// replied notes that the server has answered cmd.
+func (e *evidence) replied(cmd *command) { e.lastReply, e.alive = cmd.sent, time.Now() }
 
 // observe notes the number of messages read so far, and whether the consumer keeps the
 // server waiting. It returns how long the server has been silent.
@@ -50,17 +42,14 @@ func (e *evidence) observe(now time.Time, messages uint64, busy bool) (silence t
 }
 
 // received returns until when all messages have certainly been received, if the connection
-// is lost now.
-func (e *evidence) received() time.Time { return latest(e.opened, e.lastReply) }
-
-// receivedAsMember returns the same if the server is no longer a member of its cluster. Its
-// last replies prove nothing then.
-func (e *evidence) receivedAsMember(messages uint64) time.Time {
-	last := e.lastMessage
-	if messages != e.repliedAt {
-		last = e.lastReply
+// is lost now: the connection has delivered them, and the server got them. This is the one
+// rule for the beginning of an outage.
+func (e *evidence) received() time.Time {
+	last := e.lastReply
+	if e.verified && e.lastRight.Before(last) {
+		last = e.lastRight
 	}
-	return latest(e.opened, last, e.lastMember)
+	return latest(e.opened, last)
 }
 
 func latest(times ...time.Time) (last time.Time) {

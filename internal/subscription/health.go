@@ -97,8 +97,8 @@ func (s *Subscription) checkHealth() {
 	for _, sh := range placed {
 		s.reconcile(sh)
 	}
-	if cluster := s.topology.cluster(); cluster != nil && connected {
-		s.checkMembers(cluster)
+	if connected {
+		s.verify()
 	}
 	s.update(func(st *state) {
 		st.health.reconciling = false
@@ -173,4 +173,4 @@ func (c *connection) beginReading() {
 }
 
 // answered notes that the server has answered cmd, at least for one topic.
-func (c *connection) answered(cmd *command) { c.evidence.replied(cmd, c.messages.Load()) }
+func (c *connection) answered(cmd *command) { c.evidence.replied(cmd) }

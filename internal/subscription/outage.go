@@ -12,10 +12,8 @@ import (
 var (
 	// ErrSilent means that the server has not answered for too long.
 	ErrSilent = errors.New("the server has not answered for too long")
-	// ErrMoved means that another server has become the owner of a topic.
+	// ErrMoved means that another server gets the messages of a topic.
 	ErrMoved = errors.New("another server has taken over")
-	// ErrRemoved means that the server was removed from its cluster.
-	ErrRemoved = errors.New("the server is no longer part of the cluster")
 
 	// ErrBlocked means that go-redis did not return from a call.
 	ErrBlocked = errors.New("the connection is lost, or the server reads nothing: go-redis dials again, or a write does not end")
@@ -83,10 +81,7 @@ func (sh *shard) disconnected(conn *connection, err error) {
 	sh.dropConnection()
 	sh.lost = true
 	since := conn.evidence.received()
-	if errors.Is(err, ErrRemoved) {
-		since = conn.evidence.receivedAsMember(conn.messages.Load())
-	}
-	if !sh.spread && (errors.Is(err, ErrRemoved) || errors.Is(err, ErrSilent)) {
+	if !sh.spread && (errors.Is(err, ErrMoved) || errors.Is(err, ErrSilent)) {
 		sh.sub.topology.leave()
 	}
 	// Two outages, since they are reported apart: one when it is over, the other now. The

@@ -103,6 +103,9 @@ func (sh *shard) misplaced() (names [kinds][]string, since time.Time) {
 		sh.placing.reconciled = time.Now()
 	}
 	all, since := sh.sub.topology.stale(&sh.placing)
+	if since.IsZero() && sh.conn != nil {
+		since = sh.conn.evidence.received()
+	}
 	sh.placing.reconciled = time.Now() // before the owners are loaded, as they may change then
 	sh.topics.all(func(k Kind, name string, t *topic) {
 		if all || t.pending == nil {

@@ -47,7 +47,7 @@ func (r *ring) closed(context.Context) bool {
 }
 
 // shared fails, since no topic of a Ring is on a shared server.
-func (*ring) shared(context.Context) (Subscriber, error) { return nil, errNoTopic }
+func (*ring) shared(context.Context) (endpoint, error) { return endpoint{}, errNoTopic }
 
 // ringInterval is how often all topics of a Ring are compared with their owners, even if its
 // servers are the same: a topic may have been added just when the Ring changed.

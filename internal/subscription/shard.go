@@ -201,13 +201,13 @@ func (sh *shard) unsubscribe(k Kind, names []string) sending {
 
 // server returns the server to connect to. It may wait for a cluster. It is not part of the
 // state.
-func (sh *shard) server(ctx context.Context) (server Subscriber, err error) {
+func (sh *shard) server(ctx context.Context) (server endpoint, err error) {
 	if !sh.spread {
 		return sh.sub.topology.shared(ctx)
 	}
 	sh.sub.update(func(*state) {
 		if err = sh.unknown; sh.client != nil {
-			server, err = sh.client, nil
+			server, err = endpoint{client: sh.client}, nil
 		}
 	})
 	return server, err

@@ -115,7 +115,7 @@ func TestATopicFollowsItsSlot(t *testing.T) {
 			t.Errorf("commands were %q, want one for each sharded channel", got)
 		}
 		moved := time.Now()
-		both.change(func() { both.owner = 1 })
+		both.change(func() { both.owners = map[string]int{"a": 1} })
 		servers[0].push("sunsubscribe", "a", ":0")
 		synctest.Wait()
 		if both.reloads == 0 {

@@ -23,12 +23,12 @@ type state struct {
 
 	unconfirmed int // the number of topics that have an outage
 
-	changed   chan struct{} // closed, and replaced, at changes that a goroutine may wait for
-	readiness readiness
-	reports   [outageKinds]reporter
-	finished  bool // finish was called
-	health    health
-	members   memberCheck
+	changed      chan struct{} // closed, and replaced, at changes that a goroutine may wait for
+	readiness    readiness
+	reports      [outageKinds]reporter
+	finished     bool // finish was called
+	health       health
+	verification verification
 
 	effects effects
 }
@@ -58,7 +58,7 @@ func (e *effects) run(observer Observer) {
 func (st *state) init(s *Subscription) {
 	st.sub = s
 	st.changed = make(chan struct{})
-	st.members.due = time.Now().Add(memberInterval)
+	st.verification.due = time.Now().Add(verifyInterval)
 	st.main = &shard{sub: s}
 	st.shards = []*shard{st.main}
 }
@@ -164,7 +164,7 @@ func (st *state) shardOf(p placement) *shard {
 	}
 	sh := &shard{sub: st.sub, spread: true, client: p.client, unknown: p.err}
 	st.shards = append(st.shards, sh)
-	st.members.soon()
+	st.verification.soon()
 	return sh
 }
 

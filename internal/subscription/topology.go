@@ -19,7 +19,7 @@ type topology interface {
 	// for a server.
 	owners(ctx context.Context, k Kind, name string) ([]*redis.Client, error)
 	// shared returns the server for all other topics. It stays the same if possible.
-	shared(ctx context.Context) (Subscriber, error)
+	shared(ctx context.Context) (endpoint, error)
 	// leave makes shared choose another server, if there are several.
 	leave()
 	// stale reports whether topics of a shard may have got another owner since the given
@@ -36,7 +36,7 @@ type topology interface {
 type placing struct {
 	reconciled time.Time // when topics were last compared with their owners
 	checked    time.Time // when all topics were last compared with their owners
-	suspected  bool      // checkMembers has found another owner
+	suspected  bool      // verify has found another owner
 
 	servers []*redis.Client // the servers of a Ring when all topics were last compared
 	count   int             // their number, by which the Ring chose
@@ -48,6 +48,10 @@ func topologyOf(client Subscriber) topology {
 		return &cluster{client: client}
 	case ringClient:
 		return &ring{client}
+	case *redis.Client:
+		if client != nil && client.Options().Addr == sentinelAddr {
+			return &failover{single: single{client}, client: client}
+		}
 	}
 	return single{client}
 }
@@ -56,7 +60,7 @@ func topologyOf(client Subscriber) topology {
 type single struct{ server Subscriber }
 
 func (single) spreads(Kind) bool                                             { return false }
-func (s single) shared(context.Context) (Subscriber, error)                  { return s.server, nil }
+func (s single) shared(context.Context) (endpoint, error)                    { return endpoint{client: s.server}, nil }
 func (single) leave()                                                        {}
 func (single) stale(*placing) (stale bool, since time.Time)                  { return false, time.Time{} }
 func (single) closed(context.Context) bool                                   { return true }

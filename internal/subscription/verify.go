@@ -1,0 +1,135 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package subscription
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// A server may answer PINGs and get no messages: publishers use another one, because it was
+// replaced, or because the others cannot reach it. So the servers in use are verified. Until
+// when a server was certainly the right one is part of the evidence.
+
+// endpoint is a server to connect to. Two endpoints are equal if they are the same server.
+type endpoint struct {
+	client Subscriber
+	id     string // if the client may connect to different servers, which one it is
+}
+
+// use is an endpoint in use, and a topic that is subscribed to there. The main shard has none.
+type use struct {
+	endpoint
+	topic string
+}
+
+// verdict says whether an endpoint is the right one for its topics.
+type verdict int
+
+const (
+	unknown verdict = iota
+	right
+	wrong
+)
+
+// verifier is implemented by topologies whose servers may be replaced.
+type verifier interface {
+	// verify returns the verdicts about endpoints in use. It may wait for servers.
+	verify(ctx context.Context, uses []use) map[use]verdict
+	// hint reports whether something has changed, so that verify should be called early. It
+	// does no I/O.
+	hint() bool
+}
+
+const (
+	// verifyInterval is the interval of verify.
+	verifyInterval = 10 * time.Second
+	// verifyTimeout is how long servers may take to answer it.
+	verifyTimeout = 2 * time.Second
+)
+
+// verification schedules verify. It is part of the state.
+type verification struct {
+	running bool      // verify runs
+	due     time.Time // when the next one is due
+}
+
+// soon makes the next verification due, because a server has come into use. One that runs may
+// not see that server yet.
+func (v *verification) soon() { v.due = time.Time{} }
+
+// verify verifies the servers in use if that is due.
+func (s *Subscription) verify() {
+	v, ok := s.topology.(verifier)
+	if !ok {
+		return
+	}
+	hint := v.hint()
+	var uses []use
+	began := time.Now()
+	s.update(func(st *state) {
+		if st.closed || st.verification.running || !hint && began.Before(st.verification.due) {
+			return
+		}
+		if uses = st.uses(); len(uses) > 0 {
+			st.verification.running, st.verification.due = true, began.Add(verifyInterval)
+		}
+	})
+	if len(uses) == 0 {
+		return
+	}
+	go func() {
+		ctx, cancel := context.WithTimeout(s.ctx, verifyTimeout)
+		defer cancel()
+		verdicts := v.verify(ctx, uses)
+		s.update(func(st *state) {
+			st.verification.running = false
+			if len(verdicts) == 0 {
+				st.verification.soon()
+			}
+			st.judge(verdicts, began)
+		})
+	}()
+}
+
+// uses returns the endpoints in use. It is part of the state, and so is judge.
+func (st *state) uses() (uses []use) {
+	for _, sh := range st.shards {
+		if sh.conn != nil && sh.conn.isUp() && !sh.conn.isClosed() {
+			uses = append(uses, sh.use())
+		}
+	}
+	return uses
+}
+
+// use returns the endpoint of the connection, and the first topic of a spread shard.
+func (sh *shard) use() use {
+	u := use{endpoint: sh.conn.endpoint}
+	if sh.spread {
+		u.topic = slices.Min(append(sh.topics.names(), "\xff"))
+	}
+	return u
+}
+
+// judge closes the connection of the main shard if its server is wrong, and makes the topics of
+// other shards stale. The verdicts are those of a verification that began then.
+func (st *state) judge(verdicts map[use]verdict, began time.Time) {
+	for _, sh := range st.shards {
+		if sh.conn == nil || sh.conn.evidence.opened.After(began) { // it may be newer than the verdicts
+			continue
+		}
+		switch verdict := verdicts[sh.use()]; {
+		case verdict == right:
+			sh.conn.evidence.lastRight = began
+			sh.placing.suspected = false
+		case verdict == wrong && sh.spread:
+			sh.placing.suspected = true
+			st.health.retrySoon(st.sub)
+		case verdict == wrong:
+			sh.conn.close(ErrMoved)
+			st.health.retrySoon(st.sub)
+		}
+	}
+}
