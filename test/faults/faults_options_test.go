@@ -5,8 +5,13 @@ package faults
 
 import (
 	"context"
+	"fmt"
 	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -14,9 +19,14 @@ import (
 )
 
 // dialer is a Dialer of a user that does not heed its context, like those of many tunnels.
-type dialer struct{}
+type dialer struct {
+	hangs atomic.Pointer[chan struct{}] // if set, dial waits until it is closed
+}
 
-func (*dialer) dial(_ context.Context, network, addr string) (net.Conn, error) {
+func (d *dialer) dial(_ context.Context, network, addr string) (net.Conn, error) {
+	if hangs := d.hangs.Load(); hangs != nil {
+		<-*hangs
+	}
 	return net.Dial(network, addr)
 }
 
@@ -36,6 +46,25 @@ var optionFaults = []fault{{
 		tracetest.LetTimePass(aWhile)
 		s.proxy.Accept()
 	},
+}, {
+	name: "cut, with a Dialer that hangs", reason: "the loss is reported, and calls return, whatever the Dialer does",
+	at: withDialer, does: severed.on, within: withinBackoff,
+	inflict: func(t *testing.T, s *scene) {
+		hangs := make(chan struct{})
+		s.dialer.hangs.Store(&hangs)
+		defer func() {
+			s.dialer.hangs.Store(nil)
+			close(hangs)
+		}()
+		s.proxy.Cut()
+		for _, r := range s.rows {
+			r.awaitReport(t, tracetest.Patience)
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			tracetest.ReturnsPromptly(t, "Subscribe of "+r.name(), func() { _ = r.sub.Subscribe(ctx, "another") })
+			tracetest.ReturnsPromptly(t, "Unsubscribe of "+r.name(), func() { _ = r.sub.Unsubscribe(ctx, "another") })
+			cancel()
+		}
+	},
 }}
 
 // withDialer is the same as behindProxy, with a Dialer of the user.
@@ -44,4 +73,39 @@ func withDialer(t *testing.T, s *scene) {
 	behindProxy(t, s)
 	s.dialer = &dialer{}
 	s.clients = clientsOf(s.proxy.Addr(), func(o *redis.UniversalOptions) { o.Dialer = s.dialer.dial })
+}
+
+// withoutWriteTimeout is the same as behindProxy, with clients that write for ever.
+func withoutWriteTimeout(t *testing.T, s *scene) {
+	t.Helper()
+	behindProxy(t, s)
+	s.clients = clientsOf(s.proxy.Addr(), func(o *redis.UniversalOptions) { o.WriteTimeout = -1 })
+}
+
+// subscribeToMuch subscribes each row to more than a connection buffers, while the server does
+// not read, and waits until each of them has reported that.
+func subscribeToMuch(t *testing.T, s *scene) {
+	t.Helper()
+	names := make([]string, 256)
+	for i := range names {
+		names[i] = fmt.Sprint("much", i, strings.Repeat("x", 64<<10))
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var calls sync.WaitGroup
+	defer calls.Wait()
+	defer s.proxy.Resume()
+	defer cancel()
+	s.proxy.Stall()
+	for _, r := range s.rows {
+		calls.Go(func() { _ = r.sub.Subscribe(ctx, names...) })
+	}
+	for _, r := range s.rows {
+		r.awaitReport(t, halfOpen+sharedMachine)
+	}
+}
+
+// awaitReport waits until the row has reported something.
+func (r *row) awaitReport(t *testing.T, limit time.Duration) {
+	t.Helper()
+	tracetest.EventuallyWithin(t, limit, r.name()+" has reported the loss", func() bool { return r.reports.Total() > 0 })
 }

@@ -19,11 +19,36 @@ const withinSentinels = 2 * time.Second
 const roleReach = 12 * time.Second
 
 var sentinelFaults = []fault{{
+	name: "failover by sentinels", reason: "an operator moves the master; the old one runs on for seconds, and nobody publishes there",
+	at: onSentinels, does: severed.on, within: withinSentinels,
+	inflict: func(t *testing.T, s *scene) {
+		old := s.sentinels.Master()
+		s.sentinels.BeginFailover()
+		s.followMaster(t, old)
+	},
+}, {
 	name: "master of sentinels killed", reason: "its address is gone, and until the sentinels agree there is no master",
 	at: onSentinels, does: severed.on, within: withinSentinels,
 	inflict: func(t *testing.T, s *scene) {
 		old := s.sentinels.Master()
 		old.Kill()
+		s.followMaster(t, old)
+	},
+}, {
+	name: "master of sentinels stopped and continued", reason: "it was deposed while it slept, and then answers as if nothing had happened",
+	at: onSentinels, does: severed.on, within: withinSentinels + clientTimeout,
+	inflict: func(t *testing.T, s *scene) {
+		old := s.sentinels.Master()
+		old.Pause()
+		s.followMaster(t, old)
+		old.Resume()
+	},
+}, {
+	name: "master cut off from its sentinels", reason: "its clients still reach it, and it does not know that it was deposed",
+	at: onSentinels, does: severed.on, within: withinSentinels,
+	inflict: func(t *testing.T, s *scene) {
+		old := s.sentinels.Master()
+		s.sentinels.CutOff(old)
 		s.followMaster(t, old)
 	},
 }}

@@ -48,7 +48,7 @@ const (
 
 func (e effect) on(*scene, *row, string) effect { return e }
 
-var allFaults = slices.Concat(slowFaults, sentinelFaults, clusterFaults, serverFaults, proxyFaults, tlsFaults, optionFaults)
+var allFaults = slices.Concat(slowFaults, sentinelFaults, busFaults, clusterFaults, serverFaults, proxyFaults, tlsFaults, optionFaults)
 
 // slowFaults last longest, and begin first.
 var slowFaults = []fault{{
@@ -65,6 +65,9 @@ var slowFaults = []fault{{
 		s.healed = time.Now()
 		s.proxy.DropSilently()
 	},
+}, {
+	name: "stalled in a large Subscribe, without a WriteTimeout", reason: "the write never ends, and must not keep the connection alive",
+	at: withoutWriteTimeout, does: severed.on, within: withinBackoff + clientTimeout, inflict: subscribeToMuch,
 }, {
 	name: "stopped for longer than anybody waits", reason: "it counts as dead, and each attempt takes a timeout",
 	at: onServer(), does: severed.on, within: withinBackoff + clientTimeout,

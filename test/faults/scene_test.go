@@ -95,7 +95,11 @@ func behindProxy(t *testing.T, s *scene) {
 // master, so that one server alone decides on their order.
 func onCluster(t *testing.T, s *scene) {
 	t.Helper()
-	s.cluster = redistest.StartCluster(t)
+	s.inCluster(redistest.StartCluster(t))
+}
+
+func (s *scene) inCluster(cluster *redistest.Cluster) {
+	s.cluster = cluster
 	s.servers = s.cluster.Nodes()
 	masters := s.cluster.Masters()
 	s.victim = masters[0]
