@@ -31,7 +31,7 @@ type cluster struct {
 
 	mu    sync.Mutex
 	node  *redis.Client // the node for all other topics; nil: not chosen yet
-	key   string        // of which node is the master
+	key   string        // of which node is the master, or was when it was chosen
 	owner *redis.Client // of key at the last call of hint
 	avoid []*redis.Client
 }
@@ -112,19 +112,17 @@ func (c *cluster) stale(p *placing) (stale bool, since time.Time) {
 // the opinion that the client has last got of the cluster.
 func (c *cluster) hint() bool {
 	c.mu.Lock()
-	key, known := c.key, c.owner
+	key := c.key
 	c.mu.Unlock()
-	if known == nil {
+	owner, err := c.client.MasterForKey(canceled, key) // it is known: no I/O
+	if err != nil {
 		return false
 	}
-	owner, err := c.client.MasterForKey(canceled, key) // it is known: no I/O
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err != nil || owner == c.owner {
-		return false
-	}
+	known := c.owner
 	c.owner = owner
-	return true
+	return known != nil && known != owner
 }
 
 // witnesses is how many nodes that are not in use are asked for their opinion.
