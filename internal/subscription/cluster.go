@@ -30,10 +30,12 @@ type cluster struct {
 	client clusterClient
 
 	mu    sync.Mutex
-	node  *redis.Client // the node for all other topics; nil: not chosen yet
-	key   string        // of which node is the master, or was when it was chosen
-	owner *redis.Client // of key at the last call of hint
-	avoid []*redis.Client
+	node  *redis.Client   // the node for all other topics; nil: not chosen yet
+	key   string          // of which node is the master, or was when it was chosen
+	owner *redis.Client   // of key at the last call of hint
+	seen  []*redis.Client // the nodes at the last call of verify
+	deaf  []*redis.Client // those that do not get the messages of others
+	avoid []*redis.Client // those of them that own no slots any more
 }
 
 func (*cluster) spreads(k Kind) bool { return k == ShardChannels }
@@ -44,7 +46,7 @@ var errAvoided = errors.New("tracedpubsub: the owner of the channel is not conne
 
 func (c *cluster) owners(ctx context.Context, _ Kind, name string) ([]*redis.Client, error) {
 	master, err := c.client.MasterForKey(ctx, name)
-	if err == nil && c.avoids(master) {
+	if err == nil && c.isAmong(&c.avoid, master) {
 		// The client has asked that node itself. It asks any other the next time.
 		c.client.ReloadState(ctx)
 		err = errAvoided
@@ -52,11 +54,14 @@ func (c *cluster) owners(ctx context.Context, _ Kind, name string) ([]*redis.Cli
 	return []*redis.Client{master}, err
 }
 
-func (c *cluster) avoids(node *redis.Client) bool {
+func (c *cluster) isAmong(nodes *[]*redis.Client, node *redis.Client) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Contains(c.avoid, node)
+	return slices.Contains(*nodes, node)
 }
+
+// maxAttempts is how often shared tries to choose a node that gets the messages of the others.
+const maxAttempts = 20
 
 // shared returns a master chosen at random, and the same one until leave is called. Another
 // one may deliver some messages a second time, since nodes forward messages with a delay.
@@ -65,11 +70,15 @@ func (c *cluster) shared(ctx context.Context) (endpoint, error) {
 	node := c.node
 	c.mu.Unlock()
 	var key string
-	for attempt := 0; node == nil || attempt > 0 && attempt < 20 && c.avoids(node); attempt++ {
+	for attempt := 0; node == nil; attempt++ {
 		key = strconv.Itoa(rand.Int())
-		var err error
-		if node, err = c.client.MasterForKey(ctx, key); err != nil {
+		owners, err := c.owners(ctx, Channels, key)
+		if err != nil {
 			return endpoint{}, err
+		}
+		// A slot may have no better owner. Another key probably has another one.
+		if attempt >= maxAttempts || !c.isAmong(&c.deaf, owners[0]) {
+			node = owners[0]
 		}
 	}
 	c.mu.Lock()
@@ -125,8 +134,8 @@ func (c *cluster) hint() bool {
 	return known != nil && known != owner
 }
 
-// witnesses is how many nodes that are not in use are asked for their opinion.
-const witnesses = 5
+// maxWitnesses is how many nodes that are not in use are asked for their opinion.
+const maxWitnesses = 5
 
 // verify asks the nodes in use, and some others, for their opinion of the cluster. If they
 // refuse, the opinion of the client counts.
@@ -135,6 +144,7 @@ func (c *cluster) verify(ctx context.Context, uses []use) map[use]verdict {
 	if len(known) == 0 {
 		return nil // the client has asked a node that was removed; it asks another one next
 	}
+	seen := c.see(known)
 	used := make(map[*redis.Client]bool)
 	for _, u := range uses {
 		if node, ok := u.client.(*redis.Client); ok {
@@ -142,15 +152,16 @@ func (c *cluster) verify(ctx context.Context, uses []use) map[use]verdict {
 		}
 	}
 	c.mu.Lock()
-	for _, node := range c.avoid {
+	for _, node := range c.deaf {
 		used[node] = true
 	}
 	c.mu.Unlock()
 	ask := slices.Collect(maps.Keys(used))
-	others := slices.DeleteFunc(slices.Clone(known), func(node *redis.Client) bool { return used[node] })
+	others := slices.DeleteFunc(seen, func(node *redis.Client) bool { return used[node] })
 	rand.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
-	all, noCluster := opinions(ctx, append(ask, others[:min(len(others), witnesses)]...))
+	all, noCluster := opinions(ctx, append(ask, others[:min(len(others), maxWitnesses)]...))
 
+	c.note(all)
 	verdicts := make(map[use]verdict)
 	for _, u := range uses {
 		node, _ := u.client.(*redis.Client)
@@ -159,38 +170,63 @@ func (c *cluster) verify(ctx context.Context, uses []use) map[use]verdict {
 			verdicts[u] = c.clientVerdict(ctx, u, known)
 		case o == nil: // it does not answer
 		case u.topic == "":
-			verdicts[u] = o.hears(witnessesAbout(node, all))
+			verdicts[u] = o.hears(c.witnesses(node, all))
 		default:
-			verdicts[u] = o.owns(witnessesAbout(node, all))
+			verdicts[u] = o.owns(c.witnesses(node, all))
 		}
 	}
-	c.setAvoid(all)
 	return verdicts
 }
 
-// setAvoid notes which nodes no topic belongs on: others do not know them, and own their slots.
-func (c *cluster) setAvoid(all map[*redis.Client]*opinion) {
-	var avoid []*redis.Client
+// see returns the nodes to ask: those that the client knows now, and those that it knew before.
+// If it has asked a node that knows no other, it knows only that one.
+func (c *cluster) see(known []*redis.Client) []*redis.Client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := slices.Clone(known)
+	for _, node := range c.seen {
+		if !slices.Contains(all, node) {
+			all = append(all, node)
+		}
+	}
+	if len(known) > 1 {
+		c.seen = known
+	}
+	return all
+}
+
+// note notes which nodes do not get the messages of others, and which of them own no slots.
+func (c *cluster) note(all map[*redis.Client]*opinion) {
+	c.setDeaf(nil, nil) // to hear all witnesses
+	var deaf, avoid []*redis.Client
 	for node, o := range all {
-		about := witnessesAbout(node, all)
-		if o.hears(about) == wrong && o.owns(about) == wrong {
+		about := c.witnesses(node, all)
+		if o.hears(about) != wrong {
+			continue
+		}
+		deaf = append(deaf, node)
+		if o.owns(about) == wrong {
 			avoid = append(avoid, node)
 		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.avoid = avoid
+	c.setDeaf(deaf, avoid)
 }
 
-// witnessesAbout returns the opinions that count about a node: those of others, as far as they
-// report that the cluster works.
-func witnessesAbout(node *redis.Client, all map[*redis.Client]*opinion) (about []*opinion) {
-	for other, o := range all {
-		if other != node && o.ok {
-			about = append(about, o)
+func (c *cluster) setDeaf(deaf, avoid []*redis.Client) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deaf, c.avoid = deaf, avoid
+}
+
+// witnesses returns the opinions that count about a node: those of others that report that the
+// cluster works, and that get the messages of the others.
+func (c *cluster) witnesses(about *redis.Client, all map[*redis.Client]*opinion) (others []*opinion) {
+	for node, o := range all {
+		if node != about && o.ok && !c.isAmong(&c.deaf, node) {
+			others = append(others, o)
 		}
 	}
-	return about
+	return others
 }
 
 // clientVerdict returns the verdict that follows from what the client has loaded.

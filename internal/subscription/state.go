@@ -58,7 +58,6 @@ func (e *effects) run(observer Observer) {
 func (st *state) init(s *Subscription) {
 	st.sub = s
 	st.changed = make(chan struct{})
-	st.verification.due = time.Now().Add(verifyInterval)
 	st.main = &shard{sub: s}
 	st.shards = []*shard{st.main}
 }

@@ -103,6 +103,7 @@ func (s *scene) inCluster(cluster *redistest.Cluster) {
 	s.servers = s.cluster.Nodes()
 	masters := s.cluster.Masters()
 	s.victim = masters[0]
+	s.reach = roleReach
 	s.clients = clientsOfCluster(s.cluster)
 	s.classic = classicChannels
 	s.sharded = []string{
