@@ -161,7 +161,7 @@ func (c *cluster) verify(ctx context.Context, uses []use) map[use]verdict {
 	rand.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
 	all, noCluster := opinions(ctx, append(ask, others[:min(len(others), maxWitnesses)]...))
 
-	c.note(all)
+	deaf := c.note(all)
 	verdicts := make(map[use]verdict)
 	for _, u := range uses {
 		node, _ := u.client.(*redis.Client)
@@ -170,9 +170,9 @@ func (c *cluster) verify(ctx context.Context, uses []use) map[use]verdict {
 			verdicts[u] = c.clientVerdict(ctx, u, known)
 		case o == nil: // it does not answer
 		case u.topic == "":
-			verdicts[u] = o.hears(c.witnesses(node, all))
+			verdicts[u] = o.hears(witnesses(node, all, deaf))
 		default:
-			verdicts[u] = o.owns(c.witnesses(node, all))
+			verdicts[u] = o.owns(witnesses(node, all, deaf))
 		}
 	}
 	return verdicts
@@ -195,12 +195,12 @@ func (c *cluster) see(known []*redis.Client) []*redis.Client {
 	return all
 }
 
-// note notes which nodes do not get the messages of others, and which of them own no slots.
-func (c *cluster) note(all map[*redis.Client]*opinion) {
-	c.setDeaf(nil, nil) // to hear all witnesses
-	var deaf, avoid []*redis.Client
+// note notes which nodes do not get the messages of others, and which of them own no slots. It
+// returns the first.
+func (c *cluster) note(all map[*redis.Client]*opinion) (deaf []*redis.Client) {
+	var avoid []*redis.Client
 	for node, o := range all {
-		about := c.witnesses(node, all)
+		about := witnesses(node, all, nil)
 		if o.hears(about) != wrong {
 			continue
 		}
@@ -209,20 +209,17 @@ func (c *cluster) note(all map[*redis.Client]*opinion) {
 			avoid = append(avoid, node)
 		}
 	}
-	c.setDeaf(deaf, avoid)
-}
-
-func (c *cluster) setDeaf(deaf, avoid []*redis.Client) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.deaf, c.avoid = deaf, avoid
+	return deaf
 }
 
 // witnesses returns the opinions that count about a node: those of others that report that the
-// cluster works, and that get the messages of the others.
-func (c *cluster) witnesses(about *redis.Client, all map[*redis.Client]*opinion) (others []*opinion) {
+// cluster works, and that are not deaf.
+func witnesses(about *redis.Client, all map[*redis.Client]*opinion, deaf []*redis.Client) (others []*opinion) {
 	for node, o := range all {
-		if node != about && o.ok && !c.isAmong(&c.deaf, node) {
+		if node != about && o.ok && !slices.Contains(deaf, node) {
 			others = append(others, o)
 		}
 	}
