@@ -4,6 +4,7 @@
 package faults
 
 import (
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -25,9 +26,10 @@ func options(addr, clientName string) *redis.Options {
 	return &redis.Options{Addr: addr, ClientName: clientName, DialTimeout: clientTimeout, ReadTimeout: clientTimeout}
 }
 
-// universal returns the options of NewUniversalClient for clients with these addresses.
+// universal returns the options of NewUniversalClient for clients with these addresses. A client
+// of a cluster appends to its addresses, so each gets a slice of its own.
 func universal(clientName string, addrs ...string) *redis.UniversalOptions {
-	return &redis.UniversalOptions{Addrs: addrs, ClientName: clientName, DialTimeout: clientTimeout, ReadTimeout: clientTimeout}
+	return &redis.UniversalOptions{Addrs: slices.Clone(addrs), ClientName: clientName, DialTimeout: clientTimeout, ReadTimeout: clientTimeout}
 }
 
 // clientsOf returns the constructors of clients of one server. Each of change may change the
