@@ -132,7 +132,7 @@ func (c *Cluster) startNode(proxies proxies, args []string) {
 			"--cluster-announce-ip", "127.0.0.1", "--protected-mode", "no"})
 	}
 	n := &node{host: host, Server: newServer(c.t, args)}
-	n.startOnFreePort(func() int { return randomPort(firstNodePort) })
+	n.startOnFreePort(nodePort)
 	if proxies == clientProxies {
 		needHosts(c.t, proxyHost)
 		// The port is the same, because a node announces only one port.

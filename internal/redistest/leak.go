@@ -55,8 +55,10 @@ func leaked(before map[string]string, timeout time.Duration) []string {
 	defer tick.Stop()
 	for {
 		var stacks []string
-		for id, stack := range goroutines() {
-			if _, ok := before[id]; !ok {
+		now := goroutines()
+		endless := ofFailoverClusters(now)
+		for id, stack := range now {
+			if _, ok := before[id]; !ok && !endless[id] {
 				stacks = append(stacks, stack)
 			}
 		}
@@ -87,4 +89,24 @@ func goroutines() map[string]string {
 		all[string(id)] = string(stack)
 	}
 	return all
+}
+
+// ofFailoverClusters returns the goroutines that listen to sentinels. Those of a client made by
+// redis.NewFailoverClusterClient do not end with Close, and nothing else ends them.
+func ofFailoverClusters(all map[string]string) map[string]bool {
+	endless := make(map[string]bool)
+	for id, stack := range all {
+		if strings.Contains(stack, "go-redis/v9.(*sentinelFailover).listen(") {
+			endless[id] = true
+		}
+	}
+	for id, stack := range all {
+		// "created by github.com/… in goroutine 7\n\t/…"
+		_, creator, _ := strings.Cut(stack, " in goroutine ")
+		creator, _, _ = strings.Cut(creator, "\n")
+		if endless[creator] {
+			endless[id] = true
+		}
+	}
+	return endless
 }

@@ -54,7 +54,7 @@ func NewProxy(t testing.TB, target string) *Proxy {
 	var p *Proxy
 	var err error
 	for range 10 {
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(randomPort(firstPort)))
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(anyPort()))
 		p, err = startProxy(t, addr, target)
 		if !errors.Is(err, errPortTaken) && !errors.Is(err, syscall.EADDRINUSE) {
 			break

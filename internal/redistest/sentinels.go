@@ -83,7 +83,7 @@ func (s *Sentinels) startMember(args []string) {
 	}, args))
 	// A server that is restarted has the role that it had last.
 	m.config = s.writeConfig(m.Server, "")
-	m.startOnFreePort(func() int { return randomPort(firstPort) })
+	m.startOnFreePort(anyPort)
 	var err error
 	if m.proxy, err = startProxy(s.t, net.JoinHostPort(proxyHost, strconv.Itoa(m.port)), m.Addr()); err != nil {
 		s.t.Fatalf("start the proxy of a server: %v", err)
@@ -117,7 +117,7 @@ sentinel failover-timeout %[1]s 3000
 sentinel parallel-syncs %[1]s %[5]d
 sentinel announce-ip 127.0.0.1
 `, masterName, proxyHost, s.members[0].port, quorum, replicas))
-	server.startOnFreePort(func() int { return randomPort(firstPort) })
+	server.startOnFreePort(sentinelPort)
 	one := &sentinel{Server: server, admin: redis.NewSentinelClient(&redis.Options{Addr: server.Addr(), ReadTimeout: waitTimeout})}
 	s.t.Cleanup(func() { _ = one.admin.Close() })
 	s.sentinels = append(s.sentinels, one)

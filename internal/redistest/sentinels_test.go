@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -29,6 +30,27 @@ func TestSentinels(t *testing.T) {
 		{"cut off a replica", testCutOffReplica},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.test(t, s) })
+	}
+}
+
+// go-redis does not end all goroutines of a NewFailoverClusterClient. A test must be able to use
+// one, and other goroutines that are left must still be found.
+func TestLeakedOfAFailoverClusterClient(t *testing.T) {
+	s := StartSentinels(t)
+	before := goroutines()
+	client := redis.NewFailoverClusterClient(&redis.FailoverOptions{MasterName: s.MasterName(), SentinelAddrs: s.Addrs()})
+	if err := client.Ping(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	sub := client.Subscribe(t.Context(), "reports")
+	sub.Channel()
+	if stacks := leaked(before, 50*time.Millisecond); len(stacks) == 0 {
+		t.Error("leaked does not find an open subscription")
+	}
+	_ = sub.Close()
+	_ = client.Close()
+	if stacks := leaked(before, leakTimeout); stacks != nil {
+		t.Errorf("leaked after Close:\n%s", strings.Join(stacks, "\n\n"))
 	}
 }
 

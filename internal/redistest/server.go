@@ -33,6 +33,11 @@ const startTimeout = 30 * time.Second
 // cannot connect to itself.
 const firstPort, lastPort = 10000, 22000
 
+// Sentinels have ports of their own, above those of all servers and of the bus of clusters. A
+// client made by redis.NewFailoverClusterClient connects to its sentinels even after Close, and
+// would connect to a server that has got the port of a sentinel.
+const firstSentinelPort, lastSentinelPort = lastPort + busPortOffset, 32768
+
 // Server is a redis-server process on the loopback interface. It keeps no data on disk, so a
 // restarted server is empty. Its methods fail the test if they do not succeed. It must be
 // used by one goroutine at a time.
@@ -65,7 +70,7 @@ type Server struct {
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := newServer(t, args)
-	s.startOnFreePort(func() int { return randomPort(firstPort) })
+	s.startOnFreePort(anyPort)
 	return s
 }
 
@@ -104,7 +109,13 @@ func (s *Server) startOnFreePort(propose func() int) {
 	}
 }
 
-func randomPort(from int) int { return from + rand.IntN(lastPort-from) }
+func anyPort() int { return randomPort(firstPort, lastPort) }
+
+func nodePort() int { return randomPort(firstNodePort, lastPort) }
+
+func sentinelPort() int { return randomPort(firstSentinelPort, lastSentinelPort) }
+
+func randomPort(first, last int) int { return first + rand.IntN(last-first) }
 
 // Addr returns the host and port of the server. They stay the same when the server is
 // restarted.

@@ -62,11 +62,11 @@ func TestStartReportsATakenPort(t *testing.T) {
 func TestADownServerKeepsItsPort(t *testing.T) {
 	s := Start(t)
 	s.Kill()
-	proposed := []int{s.port, s.port, randomPort(firstPort)}
+	proposed := []int{s.port, s.port, anyPort()}
 	other := newServer(t, nil)
 	other.startOnFreePort(func() int {
 		port := proposed[0]
-		proposed = append(proposed[1:], randomPort(firstPort))
+		proposed = append(proposed[1:], anyPort())
 		return port
 	})
 	if other.port == s.port {

@@ -43,7 +43,7 @@ func StartTLS(t testing.TB, args ...string) *TLSServer {
 		"--tls-ca-cert-file", filepath.Join(s.dir, "ca.crt"),
 		"--tls-cert-file", s.valid.cert, "--tls-key-file", s.valid.key,
 	}, args)
-	s.startOnFreePort(func() int { return randomPort(firstPort) })
+	s.startOnFreePort(anyPort)
 	s.openTLSPort()
 	return s
 }
@@ -54,7 +54,7 @@ func (s *TLSServer) openTLSPort() {
 	admin := s.Client()
 	var err error
 	for range 10 {
-		s.tlsPort = randomPort(firstPort)
+		s.tlsPort = anyPort()
 		if s.reservedTLS, err = reserve(s.TLSAddr()); err != nil {
 			continue
 		}
