@@ -158,14 +158,8 @@ func onRing(t *testing.T, s *scene) {
 // subscriptions.
 func connectionsOf(t *testing.T, addr, clientName string) []string {
 	t.Helper()
-	rdb := redis.NewClient(&redis.Options{Addr: addr})
-	defer func() { _ = rdb.Close() }()
-	list, err := rdb.ClientList(t.Context()).Result()
-	if err != nil {
-		t.Fatalf("CLIENT LIST: %v", err)
-	}
 	var ids []string
-	for line := range strings.Lines(list) {
+	for line := range strings.Lines(clientList(t, addr)) {
 		fields := make(map[string]string)
 		for _, field := range strings.Fields(line) {
 			key, value, _ := strings.Cut(field, "=")
@@ -176,6 +170,17 @@ func connectionsOf(t *testing.T, addr, clientName string) []string {
 		}
 	}
 	return ids
+}
+
+func clientList(t *testing.T, addr string) string {
+	t.Helper()
+	rdb := redis.NewClient(&redis.Options{Addr: addr})
+	defer func() { _ = rdb.Close() }()
+	list, err := rdb.ClientList(t.Context()).Result()
+	if err != nil {
+		t.Errorf("CLIENT LIST: %v", err)
+	}
+	return list
 }
 
 // up returns the servers that answer.
@@ -197,11 +202,21 @@ func (s *scene) assertNoConnections(t *testing.T) {
 	}
 	for _, server := range s.up() {
 		for _, r := range s.rows {
-			s.await(t, r, tracetest.Patience, "no connection is left on "+server.Addr(), func() bool {
-				return len(connectionsOf(t, server.Addr(), r.clientName())) == 0
-			})
+			s.awaitNoConnections(t, r, server.Addr())
 		}
 	}
+}
+
+func (s *scene) awaitNoConnections(t *testing.T, r *row, addr string) {
+	t.Helper()
+	defer func() {
+		if t.Failed() {
+			t.Logf("connections to %s:\n%s", addr, clientList(t, addr))
+		}
+	}()
+	s.await(t, r, tracetest.Patience, "no connection is left on "+addr, func() bool {
+		return len(connectionsOf(t, addr, r.clientName())) == 0
+	})
 }
 
 // await waits until holds returns true, and says on failure what the row has received.
