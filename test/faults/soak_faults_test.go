@@ -16,10 +16,16 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
-// soakWorld has what the faults of the soak strike.
+// soakWorld has what the faults of a soak strike.
 type soakWorld struct {
+	faults []soakFault
+	slow   []soakFault // left out near the end of a run
+
 	server    *redistest.Server
 	proxy     *redistest.Proxy // the subscribers are behind it
+	sentinels *redistest.Sentinels
+	cluster   *redistest.Cluster
+	home      *redistest.Server // the node of the cluster that no fault strikes
 	publisher *soakPublisher
 	random    *rand.Rand
 }
@@ -30,10 +36,17 @@ func newSoakWorld(t *testing.T, random *rand.Rand) *soakWorld {
 	// The subscribers connect as a user of their own, whose rights may change.
 	user := []string{"--user", soakUser, "on", ">" + soakUser, "+@all", "~*", "&*"}
 	server, _ := tracetest.StartServer(t, slices.Concat(tracetest.Unlimited, user)...)
-	w := &soakWorld{server: server, proxy: redistest.NewProxy(t, server.Addr()), random: random}
-	w.publisher = newSoakPublisher(t, server)
-	w.publisher.soakers = newSoakers(t, w.proxy, w.publisher.sent)
+	w := &soakWorld{faults: soakFaults, slow: slowSoakFaults, server: server, proxy: redistest.NewProxy(t, server.Addr()), random: random}
+	w.subscribe(t, clientsOf(w.proxy.Addr(), func(o *redis.UniversalOptions) { o.Username, o.Password = soakUser, soakUser }))
+	w.publisher.to(server, server)
 	return w
+}
+
+// subscribe subscribes with these clients, which take turns.
+func (w *soakWorld) subscribe(t *testing.T, clients []constructor) {
+	t.Helper()
+	w.publisher = newSoakPublisher(t)
+	w.publisher.soakers = newSoakers(t, clients, w.publisher.sent)
 }
 
 // wait waits for up to a second.
@@ -97,7 +110,9 @@ var soakFaults = []soakFault{
 		w.command(t, "ACL", "SETUSER", soakUser, "allchannels")
 	}},
 	{"slow", overwhelmSoakers},
-	// The last one, which takes long, is left out near the end of a run.
+}
+
+var slowSoakFaults = []soakFault{
 	{"half-open", func(_ *testing.T, w *soakWorld) { w.proxy.DropSilently() }},
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -36,25 +37,54 @@ const (
 	soakUser = "soaker"
 )
 
-// soakPublisher publishes to the server directly, without the proxy.
+// soakPublisher publishes to the servers directly, without a proxy. The messages on the sharded
+// channel have a server of their own; it may be the same one.
 type soakPublisher struct {
-	rdb     *redis.Client
-	client  *tracedpubsub.Client
-	spans   spanCount
-	soakers []*soaker
-	next    atomic.Int64 // all before it have been published, or might have been
-	failed  atomic.Int64 // batches
-	sent    *soakTimes
-	padding atomic.Pointer[string] // of each payload
+	spans    spanCount
+	provider *sdktrace.TracerProvider
+	soakers  []*soaker
+	next     atomic.Int64 // all before it have been published, or might have been
+	failed   atomic.Int64 // batches
+	sent     *soakTimes
+	pace     time.Duration          // the least time between two batches
+	padding  atomic.Pointer[string] // of each payload
+
+	sending sync.Mutex // held while a batch is sent
+
+	mu          sync.Mutex
+	held        bool // nothing is published
+	rest, shard soakTarget
+}
+
+// soakTarget is a server to which the publisher publishes.
+type soakTarget struct {
+	rdb    *redis.Client
+	client *tracedpubsub.Client
 }
 
 // soakTimes has the times when the last batches were published. A message was published
-// at some time between the beginning and the end of its batch.
-type soakTimes struct{ began, ended [1 << 16]atomic.Int64 }
+// at some time between the beginning and the end of its batch. If the batch failed, the server
+// may publish it at any later time.
+type soakTimes struct {
+	began, ended [1 << 16]atomic.Int64
+	failed       [1 << 16]atomic.Bool
+}
 
 func (s *soakTimes) at(n int64) int { return int(n / soakBatch % int64(len(s.began))) }
 
-func (s *soakTimes) begin(n int64) { s.began[s.at(n)].Store(time.Now().UnixNano()) }
+func (s *soakTimes) begin(n int64) {
+	s.failed[s.at(n)].Store(false)
+	s.began[s.at(n)].Store(time.Now().UnixNano())
+}
+
+func (s *soakTimes) fail(n int64) { s.failed[s.at(n)].Store(true) }
+
+// mayRepeat reports whether a message may be received after later ones: a batch that failed, or
+// one that another node of the cluster still sends.
+func (s *soakTimes) mayRepeat(n int64) bool {
+	_, ended := s.of(n)
+	return s.failed[s.at(n)].Load() || time.Since(ended) < 2*busDelay
+}
 
 func (s *soakTimes) end(n int64) { s.ended[s.at(n)].Store(time.Now().UnixNano()) }
 
@@ -68,18 +98,52 @@ func (s *soakTimes) of(n int64) (began, ended time.Time) {
 	return began, ended
 }
 
-func newSoakPublisher(t *testing.T, server *redistest.Server) *soakPublisher {
+func newSoakPublisher(t *testing.T) *soakPublisher {
 	t.Helper()
 	p := &soakPublisher{sent: &soakTimes{}}
 	p.padding.Store(new(string))
-	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(&p.spans))
-	p.rdb = redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1, ReadTimeout: time.Minute})
-	p.client = tracedpubsub.Wrap(p.rdb, tracedpubsub.WithTracerProvider(provider))
+	p.provider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(&p.spans))
 	t.Cleanup(func() {
-		_ = p.rdb.Close()
-		_ = provider.Shutdown(context.Background())
+		p.rest.close()
+		p.shard.close()
+		_ = p.provider.Shutdown(context.Background())
 	})
 	return p
+}
+
+// to sets the servers to which messages are published from now on, and ends hold.
+func (p *soakPublisher) to(rest, shard *redistest.Server) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rest.close()
+	p.shard.close()
+	p.rest, p.shard = p.target(rest), p.target(shard)
+	p.held = false
+}
+
+func (p *soakPublisher) target(server *redistest.Server) soakTarget {
+	rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1, ReadTimeout: time.Minute})
+	return soakTarget{rdb, tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(p.provider))}
+}
+
+func (t soakTarget) close() {
+	if t.rdb != nil {
+		_ = t.rdb.Close()
+	}
+}
+
+// hold stops publishing until to is called. It interrupts a batch that waits for a server: first
+// its sharded messages, and then the others if their server does not answer either.
+func (p *soakPublisher) hold() {
+	p.mu.Lock()
+	p.held = true
+	rest, shard := p.rest, p.shard
+	p.mu.Unlock()
+	for i, target := range []soakTarget{shard, rest} {
+		defer time.AfterFunc(time.Duration(i+1)*time.Second, target.close).Stop()
+	}
+	p.sending.Lock()
+	defer p.sending.Unlock()
 }
 
 // run publishes until done is closed.
@@ -95,14 +159,28 @@ func (p *soakPublisher) run(done <-chan struct{}) {
 		for p.leads() && time.Now().Before(late) {
 			tracetest.LetTimePass(time.Millisecond)
 		}
+		if p.pace > 0 {
+			tracetest.LetTimePass(p.pace)
+		}
 	}
 }
 
 func (p *soakPublisher) publish() {
+	p.sending.Lock()
+	defer p.sending.Unlock()
+	p.mu.Lock()
+	held, rest, shard := p.held, p.rest, p.shard
+	p.mu.Unlock()
 	n := p.next.Load()
-	p.sent.begin(n)
-	went := p.publishBatch(n)
-	p.sent.end(n)
+	went := false
+	if !held {
+		p.sent.begin(n)
+		// The other messages are always sent if these may have been.
+		if went = p.publishSome(shard, n, soakSharded); went {
+			p.publishSome(rest, n, soakAll)
+		}
+		p.sent.end(n)
+	}
 	if went {
 		p.next.Add(soakBatch)
 		return
@@ -156,25 +234,29 @@ func neverSent(err error) bool {
 	return ok && op.Op == "dial"
 }
 
-// publishBatch publishes a batch beginning with number n, and reports whether the server
-// may have got any of it.
-func (p *soakPublisher) publishBatch(n int64) bool {
+// publishSome publishes those messages of a batch beginning with number n that belong to a
+// server, and reports whether the server may have got any of them.
+func (p *soakPublisher) publishSome(to soakTarget, n int64, belongs func(n int64) bool) bool {
 	ctx, padding := context.Background(), *p.padding.Load()
-	_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+	_, err := to.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for i := n; i < n+soakBatch; i++ {
+			if !belongs(i) {
+				continue
+			}
 			switch i % soakPattern {
 			case soakSteady:
-				p.client.PublishTo(ctx, pipe, "soak:steady", payload(int(i), padding))
+				to.client.PublishTo(ctx, pipe, "soak:steady", payload(int(i), padding))
 			case soakShard:
-				p.client.SPublishTo(ctx, pipe, "soak:shard", payload(int(i), padding))
+				to.client.SPublishTo(ctx, pipe, "soak:shard", payload(int(i), padding))
 			default:
-				p.client.PublishTo(ctx, pipe, fmt.Sprint("soak:", i), payload(int(i), padding))
+				to.client.PublishTo(ctx, pipe, fmt.Sprint("soak:", i), payload(int(i), padding))
 			}
 		}
 		return nil
 	})
 	if err != nil {
 		p.failed.Add(1)
+		p.sent.fail(n)
 	}
 	return !neverSent(err)
 }

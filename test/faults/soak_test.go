@@ -36,46 +36,64 @@ const soakEnd = time.Minute
 // A message counts as lost if it is not received and the server has got it, or may have
 // got it.
 func TestSoak(t *testing.T) {
-	length, seed := *soakTime, *soakSeed
+	length := *soakTime
 	if length == 0 {
 		if length = 5 * time.Second; os.Getenv("CI") != "" {
 			length = 30 * time.Second
 		}
 	}
+	random := soakRandom(t)
+	heap, channels := soak(t, newSoakWorld(t, random), length, soakFewest)
+	assertFlat(t, heap, channels)
+}
+
+// TestSoakFailovers is TestSoak where other servers take over: on sentinels and on a cluster,
+// both at once. Without -soak, each of them has one fault, as a fault takes ten seconds. It
+// leaves out the heap, which is mostly that of the proxies.
+func TestSoakFailovers(t *testing.T) {
+	fewest := 1
+	if *soakTime > 0 {
+		fewest = soakFewest
+	}
+	random := soakRandom(t)
+	seeds := []*rand.Rand{rand.New(rand.NewPCG(random.Uint64(), 0)), rand.New(rand.NewPCG(random.Uint64(), 0))}
+	var worlds sync.WaitGroup
+	for i, world := range []struct {
+		name  string
+		start func(*testing.T, *rand.Rand) *soakWorld
+	}{{"sentinels", newSentinelSoakWorld}, {"cluster", newClusterSoakWorld}} {
+		worlds.Go(func() {
+			t.Run(world.name, func(t *testing.T) { soak(t, world.start(t, seeds[i]), *soakTime, fewest) })
+		})
+	}
+	worlds.Wait()
+}
+
+// soakRandom returns where the faults of a run come from.
+func soakRandom(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := *soakSeed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("-soakseed %d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// soak does faults for some time, and fewest of them at least. It returns the heap during the
+// run, and the number of channels.
+func soak(t *testing.T, w *soakWorld, length time.Duration, fewest int) (heap []uint64, channels int64) {
+	t.Helper()
 	if deadline, ok := t.Deadline(); ok && length > time.Until(deadline)-soakEnd {
 		length = time.Until(deadline) - soakEnd
 		t.Logf("-timeout leaves %v", length)
 	}
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
-	t.Logf("%v with -soakseed %d", length, seed)
-	random := rand.New(rand.NewPCG(seed, 0))
-
-	w := newSoakWorld(t, random)
 	p := w.publisher
 	var work sync.WaitGroup
 	done := make(chan struct{})
 	work.Go(func() { p.run(done) })
 	work.Go(func() { p.soakers[0].comeAndGo(done) })
-	var heap []uint64 // measured while all subscriptions are ready
-
-	struck := make(map[string]int)
-	for end := time.Now().Add(length); time.Now().Before(end) || len(heap) < soakFewest; {
-		faults := soakFaults
-		if time.Until(end) < 2*halfOpen {
-			faults = faults[:len(faults)-1]
-		}
-		f := faults[random.IntN(len(faults))]
-		f.strikes(t, w)
-		struck[f.name]++
-		p.awaitReturn(t, f.name)
-		for _, s := range p.soakers {
-			s.account(t, time.Now().Add(-soakMemory))
-		}
-		heap = append(heap, heapInUse())
-		tracetest.LetTimePass(time.Duration(random.Int64N(int64(500 * time.Millisecond))))
-	}
+	heap, struck := w.strike(t, length, fewest)
 	close(done)
 	work.Wait()
 	p.awaitLast(t)
@@ -88,9 +106,32 @@ func TestSoak(t *testing.T) {
 	if started, ended := p.spans.started.Load(), p.spans.ended.Load(); started != ended {
 		t.Errorf("the publisher started %d spans, and ended %d", started, ended)
 	}
-	channels := p.next.Load() * 3 / soakPattern
+	channels = p.next.Load() * 3 / soakPattern
 	t.Logf("%d messages, %d channels, faults: %v", p.next.Load(), channels, struck)
-	assertFlat(t, heap, channels)
+	return heap, channels
+}
+
+// strike does one fault after the other. It returns the heap, measured while all subscriptions
+// are ready, and how often it did each fault.
+func (w *soakWorld) strike(t *testing.T, length time.Duration, fewest int) (heap []uint64, struck map[string]int) {
+	t.Helper()
+	struck = make(map[string]int)
+	for end := time.Now().Add(length); time.Now().Before(end) || len(heap) < fewest; {
+		faults := w.faults
+		if time.Until(end) > 2*halfOpen {
+			faults = slices.Concat(w.faults, w.slow)
+		}
+		f := faults[w.random.IntN(len(faults))]
+		f.strikes(t, w)
+		struck[f.name]++
+		w.publisher.awaitReturn(t, f.name)
+		for _, s := range w.publisher.soakers {
+			s.account(t, time.Now().Add(-soakMemory))
+		}
+		heap = append(heap, heapInUse())
+		tracetest.LetTimePass(time.Duration(w.random.Int64N(int64(500 * time.Millisecond))))
+	}
+	return heap, struck
 }
 
 // heapInUse returns the size of the heap after a garbage collection. It measures several
