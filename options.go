@@ -6,6 +6,7 @@ package tracedpubsub
 import (
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -217,6 +218,24 @@ func WithChannelSize(n int) Option {
 	})
 }
 
+// WithHealthCheckInterval sets after which silence a subscription sends a PING. A server
+// that does not answer for another 13 seconds is considered dead, and the connection is
+// replaced. While messages arrive, a PING is sent each second: the reply shows until when
+// all messages have been received.
+//
+// With 0, no PING is sent. That is for proxies that do not pass them on. A peer that has
+// vanished is then noticed by TCP alone, and the downtime of an outage reaches back to the
+// last confirmation of a channel. A negative interval is ignored.
+//
+// Default: 5 s.
+func WithHealthCheckInterval(d time.Duration) Option {
+	return optionFunc(func(c *config) {
+		if d >= 0 {
+			c.healthCheckInterval = d
+		}
+	})
+}
+
 // WithBatchSpanOnly makes [Instrument] and [NewHook] start one span of kind PRODUCER for
 // a whole pipeline, instead of a span for each message and one for the batch. All
 // messages carry the context of that span. It is for large batches, whose messages need
@@ -241,7 +260,9 @@ type config struct {
 	template       func(channel string) string // nil: none
 	errorHandler   func(error)
 	channelSize    int
-	batchSpanOnly  bool
+
+	healthCheckInterval time.Duration
+	batchSpanOnly       bool
 
 	cachedPropagator atomic.Pointer[cachedPropagator]
 	cachedServer     atomic.Pointer[cachedServer]
@@ -254,6 +275,8 @@ func newConfig(opts ...Option) *config {
 	c := &config{
 		errorHandler: otel.Handle,
 		channelSize:  100,
+
+		healthCheckInterval: 5 * time.Second,
 	}
 	c.telemetry.ScopeName, c.telemetry.ScopeVersion = ScopeName, Version
 	c.telemetry.HandleError, c.telemetry.HandlePanic = c.handle, c.handlePanic

@@ -91,7 +91,9 @@ func (c *config) subscribe(ctx context.Context, rdb Subscriber, kind subscriptio
 		messages: make(chan *Message, c.channelSize),
 		done:     make(chan struct{}),
 	}
-	p.sub = subscription.New(subscription.Config{Client: rdb, Deliver: p.deliver, Observer: observer{p}})
+	p.sub = subscription.New(subscription.Config{
+		Client: rdb, Deliver: p.deliver, Observer: observer{p}, PingSilence: c.healthCheckInterval,
+	})
 	// An error is returned by Ready, or reported to the error handler.
 	_ = p.sub.Subscribe(ctx, kind, names...)
 	return p

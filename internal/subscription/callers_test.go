@@ -24,7 +24,7 @@ func TestAnObserverMaySubscribe(t *testing.T) {
 	s := new(server)
 	synctest.Test(t, func(t *testing.T) {
 		o := &subscribingObserver{t: t}
-		o.sub = subscription.New(subscription.Config{Client: s.client(t), Deliver: o.deliver, Observer: o})
+		o.sub = subscription.New(subscription.Config{Client: s.client(t), Deliver: o.deliver, Observer: o, PingSilence: 5 * time.Second})
 		defer o.sub.Close()
 		mustSubscribe(t, o.sub, subscription.Channels, "a", "b")
 		s.ignore("subscribe")
@@ -142,7 +142,7 @@ func TestCloseWhileDialing(t *testing.T) {
 			})
 			defer rdb.Close()
 			l := new(log)
-			sub := subscription.New(subscription.Config{Client: rdb, Deliver: l.deliver, Observer: l})
+			sub := subscription.New(subscription.Config{Client: rdb, Deliver: l.deliver, Observer: l, PingSilence: 5 * time.Second})
 			sub.Start()
 			if err := sub.Subscribe(t.Context(), subscription.Channels, "a"); err != nil {
 				t.Fatal(err)

@@ -143,10 +143,10 @@ func (c *connection) write(cmd *command) (err error) {
 		}
 	}()
 	if c.isUp() {
-		return cmd.write(canceled, c.ps)
+		return usable(cmd.write(canceled, c.ps))
 	}
 	if err := cmd.write(c.dial, c.ps); err != nil {
-		return explain(err)
+		return explain(usable(err))
 	}
 	close(c.up)
 	return nil
@@ -190,7 +190,7 @@ func (c *connection) receive() (reply any, err error) {
 	}()
 	reply, err = c.ps.ReceiveTimeout(canceled, c.timeout)
 	c.timeout = sameTimeout
-	return reply, err
+	return reply, usable(err)
 }
 
 // close closes the connection, which also ends a read. It does not wait: the Close method
@@ -294,6 +294,22 @@ func (s sending) waitWritten(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// usable returns err, or an error in its place if one of its methods panics: an error of a
+// user's Dialer may be a nil pointer, for example.
+func usable(err error) (usable error) {
+	if err == nil {
+		return nil
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			usable = panicError("an error of the client", v)
+		}
+	}()
+	_ = err.Error()
+	_ = errors.Is(err, errEnded) // calls the methods Is and Unwrap
+	return err
 }
 
 func panicError(where string, v any) error {

@@ -15,10 +15,11 @@ import (
 const (
 	// healthInterval is the interval of the health check.
 	healthInterval = time.Second
-	// pingSilence is the silence after which a PING is sent.
-	pingSilence = 5 * time.Second
-	// deadSilence is the silence after which the server is considered dead.
-	deadSilence = 18 * time.Second
+	// replyTimeout is how long the server may take to answer a PING.
+	replyTimeout = 13 * time.Second
+	// deadSilence is the silence after which the server is considered dead, if a PING is
+	// sent after 5 seconds. It also limits calls of go-redis that have no limit.
+	deadSilence = 5*time.Second + replyTimeout
 )
 
 // retryDelay is the delay before a topic that has moved is resubscribed. The delay doubles
@@ -126,18 +127,17 @@ func (s *Subscription) checkClient() {
 // is due. It reports whether sh has a connection that can be used.
 func (sh *shard) checkConnection(now time.Time) bool {
 	conn := sh.conn
-	switch {
-	case conn == nil:
+	if conn == nil {
 		return false
-	case conn.isClosed():
-		if conn.reading {
-			sh.checkClosed(conn)
-		}
+	}
+	switch closed := conn.isClosed(); {
+	case closed && conn.reading:
+		sh.checkClosed(conn)
 		return false
-	case !conn.isUp():
+	case !closed && !conn.isUp():
 		sh.checkConnecting(conn, now)
 		return false
-	case !conn.reading:
+	case closed, !conn.reading:
 		return false
 	}
 	if sh.spread && sh.idle() {
@@ -146,7 +146,7 @@ func (sh *shard) checkConnection(now time.Time) bool {
 	}
 	silence := conn.evidence.observe(now, conn.messages.Load(), conn.isBusy())
 	switch {
-	case silence >= deadSilence:
+	case sh.sub.pingSilence > 0 && silence >= sh.sub.pingSilence+replyTimeout:
 		conn.close(ErrSilent)
 		return false
 	case conn.isBlocked(now):
@@ -155,9 +155,10 @@ func (sh *shard) checkConnection(now time.Time) bool {
 	}
 	// While messages arrive, the reply to a PING in each interval shows until when all
 	// messages have been received.
-	due := silence >= pingSilence && now.Sub(conn.pinged) >= pingSilence || conn.evidence.unacknowledged
+	interval := sh.sub.pingSilence
+	due := silence >= interval && now.Sub(conn.pinged) >= interval || conn.evidence.unacknowledged
 	switch {
-	case due && !conn.waitsFor(func(cmd *command) bool { return cmd.op == opPing }):
+	case interval > 0 && due && !conn.waitsFor(func(cmd *command) bool { return cmd.op == opPing }):
 		conn.pinged, conn.evidence.unacknowledged = now, false
 		conn.enqueue(&command{op: opPing})
 	case silence >= probeSilence && len(conn.queue) == 0 && conn.writing == nil:

@@ -94,7 +94,7 @@ func (sh *shard) confirmed(conn *connection, s *redis.Subscription) error {
 		if sh.takenAway(conn, s) {
 			return nil
 		}
-		return fmt.Errorf("the server sent an unexpected confirmation: %s %q", s.Kind, s.Channel)
+		return fmt.Errorf("the server sent an unexpected confirmation: %s %.100q", s.Kind, s.Channel)
 	}
 	conn.answered(cmd)
 	if cmd.answered++; cmd.answered == len(cmd.names) {

@@ -131,7 +131,7 @@ func (s *Subscription) isClientClosed(err error) bool {
 func (sh *shard) open(ctx context.Context) (*connection, error) {
 	server, err := sh.server(ctx)
 	if err != nil {
-		return nil, err
+		return nil, usable(err)
 	}
 	return sh.sub.newConnection(ctx, server)
 }

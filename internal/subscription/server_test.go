@@ -324,7 +324,7 @@ func inBubble(t *testing.T, client func(t *testing.T) subscription.Subscriber, t
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		l := new(log)
-		sub := subscription.New(subscription.Config{Client: client(t), Deliver: l.deliver, Observer: l})
+		sub := subscription.New(subscription.Config{Client: client(t), Deliver: l.deliver, Observer: l, PingSilence: 5 * time.Second})
 		defer sub.Close()
 		test(t, sub, l)
 	})

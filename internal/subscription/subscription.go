@@ -36,7 +36,7 @@ type Subscriber interface {
 	Subscribe(ctx context.Context, channels ...string) *redis.PubSub
 }
 
-// Config holds what a Subscription needs. All fields are required.
+// Config holds what a Subscription needs. All fields are required, but for PingSilence.
 type Config struct {
 	// Client is the client to subscribe with.
 	Client Subscriber
@@ -46,6 +46,8 @@ type Config struct {
 	Deliver func(*redis.Message)
 	// Observer is notified of failures.
 	Observer Observer
+	// PingSilence is the silence after which a PING is sent. 0: no PING is sent at all.
+	PingSilence time.Duration
 }
 
 // Observer is notified of the failures of a Subscription, and of their end. Its methods may
@@ -78,6 +80,8 @@ type Subscription struct {
 	observer Observer
 	topology topology
 
+	pingSilence time.Duration
+
 	ctx    context.Context // canceled by Close
 	cancel context.CancelFunc
 
@@ -92,6 +96,8 @@ func New(cfg Config) *Subscription {
 		deliver:  cfg.Deliver,
 		observer: cfg.Observer,
 		topology: topologyOf(cfg.Client),
+
+		pingSilence: cfg.PingSilence,
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.state.init(s)

@@ -258,7 +258,7 @@ func TestAPanickingDialerIsAFailure(t *testing.T) {
 		rdb := redis.NewClient(options)
 		defer rdb.Close()
 		l := new(log)
-		sub := subscription.New(subscription.Config{Client: rdb, Deliver: l.deliver, Observer: l})
+		sub := subscription.New(subscription.Config{Client: rdb, Deliver: l.deliver, Observer: l, PingSilence: 5 * time.Second})
 		defer sub.Close()
 		if err := sub.Subscribe(t.Context(), subscription.Channels, "a"); err == nil {
 			t.Error("Subscribe returned no error")

@@ -82,6 +82,9 @@ func withoutWriteTimeout(t *testing.T, s *scene) {
 	s.clients = clientsOf(s.proxy.Addr(), func(o *redis.UniversalOptions) { o.WriteTimeout = -1 })
 }
 
+// takesMuch is how long the server needs for the commands of all rows, of 16 MB each.
+const takesMuch = 3 * time.Second
+
 // subscribeToMuch subscribes each row to more than a connection buffers, while the server does
 // not read, and waits until each of them has reported that.
 func subscribeToMuch(t *testing.T, s *scene) {
