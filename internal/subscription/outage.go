@@ -5,6 +5,7 @@ package subscription
 
 import (
 	"errors"
+	"net"
 	"time"
 )
 
@@ -104,7 +105,9 @@ func (sh *shard) disconnected(conn *connection, err error) {
 	st.reportRecovered(conn.recovered)
 	conn.recovered = nil
 	st.notify()
-	if len(again) > 0 && !st.closed {
+	// If go-redis has closed the connection itself, the client is closed, or that of a node.
+	// The next attempt to connect says which.
+	if len(again) > 0 && !st.closed && !errors.Is(err, net.ErrClosed) {
 		st.report(failed, again)
 	}
 }

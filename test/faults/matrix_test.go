@@ -52,8 +52,14 @@ var subscribings = []subscribing{
 	},
 }
 
-// scenesAtOnce is how many faults run at once. They spend most of their time waiting.
-const scenesAtOnce = 8
+// scenesAtOnce returns how many faults run at once. They spend most of their time waiting, but
+// with -full they have three times as many rows.
+func scenesAtOnce() int {
+	if *fullMatrix {
+		return 3
+	}
+	return 8
+}
 
 // TestMatrix runs each fault on subscriptions of each kind, consumed in each way. Of
 // each fault it runs every kind and every way at least once, and with -full all
@@ -63,7 +69,7 @@ const scenesAtOnce = 8
 // reference that the fault does not touch. Each row has a client of its own.
 func TestMatrix(t *testing.T) {
 	var scenes sync.WaitGroup
-	free := make(chan struct{}, scenesAtOnce)
+	free := make(chan struct{}, scenesAtOnce())
 	for i, f := range allFaults {
 		free <- struct{}{}
 		scenes.Go(func() {

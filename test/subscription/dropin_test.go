@@ -29,8 +29,8 @@ var clientClosings = []struct {
 }{
 	{"consumed", "the connection is closed under the read", []string{"a"}, true},
 	{"not consumed yet", "the first consumer finds that the client is closed", []string{"a"}, false},
-	{"without a channel, consumed", "there is no connection that could be lost", nil, true},
-	{"without a channel, not consumed yet", "likewise", nil, false},
+	{"without a channel, consumed", "there is a connection that can be lost, as with go-redis", nil, true},
+	{"without a channel, not consumed yet", "there is no connection, and none can be made", nil, false},
 }
 
 // A client that is closed ends the loops of its subscriptions, as Close does, and this is
@@ -63,6 +63,8 @@ func TestClosedClientEndsItsSubscriptions(t *testing.T) {
 						_ = s.RDB.Close()
 					case state.reads:
 						go consume()
+						// go-redis leaves a connection open that is made while the client is closed.
+						tracetest.Eventually(t, "it is connected", func() bool { return s.RDB.PoolStats().PubSubStats.Active == 1 })
 						_ = s.RDB.Close()
 					default:
 						_ = s.RDB.Close()

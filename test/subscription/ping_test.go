@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
@@ -64,5 +66,34 @@ func TestPingWithoutAConnection(t *testing.T) {
 		t.Error("Ping of a server that is gone: no error")
 	} else if errors.Is(err, redis.ErrClosed) {
 		t.Errorf("Ping of a server that is gone: %v, but the subscription is not closed", err)
+	}
+}
+
+// WithHealthCheckInterval says when a quiet subscription sends a PING, and if it does.
+func TestHealthCheckInterval(t *testing.T) {
+	server, admin := tracetest.StartServer(t)
+	quiet := func(name string, interval time.Duration) *tracedpubsub.PubSub {
+		rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), ClientName: name})
+		t.Cleanup(func() { _ = rdb.Close() })
+		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithHealthCheckInterval(interval))
+		sub := tracetest.ReadySub(t, client.Subscribe(tracetest.Context(t), "a"))
+		_ = sub.Channel() // it is read
+		return sub
+	}
+	quiet("never", 0)
+	quiet("often", time.Second)
+	last := func(name string) string { // the last command of the client
+		for line := range strings.Lines(admin.ClientList(t.Context()).Val()) {
+			if strings.Contains(line, " name="+name+" ") {
+				_, cmd, _ := strings.Cut(line, " cmd=")
+				cmd, _, _ = strings.Cut(cmd, " ")
+				return cmd
+			}
+		}
+		return ""
+	}
+	tracetest.Eventually(t, "a PING is sent", func() bool { return last("often") == "ping" })
+	if got := last("never"); got != "subscribe" {
+		t.Errorf("the last command without PINGs is %q", got)
 	}
 }
