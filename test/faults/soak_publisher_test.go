@@ -222,7 +222,10 @@ func (p *soakPublisher) await(t *testing.T, what string, holds func(*soaker) boo
 			select {
 			case <-tick.C:
 			case <-late:
-				t.Fatalf("%s: not so: %s; it is at %d of %d; reported: %v", s.name, what, s.last.Load(), p.next.Load(), tracetest.Texts(s.reports.All()))
+				ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+				defer cancel()
+				t.Fatalf("%s: not so: %s; it is at %d of %d; Ready: %v; reported: %v", s.name, what, s.last.Load(), p.next.Load(),
+					s.sub.Ready(ctx), tracetest.Texts(s.reports.All()))
 			}
 		}
 	}

@@ -122,6 +122,7 @@ func (w *soakWorld) strike(t *testing.T, length time.Duration, fewest int) (heap
 			faults = slices.Concat(w.faults, w.slow)
 		}
 		f := faults[w.random.IntN(len(faults))]
+		t.Logf("%v: %s", clock(time.Now()), f.name)
 		f.strikes(t, w)
 		struck[f.name]++
 		w.publisher.awaitReturn(t, f.name)
