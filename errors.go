@@ -15,10 +15,12 @@ import (
 // received, or that they can be received again. The error handler gets it (see
 // [WithErrorHandler]), and [PubSub.Ready] returns it.
 //
-// An outage is reported when an attempt to end it fails, and once more when it is
-// over. Messages that were published during an outage are lost, because Redis
-// Pub/Sub delivers at most once. The same failure is reported at most once a
-// second.
+// An outage is reported when it is known: a connection is lost and the first attempt
+// to replace it has failed, or the server refuses a channel. While it lasts, it is
+// reported after 1 s, 2 s, 4 s, and so on, up to a minute. When it is over, it is
+// reported exactly once, with Recovered, also if it was too short for the first report.
+// Lost connections and refused channels are reported apart. Messages that were published
+// during an outage are lost, because Redis Pub/Sub delivers at most once.
 type SubscriptionError struct {
 	// Op is the operation that failed: [OpConnect], [OpReceive], or the name of a
 	// command, such as [OpSubscribe].
@@ -28,9 +30,10 @@ type SubscriptionError struct {
 	// Recovered is true if the outage is over: the server has confirmed the
 	// subscription to Channels again. Err is then the cause of the outage.
 	Recovered bool
-	// Downtime is the length of the outage so far, or of the whole outage if it is
-	// over. It begins at the last moment at which Channels were certainly received. If
-	// this is the report of several outages, it begins with the first of them.
+	// Downtime is the length of the outage, from the last moment at which Channels were
+	// certainly received until the report. It is never too short. On a cluster and with
+	// Sentinels it may be up to 12 s too long, since the servers are asked only every 10 s
+	// if they are still the right ones.
 	Downtime time.Duration
 	// Count is the number of failures that this report stands for: those since the last
 	// report of the same failure. It is at least 1.

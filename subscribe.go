@@ -68,6 +68,8 @@ func (c *Client) SSubscribe(ctx context.Context, channels ...string) *PubSub {
 // were published in the meantime are lost. The outage is reported to the error handler;
 // see [SubscriptionError].
 //
+// If the client is closed, the subscription ends: that is reported, and it is closed.
+//
 // A PubSub reads nothing before the first call that needs a message or a confirmation.
 // Until then it has no goroutine, except while it connects or sends a command.
 //
@@ -156,7 +158,8 @@ func (p *PubSub) SUnsubscribe(ctx context.Context, channels ...string) error {
 }
 
 // Ping sends a PING on each connection of the subscription. It does not wait for the
-// reply. It returns an error if there is no connection.
+// reply. Without channels and patterns it connects first, as redis.PubSub does. It returns
+// an error if there is no connection.
 func (p *PubSub) Ping(ctx context.Context, payload ...string) error {
 	return p.sub.Ping(ctx, payload...)
 }
