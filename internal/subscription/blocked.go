@@ -64,6 +64,27 @@ func (c *connection) isBlocked(now time.Time) bool {
 	return c.probe != nil && !isDone(c.probe.done) && now.Sub(c.probe.began) >= probeLimit
 }
 
+// The phases of the goroutine that reads. It waits for the server, or is busy: it waits for a
+// consumer or the Observer. If it does not return when the connection is closed, it is
+// abandoned, and another goroutine reads for the shard.
+const (
+	phaseWaiting int32 = iota
+	phaseBusy
+	phaseAbandoned
+)
+
+// beginBusy reports whether the goroutine that reads may handle what it has read. It may not
+// if it is abandoned.
+func (c *connection) beginBusy() bool { return c.phase.CompareAndSwap(phaseWaiting, phaseBusy) }
+
+func (c *connection) endBusy() { c.phase.Store(phaseWaiting) }
+
+func (c *connection) isBusy() bool { return c.phase.Load() == phaseBusy }
+
+// abandon reports whether the goroutine that reads was waiting for the server. It is abandoned
+// then.
+func (c *connection) abandon() bool { return c.phase.CompareAndSwap(phaseWaiting, phaseAbandoned) }
+
 // checkConnecting closes a connection that is not up in time. Without an own limit of the
 // user, that is deadSilence.
 func (sh *shard) checkConnecting(conn *connection, now time.Time) {

@@ -6,7 +6,6 @@ package subscription
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -158,27 +157,6 @@ func (c *connection) write(cmd *command) (err error) {
 // go-redis' maintenance notifications end a read that only waits for a message.
 const sameTimeout = -1
 
-// The phases of the goroutine that reads. It waits for the server, or is busy: it waits for a
-// consumer or the Observer. If it does not return when the connection is closed, it is
-// abandoned, and another goroutine reads for the shard.
-const (
-	phaseWaiting int32 = iota
-	phaseBusy
-	phaseAbandoned
-)
-
-// beginBusy reports whether the goroutine that reads may handle what it has read. It may not
-// if it is abandoned.
-func (c *connection) beginBusy() bool { return c.phase.CompareAndSwap(phaseWaiting, phaseBusy) }
-
-func (c *connection) endBusy() { c.phase.Store(phaseWaiting) }
-
-func (c *connection) isBusy() bool { return c.phase.Load() == phaseBusy }
-
-// abandon reports whether the goroutine that reads was waiting for the server. It is abandoned
-// then.
-func (c *connection) abandon() bool { return c.phase.CompareAndSwap(phaseWaiting, phaseAbandoned) }
-
 // receive waits for the next message or reply. go-redis decodes replies with unchecked
 // type assertions, so a reply of an unexpected form makes it panic, and may leave its mutex
 // locked. The connection cannot be used then.
@@ -294,27 +272,4 @@ func (s sending) waitWritten(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// usable returns err, or an error in its place if one of its methods panics: an error of a
-// user's Dialer may be a nil pointer, for example.
-func usable(err error) (usable error) {
-	if err == nil {
-		return nil
-	}
-	defer func() {
-		if v := recover(); v != nil {
-			usable = panicError("an error of the client", v)
-		}
-	}()
-	_ = err.Error()
-	_ = errors.Is(err, errEnded) // calls the methods Is and Unwrap
-	return err
-}
-
-func panicError(where string, v any) error {
-	if err, ok := v.(error); ok {
-		return fmt.Errorf("tracedpubsub: panic in %s: %w", where, err)
-	}
-	return fmt.Errorf("tracedpubsub: panic in %s: %v", where, v)
 }
