@@ -4,6 +4,7 @@
 package subscription
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -44,7 +45,12 @@ func (c *cluster) cluster() *cluster { return c }
 // errAvoided means that the client names an owner which no other node knows.
 var errAvoided = errors.New("tracedpubsub: the owner of the channel is not connected to the other nodes of its cluster")
 
-func (c *cluster) owners(ctx context.Context, _ Kind, name string) ([]*redis.Client, error) {
+func (c *cluster) owners(ctx context.Context, _ Kind, name string) (owners []*redis.Client, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			owners, err = []*redis.Client{nil}, panicError("go-redis, or a function among its options", v)
+		}
+	}()
 	master, err := c.client.MasterForKey(ctx, name)
 	if err == nil && c.isAmong(&c.avoid, master) {
 		// The client has asked that node itself. It asks any other the next time.
@@ -101,14 +107,15 @@ func (c *cluster) reload(ctx context.Context) { c.client.ReloadState(ctx) }
 // closed reports whether all nodes are closed. The client of a single node is closed when the
 // node is removed.
 func (c *cluster) closed(ctx context.Context) bool {
-	var open atomic.Bool
-	err := c.client.ForEachShard(ctx, func(ctx context.Context, node *redis.Client) error {
-		if !errors.Is(node.Ping(ctx).Err(), redis.ErrClosed) {
+	var open, asked atomic.Bool
+	err := c.client.ForEachShard(ctx, func(_ context.Context, node *redis.Client) error {
+		asked.Store(true)
+		if !isClosed(node) {
 			open.Store(true)
 		}
 		return nil
 	})
-	return !open.Load() && (err == nil || errors.Is(err, redis.ErrClosed))
+	return !open.Load() && (err == nil && asked.Load() || errors.Is(err, redis.ErrClosed))
 }
 
 // stale reports what verify has found. Any other move of a slot shows in a reply of the node.
@@ -121,7 +128,7 @@ func (c *cluster) stale(p *placing) (stale bool, since time.Time) {
 // the opinion that the client has last got of the cluster.
 func (c *cluster) hint() bool {
 	c.mu.Lock()
-	key := c.key
+	key := cmp.Or(c.key, "any") // with Sentinels, one node has all slots
 	c.mu.Unlock()
 	owner, err := c.client.MasterForKey(canceled, key) // it is known: no I/O
 	if err != nil {
@@ -139,7 +146,7 @@ const maxWitnesses = 5
 
 // verify asks the nodes in use, and some others, for their opinion of the cluster. If they
 // refuse, the opinion of the client counts.
-func (c *cluster) verify(ctx context.Context, uses []use) map[use]verdict {
+func (c *cluster) verify(ctx context.Context, uses []use) map[use]finding {
 	known := c.nodes(ctx)
 	if len(known) == 0 {
 		return nil // the client has asked a node that was removed; it asks another one next
@@ -162,17 +169,20 @@ func (c *cluster) verify(ctx context.Context, uses []use) map[use]verdict {
 	all, noCluster := opinions(ctx, append(ask, others[:min(len(others), maxWitnesses)]...))
 
 	deaf := c.note(all)
-	verdicts := make(map[use]verdict)
+	verdicts := make(map[use]finding)
 	for _, u := range uses {
 		node, _ := u.client.(*redis.Client)
 		switch o := all[node]; {
 		case noCluster[node]:
-			verdicts[u] = c.clientVerdict(ctx, u, known)
+			verdicts[u] = finding{verdict: c.clientVerdict(ctx, u, known)}
 		case o == nil: // it does not answer
-		case u.topic == "":
-			verdicts[u] = o.hears(witnesses(node, all, deaf))
 		default:
-			verdicts[u] = o.owns(witnesses(node, all, deaf))
+			about := witnesses(node, all, deaf)
+			verdict := o.owns(about)
+			if u.topic == "" {
+				verdict = o.hears(about)
+			}
+			verdicts[u] = finding{verdict, o.age(about)}
 		}
 	}
 	return verdicts
@@ -216,10 +226,19 @@ func (c *cluster) note(all map[*redis.Client]*opinion) (deaf []*redis.Client) {
 }
 
 // witnesses returns the opinions that count about a node: those of others that report that the
-// cluster works, and that are not deaf.
+// cluster works, and that are not deaf. If none does, as when slots are without an owner, all
+// others count.
 func witnesses(about *redis.Client, all map[*redis.Client]*opinion, deaf []*redis.Client) (others []*opinion) {
 	for node, o := range all {
 		if node != about && o.ok && !slices.Contains(deaf, node) {
+			others = append(others, o)
+		}
+	}
+	if len(others) > 0 {
+		return others
+	}
+	for node, o := range all {
+		if node != about && !slices.Contains(deaf, node) {
 			others = append(others, o)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -30,6 +31,10 @@ type failover struct {
 // sentinelAddr is the address in the options of such a client.
 const sentinelAddr = "FailoverClient"
 
+// sentinelLag is how much later than others a Sentinel may learn of another master. They tell each
+// other every two seconds.
+const sentinelLag = 2 * time.Second
+
 var errNoMaster = errors.New("the client does not use a master")
 
 // shared returns the client, with the master to which it connects now.
@@ -41,16 +46,18 @@ func (f *failover) shared(ctx context.Context) (endpoint, error) {
 	return endpoint{f.client, id}, nil
 }
 
-func (f *failover) verify(ctx context.Context, uses []use) map[use]verdict {
+func (f *failover) verify(ctx context.Context, uses []use) map[use]finding {
 	id, err := f.master(ctx)
 	if err != nil {
 		return nil
 	}
-	verdicts := make(map[use]verdict)
+	verdicts := make(map[use]finding)
 	for _, u := range uses {
-		if verdicts[u] = right; u.id != id {
-			verdicts[u] = wrong
+		found := finding{right, sentinelLag}
+		if u.id != id {
+			found.verdict = wrong
 		}
+		verdicts[u] = found
 	}
 	return verdicts
 }
@@ -115,7 +122,7 @@ func (f *failover) ask(ctx context.Context) (id string, err error) {
 	addr := conn.RemoteAddr().String()
 	_ = conn.Close()
 	info, err := f.client.Info(ctx).Result()
-	if _, refused := errors.AsType[redis.Error](err); refused && !errors.Is(err, redis.ErrClosed) {
+	if isRefusal(err) {
 		return addr, nil
 	}
 	if err != nil {

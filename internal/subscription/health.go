@@ -32,7 +32,8 @@ type health struct {
 	early bool // the next check is an early one
 	delay time.Duration
 
-	reconciling bool // a check compares topics with their owners
+	reconciling bool      // a check compares topics with their owners
+	last        time.Time // when the last check was
 }
 
 func (h *health) schedule(s *Subscription, d time.Duration) {
@@ -79,6 +80,7 @@ func (s *Subscription) checkHealth() {
 			return
 		}
 		st.health.next(s)
+		st.awake(time.Now())
 		// The check before may still wait for a cluster that does not answer.
 		busy, st.health.reconciling = st.health.reconciling, true
 		for _, sh := range slices.Clone(st.shards) { // some may retire
@@ -109,6 +111,18 @@ func (s *Subscription) checkHealth() {
 			}
 		}
 	})
+}
+
+// awake notes the time of a check. If the last one is long ago, this process has been stopped:
+// nothing of that time is silence of the servers.
+func (st *state) awake(now time.Time) {
+	stopped := !st.health.last.IsZero() && now.Sub(st.health.last) > 3*healthInterval
+	st.health.last = now
+	for _, sh := range st.shards {
+		if conn := sh.conn; stopped && conn != nil {
+			conn.evidence.alive, conn.probe = now, nil
+		}
+	}
 }
 
 // checkClient closes s if the client is a Ring that was closed, and there are no topics.

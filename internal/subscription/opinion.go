@@ -6,8 +6,10 @@ package subscription
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -15,37 +17,52 @@ import (
 // opinion is what a node of a cluster says about all nodes. A node that the others cannot reach
 // has an opinion as well, so one opinion alone counts for nothing.
 type opinion struct {
-	id    string // of the node itself
-	ok    bool   // it reports that the cluster works
-	nodes map[string]member
+	id     string // of the node itself
+	ok     bool   // it reports that the cluster works
+	nodes  map[string]member
+	newest time.Duration // when it has last heard any other
 }
 
 // member is a node in the opinion of a node.
 type member struct {
 	failing bool
 	slots   string
+	heard   time.Duration // when it was last heard, by the clock of the node that says so
 }
 
 // errNoCluster means that a server refuses to say anything about a cluster: the user may not
 // ask, or the servers are no cluster, as with Sentinels.
 var errNoCluster = errors.New("the server does not answer CLUSTER NODES")
 
-// opinionOf asks a node.
-func opinionOf(ctx context.Context, node *redis.Client) (*opinion, error) {
+// opinionOf asks a node. It recovers from a panic of functions that the client was given.
+func opinionOf(ctx context.Context, node *redis.Client) (o *opinion, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = panicError("go-redis, or a function among its options", v)
+		}
+	}()
 	info, err := node.ClusterInfo(ctx).Result()
 	var nodes string
 	if err == nil {
 		nodes, err = node.ClusterNodes(ctx).Result()
 	}
-	if _, refused := errors.AsType[redis.Error](err); refused && !strings.HasPrefix(err.Error(), "LOADING") {
+	if isRefusal(err) {
 		return nil, errNoCluster
 	}
 	if err != nil {
 		return nil, err
 	}
-	o := parseNodes(nodes)
+	o = parseNodes(nodes)
 	o.ok = field(info, "cluster_state") == "ok"
 	return o, nil
+}
+
+// isRefusal reports whether a server will never answer such a command: the user may not use it,
+// or there is none.
+func isRefusal(err error) bool {
+	_, reply := errors.AsType[redis.Error](err)
+	return reply && (strings.HasPrefix(err.Error(), "NOPERM") || strings.HasPrefix(err.Error(), "ERR unknown command") ||
+		strings.Contains(err.Error(), "cluster support disabled"))
 }
 
 // parseNodes parses the reply to CLUSTER NODES. A line of it is
@@ -61,6 +78,9 @@ func parseNodes(nodes string) *opinion {
 			continue
 		}
 		var m member
+		ms, _ := strconv.ParseInt(f[5], 10, 64)
+		m.heard = time.Duration(ms) * time.Millisecond
+		o.newest = max(o.newest, m.heard)
 		var slots []string
 		for _, s := range f[8:] {
 			if !strings.HasPrefix(s, "[") {
@@ -111,14 +131,28 @@ func (o *opinion) knows(id string) bool {
 }
 
 // hears says whether a node gets the messages of the other nodes: it and they know each other.
+// A node may report that the cluster does not work, and hear all messages: slots may be without
+// an owner.
 func (o *opinion) hears(witnesses []*opinion) verdict {
-	if !o.ok {
-		return wrong
-	}
 	if len(o.nodes) == 1 && len(witnesses) == 0 {
 		return right // it is the whole cluster
 	}
-	return majority(witnesses, 2, func(w *opinion) bool { return w.knows(o.id) && o.knows(w.id) })
+	enough := 2
+	if !o.ok {
+		enough = 1
+	}
+	return majority(witnesses, enough, func(w *opinion) bool { return w.knows(o.id) && o.knows(w.id) })
+}
+
+// age returns how long ago a witness has heard the node, at least one of them. A node that is
+// cut off counts as a member until the cluster-node-timeout has passed.
+func (o *opinion) age(witnesses []*opinion) (age time.Duration) {
+	for i, w := range witnesses {
+		if since := max(0, w.newest-w.nodes[o.id].heard); i == 0 || since < age {
+			age = since
+		}
+	}
+	return age
 }
 
 // owns says whether the slots of a node are its own in the opinion of others.

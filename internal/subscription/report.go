@@ -195,9 +195,12 @@ func (r *reporter) recoveryDue(all bool) time.Time {
 // emitRecovery reports recoveries. If all topics have recovered, that is also the report of the
 // last failures.
 func (st *state) emitRecovery(r *reporter, now time.Time, all bool) {
-	count := 1
+	count := 1 // the loss
 	if all {
-		count, r.failed, r.fresh = max(1, r.failed), 0, false
+		if count += r.failed; r.recovered.first.refused { // each refusal is a failure
+			count = max(1, r.failed)
+		}
+		r.failed, r.fresh = 0, false
 	}
 	f := r.recovered.report(now, count)
 	f.Recovered = true

@@ -151,6 +151,7 @@ func TestAMovedReplyIsFollowed(t *testing.T) {
 		if both.reloads == 0 || len(servers[1].commands("ssubscribe")) != 1 {
 			t.Errorf("%d reloads, and the new owner got %q", both.reloads, servers[1].commands("ssubscribe"))
 		}
+		synctest.Wait()
 		if reports := l.take(); len(reports) != 1 || !reports[0].Recovered || reports[0].Downtime > 25*time.Millisecond {
 			t.Errorf("reported was %v, want one outage of a moment that is over", reports)
 		}

@@ -116,11 +116,25 @@ func (st *state) clientClosed(err error) {
 	var in outages
 	for _, sh := range st.shards {
 		sh.topics.all(func(_ Kind, name string, t *topic) {
-			if t.outage != nil && t.outage.since.Before(o.since) {
-				o.since = t.outage.since
+			since := o.since
+			switch {
+			case t.outage != nil:
+				since = t.outage.since
+			case sh.conn != nil:
+				since = sh.conn.evidence.received()
+			}
+			if since.Before(o.since) {
+				o.since = since
 			}
 			in.add(name, o)
 		})
+	}
+	for kind := range st.reports { // it covers what waits to be reported
+		for _, waiting := range []sinces{st.reports[kind].recovered.topics, st.reports[kind].abandoned.topics} {
+			if first := waiting.first(); !first.IsZero() && first.Before(o.since) {
+				o.since = first
+			}
+		}
 	}
 	st.finished = true
 	st.emit(o.failure(in[o]))

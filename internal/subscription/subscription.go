@@ -239,9 +239,7 @@ func (s *Subscription) Ping(ctx context.Context, payload ...string) error {
 		return err
 	}
 	if dial {
-		if err := s.connectEarly(ctx, s.state.main); err != nil {
-			return err
-		}
+		return s.connectEarly(ctx, s.state.main) // which sends a PING
 	}
 	var sent []sending
 	connected := true

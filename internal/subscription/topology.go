@@ -5,6 +5,7 @@ package subscription
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -56,6 +57,13 @@ func topologyOf(client Subscriber) topology {
 	return single{client}
 }
 
+// isClosed reports whether a client is closed. It does no I/O: the pool of the client looks at
+// that before it looks at the context.
+func isClosed(client any) bool {
+	node, ok := client.(*redis.Client)
+	return !ok || node != nil && errors.Is(node.Ping(canceled).Err(), redis.ErrClosed)
+}
+
 // single is the topology of one server, or of several behind one address.
 type single struct{ server Subscriber }
 
@@ -63,6 +71,6 @@ func (single) spreads(Kind) bool                                             { r
 func (s single) shared(context.Context) (endpoint, error)                    { return endpoint{client: s.server}, nil }
 func (single) leave()                                                        {}
 func (single) stale(*placing) (stale bool, since time.Time)                  { return false, time.Time{} }
-func (single) closed(context.Context) bool                                   { return true }
+func (s single) closed(context.Context) bool                                 { return isClosed(s.server) }
 func (single) cluster() *cluster                                             { return nil }
 func (single) owners(context.Context, Kind, string) ([]*redis.Client, error) { return nil, nil }

@@ -34,10 +34,16 @@ const (
 	wrong
 )
 
+// finding is a verdict, and how old the knowledge is from which it follows.
+type finding struct {
+	verdict
+	age time.Duration
+}
+
 // verifier is implemented by topologies whose servers may be replaced.
 type verifier interface {
 	// verify returns the verdicts about endpoints in use. It may wait for servers.
-	verify(ctx context.Context, uses []use) map[use]verdict
+	verify(ctx context.Context, uses []use) map[use]finding
 	// hint reports whether something has changed, so that verify should be called early. It
 	// does no I/O.
 	hint() bool
@@ -52,8 +58,10 @@ const (
 
 // verification schedules verify. It is part of the state.
 type verification struct {
-	running bool      // verify runs
-	due     time.Time // when the next one is due
+	running  bool      // verify runs
+	hinted   bool      // there was a hint since it began
+	due      time.Time // when the next one is due
+	failures int       // how many have found nothing, one after the other
 }
 
 // soon makes the next verification due, because a server has come into use. One that runs may
@@ -70,11 +78,13 @@ func (s *Subscription) verify() {
 	var uses []use
 	began := time.Now()
 	s.update(func(st *state) {
-		if st.closed || st.verification.running || !hint && began.Before(st.verification.due) {
+		v := &st.verification
+		v.hinted = v.hinted || hint
+		if st.closed || v.running || !v.hinted && began.Before(v.due) {
 			return
 		}
 		if uses = st.uses(); len(uses) > 0 {
-			st.verification.running, st.verification.due = true, began.Add(verifyInterval)
+			v.running, v.hinted, v.due = true, false, began.Add(verifyInterval)
 		}
 	})
 	if len(uses) == 0 {
@@ -83,15 +93,34 @@ func (s *Subscription) verify() {
 	go func() {
 		ctx, cancel := context.WithTimeout(s.ctx, verifyTimeout)
 		defer cancel()
-		verdicts := v.verify(ctx, uses)
+		verdicts := askSafely(ctx, v, uses)
 		s.update(func(st *state) {
-			st.verification.running = false
-			if len(verdicts) == 0 {
-				st.verification.soon()
-			}
+			st.verification.end(began, len(verdicts) > 0)
 			st.judge(verdicts, began)
 		})
 	}()
+}
+
+// askSafely calls verify. It recovers from a panic of functions that the client was given.
+func askSafely(ctx context.Context, v verifier, uses []use) (verdicts map[use]finding) {
+	defer func() {
+		if recover() != nil {
+			verdicts = nil
+		}
+	}()
+	return v.verify(ctx, uses)
+}
+
+// end notes that verify has returned. If it has found nothing, the next one is due soon, and later
+// with each failure.
+func (v *verification) end(began time.Time, found bool) {
+	v.running = false
+	if found {
+		v.failures = 0
+		return
+	}
+	v.due = began.Add(min(time.Second<<min(v.failures, 4), verifyInterval))
+	v.failures++
 }
 
 // uses returns the endpoints in use. It is part of the state, and so is judge.
@@ -115,14 +144,15 @@ func (sh *shard) use() use {
 
 // judge closes the connection of the main shard if its server is wrong, and makes the topics of
 // other shards stale. The verdicts are those of a verification that began then.
-func (st *state) judge(verdicts map[use]verdict, began time.Time) {
+func (st *state) judge(verdicts map[use]finding, began time.Time) {
 	for _, sh := range st.shards {
 		if sh.conn == nil || sh.conn.evidence.opened.After(began) { // it may be newer than the verdicts
 			continue
 		}
-		switch verdict := verdicts[sh.use()]; {
+		found := verdicts[sh.use()]
+		switch verdict := found.verdict; {
 		case verdict == right:
-			sh.conn.evidence.lastRight = began
+			sh.conn.evidence.lastRight = latest(sh.conn.evidence.lastRight, began.Add(-found.age))
 			sh.placing.suspected = false
 		case verdict == wrong && sh.spread:
 			sh.placing.suspected = true
