@@ -61,7 +61,7 @@ type verification struct {
 	running  bool      // verify runs
 	hinted   bool      // there was a hint since it began
 	due      time.Time // when the next one is due
-	failures int       // how many have found nothing, one after the other
+	failures int       // how many have not settled everything, one after the other
 }
 
 // soon makes the next verification due, because a server has come into use. One that runs may
@@ -95,7 +95,7 @@ func (s *Subscription) verify() {
 		defer cancel()
 		verdicts := askSafely(ctx, v, uses)
 		s.update(func(st *state) {
-			st.verification.end(began, len(verdicts) > 0)
+			st.verification.end(began, settled(uses, verdicts))
 			st.judge(verdicts, began)
 		})
 	}()
@@ -111,8 +111,17 @@ func askSafely(ctx context.Context, v verifier, uses []use) (verdicts map[use]fi
 	return v.verify(ctx, uses)
 }
 
-// end notes that verify has returned. If it has found nothing, the next one is due soon, and later
-// with each failure.
+// settled reports whether there is a verdict about each endpoint in use, and from what was known
+// just then.
+func settled(uses []use, verdicts map[use]finding) bool {
+	return !slices.ContainsFunc(uses, func(u use) bool {
+		found := verdicts[u]
+		return found.verdict == unknown || found.age > verifyTimeout
+	})
+}
+
+// end notes that verify has returned. If it has not settled everything, the next one is due soon,
+// and later each time.
 func (v *verification) end(began time.Time, found bool) {
 	v.running = false
 	if found {
