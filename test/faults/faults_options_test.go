@@ -82,13 +82,15 @@ func withoutWriteTimeout(t *testing.T, s *scene) {
 	s.clients = clientsOf(s.proxy.Addr(), func(o *redis.UniversalOptions) { o.WriteTimeout = -1 })
 }
 
-// takesMuch is how long the server needs for the commands of all rows, of 16 MB each.
-const takesMuch = 3 * time.Second
+// takesMuch is how long the server needs for the command of a row, of 16 MB. It serves one row
+// after the other.
+const takesMuch = time.Second
 
 // subscribeToMuch subscribes each row to more than a connection buffers, while the server does
 // not read, and waits until each of them has reported that.
 func subscribeToMuch(t *testing.T, s *scene) {
 	t.Helper()
+	s.fault.within += time.Duration(len(s.rows)) * takesMuch
 	names := make([]string, 256)
 	for i := range names {
 		names[i] = fmt.Sprint("much", i, strings.Repeat("x", 64<<10))
