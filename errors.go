@@ -18,9 +18,14 @@ import (
 // An outage is reported when it is known: a connection is lost and the first attempt
 // to replace it has failed, or the server refuses a channel. While it lasts, it is
 // reported after 1 s, 2 s, 4 s, and so on, up to a minute. When it is over, it is
-// reported exactly once, with Recovered, also if it was too short for the first report.
-// Lost connections and refused channels are reported apart. Messages that were published
-// during an outage are lost, because Redis Pub/Sub delivers at most once.
+// reported exactly once, with Recovered, also if it was too short for the first report. If
+// Close or Unsubscribe ends it, that is reported without Recovered. If the client is closed,
+// one report stands for all that were still to come, and the subscription is closed.
+//
+// Lost connections and refused channels are reported apart. Channels that recover wait up to
+// a second for others that are still down, so that one outage has one report of its end.
+// Messages that were published during an outage are lost, because Redis Pub/Sub delivers at
+// most once.
 type SubscriptionError struct {
 	// Op is the operation that failed: [OpConnect], [OpReceive], or the name of a
 	// command, such as [OpSubscribe].
@@ -30,10 +35,12 @@ type SubscriptionError struct {
 	// Recovered is true if the outage is over: the server has confirmed the
 	// subscription to Channels again. Err is then the cause of the outage.
 	Recovered bool
-	// Downtime is the length of the outage, from the last moment at which Channels were
-	// certainly received until the report. It is never too short. On a cluster and with
-	// Sentinels it may be up to 12 s too long, since the servers are asked only every 10 s
-	// if they are still the right ones.
+	// Downtime is the length of the outage so far. It reaches back from the report to the
+	// last moment at which everything on Channels was certainly received, so it is never
+	// too short. It may be longer than the gap: by a second or so while messages arrive,
+	// by the silence before a PING otherwise (see [WithHealthCheckInterval]), and on a
+	// cluster and with Sentinels by up to 12 s, since the servers are asked only every 10 s
+	// if they are still the right ones. It is 0 if there are no Channels.
 	Downtime time.Duration
 	// Count is the number of failures that this report stands for: those since the last
 	// report of the same failure. It is at least 1.

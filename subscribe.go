@@ -68,7 +68,8 @@ func (c *Client) SSubscribe(ctx context.Context, channels ...string) *PubSub {
 // were published in the meantime are lost. The outage is reported to the error handler;
 // see [SubscriptionError].
 //
-// If the client is closed, the subscription ends: that is reported, and it is closed.
+// If the client is closed, the subscription ends: that is reported once, and the
+// subscription is closed as by [PubSub.Close], so that all loops end.
 //
 // A PubSub reads nothing before the first call that needs a message or a confirmation.
 // Until then it has no goroutine, except while it connects or sends a command.
@@ -166,7 +167,8 @@ func (p *PubSub) Ping(ctx context.Context, payload ...string) error {
 
 // Close ends the subscription at once. It closes the connection and the channel of
 // [PubSub.Channel], and ends all loops. Messages that no consumer has taken yet are
-// dropped. Close does not wait for loop bodies and handlers that are running.
+// dropped. A lost connection that is not replaced yet is reported to the error handler. Close
+// does not wait for loop bodies and handlers that are running.
 //
 // Close may be called more than once, and from anywhere, also from a loop body and from
 // the error handler. It always returns nil.
