@@ -113,10 +113,10 @@ func (s *Subscription) checkHealth() {
 	})
 }
 
-// awake notes the time of a check. If the last one is long ago, this process has been stopped:
+// awake notes the time of a check. If the last one is very long ago, this process was stopped:
 // nothing of that time is silence of the servers.
 func (st *state) awake(now time.Time) {
-	stopped := !st.health.last.IsZero() && now.Sub(st.health.last) > 3*healthInterval
+	stopped := !st.health.last.IsZero() && now.Sub(st.health.last) > replyTimeout
 	st.health.last = now
 	for _, sh := range st.shards {
 		if conn := sh.conn; stopped && conn != nil {
