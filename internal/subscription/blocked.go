@@ -89,8 +89,7 @@ func (c *connection) abandon() bool { return c.phase.CompareAndSwap(phaseWaiting
 // user, that is deadSilence.
 func (sh *shard) checkConnecting(conn *connection, now time.Time) {
 	limit := deadSilence
-	if client, ok := conn.endpoint.client.(*redis.Client); ok {
-		opt := client.Options()
+	if opt := conn.endpoint.options(); opt != nil {
 		limit = max(limit, opt.DialTimeout+opt.ReadTimeout+opt.WriteTimeout)
 	}
 	if now.Sub(conn.evidence.opened) >= limit {
@@ -125,12 +124,18 @@ func (sh *shard) mayConnect() bool {
 
 // writeLimit returns how long a write may take.
 func (c *connection) writeLimit() time.Duration {
-	if client, ok := c.endpoint.client.(*redis.Client); ok {
-		if limit := client.Options().WriteTimeout; limit > 0 {
-			return limit + healthInterval
-		}
+	if opt := c.endpoint.options(); opt != nil && opt.WriteTimeout > 0 {
+		return opt.WriteTimeout + healthInterval
 	}
 	return deadSilence
+}
+
+// options returns the options of the client, or nil if it is of an unknown type.
+func (e endpoint) options() *redis.Options {
+	if client, ok := e.client.(*redis.Client); ok {
+		return client.Options()
+	}
+	return nil
 }
 
 // withTimeouts returns server, or a client like it whose writes and handshake have a timeout
@@ -158,8 +163,8 @@ func withTimeouts(server Subscriber) Subscriber {
 
 // firstTimeout returns the timeout of the first read. It removes the deadline of the handshake
 // if there was one.
-func firstTimeout(server Subscriber) time.Duration {
-	if client, ok := server.(*redis.Client); ok && client.Options().ReadTimeout < 0 {
+func (e endpoint) firstTimeout() time.Duration {
+	if opt := e.options(); opt != nil && opt.ReadTimeout < 0 {
 		return sameTimeout
 	}
 	return 0

@@ -54,7 +54,7 @@ func (c *cluster) owners(ctx context.Context, _ Kind, name string) (owners []*re
 	master, err := c.client.MasterForKey(ctx, name)
 	if err == nil && c.isAmong(&c.avoid, master) {
 		// The client has asked that node itself. It asks any other the next time.
-		c.client.ReloadState(ctx)
+		c.reload(ctx)
 		err = errAvoided
 	}
 	return []*redis.Client{master}, err

@@ -63,7 +63,7 @@ func (s *Subscription) newConnection(ctx context.Context, to endpoint) (c *conne
 		endpoint: to,
 		// With channels, Subscribe would dial, and drop the error of the dial.
 		ps:       withTimeouts(to.client).Subscribe(ctx),
-		timeout:  firstTimeout(to.client),
+		timeout:  to.firstTimeout(),
 		dial:     ctx,
 		evidence: evidence{opened: time.Now(), alive: time.Now(), verified: verified},
 		up:       make(chan struct{}),
