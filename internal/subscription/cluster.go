@@ -29,6 +29,7 @@ type clusterClient interface {
 // All other topics are on one node, since nodes forward these messages to each other.
 type cluster struct {
 	client clusterClient
+	calls  calls
 
 	mu    sync.Mutex
 	node  *redis.Client   // the node for all other topics; nil: not chosen yet
@@ -37,6 +38,8 @@ type cluster struct {
 	seen  []*redis.Client // the nodes at the last call of verify
 	deaf  []*redis.Client // those that do not get the messages of others
 	avoid []*redis.Client // those of them that own no slots any more
+
+	refused bool // all nodes have refused to say anything about a cluster
 }
 
 func (*cluster) spreads(k Kind) bool { return k == ShardChannels }
@@ -46,12 +49,10 @@ func (c *cluster) cluster() *cluster { return c }
 var errAvoided = errors.New("tracedpubsub: the owner of the channel is not connected to the other nodes of its cluster")
 
 func (c *cluster) owners(ctx context.Context, _ Kind, name string) (owners []*redis.Client, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			owners, err = []*redis.Client{nil}, panicError("go-redis, or a function among its options", v)
-		}
-	}()
-	master, err := c.client.MasterForKey(ctx, name)
+	master, err := c.client.MasterForKey(canceled, name) // without I/O, if the client knows the slots
+	if err != nil {
+		master, err = callOf(ctx, &c.calls, func() (*redis.Client, error) { return c.client.MasterForKey(ctx, name) })
+	}
 	if err == nil && c.isAmong(&c.avoid, master) {
 		// The client has asked that node itself. It asks any other the next time.
 		c.reload(ctx)
@@ -107,15 +108,20 @@ func (c *cluster) reload(ctx context.Context) { c.client.ReloadState(ctx) }
 // closed reports whether all nodes are closed. The client of a single node is closed when the
 // node is removed.
 func (c *cluster) closed(ctx context.Context) bool {
-	var open, asked atomic.Bool
-	err := c.client.ForEachShard(ctx, func(_ context.Context, node *redis.Client) error {
-		asked.Store(true)
-		if !isClosed(node) {
-			open.Store(true)
-		}
-		return nil
+	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
+	defer cancel()
+	closed, err := callOf(ctx, &c.calls, func() (bool, error) {
+		var open, asked atomic.Bool
+		err := c.client.ForEachShard(ctx, func(_ context.Context, node *redis.Client) error {
+			asked.Store(true)
+			if !isClosed(node) {
+				open.Store(true)
+			}
+			return nil
+		})
+		return !open.Load() && (err == nil && asked.Load() || errors.Is(err, redis.ErrClosed)), nil
 	})
-	return !open.Load() && (err == nil && asked.Load() || errors.Is(err, redis.ErrClosed))
+	return closed && err == nil
 }
 
 // stale reports what verify has found. Any other move of a slot shows in a reply of the node.
@@ -166,14 +172,14 @@ func (c *cluster) verify(ctx context.Context, uses []use) map[use]finding {
 	ask := slices.Collect(maps.Keys(used))
 	others := slices.DeleteFunc(seen, func(node *redis.Client) bool { return used[node] })
 	rand.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
-	all, noCluster := opinions(ctx, append(ask, others[:min(len(others), maxWitnesses)]...))
+	all, noCluster := c.opinions(ctx, append(ask, others[:min(len(others), maxWitnesses)]...))
 
-	deaf := c.note(all)
+	deaf, refused := c.note(all, noCluster)
 	verdicts := make(map[use]finding)
 	for _, u := range uses {
 		node, _ := u.client.(*redis.Client)
 		switch o := all[node]; {
-		case noCluster[node]:
+		case refused || noCluster[node]:
 			verdicts[u] = finding{verdict: c.clientVerdict(ctx, u, known)}
 		case o == nil: // it does not answer
 		default:
@@ -206,8 +212,8 @@ func (c *cluster) see(known []*redis.Client) []*redis.Client {
 }
 
 // note notes which nodes do not get the messages of others, and which of them own no slots. It
-// returns the first.
-func (c *cluster) note(all map[*redis.Client]*opinion) (deaf []*redis.Client) {
+// returns the first, and whether all nodes have refused to answer, now or when they last did.
+func (c *cluster) note(all map[*redis.Client]*opinion, noCluster map[*redis.Client]bool) (deaf []*redis.Client, refused bool) {
 	var avoid []*redis.Client
 	for node, o := range all {
 		about := witnesses(node, all, nil)
@@ -222,7 +228,10 @@ func (c *cluster) note(all map[*redis.Client]*opinion) (deaf []*redis.Client) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.deaf, c.avoid = deaf, avoid
-	return deaf
+	if len(all)+len(noCluster) > 0 {
+		c.refused = len(all) == 0
+	}
+	return deaf, c.refused
 }
 
 // witnesses returns the opinions that count about a node: those of others that report that the
@@ -266,14 +275,18 @@ func (c *cluster) clientVerdict(ctx context.Context, u use, known []*redis.Clien
 
 // nodes makes the client load the nodes of the cluster, and returns them. It returns none if
 // the cluster does not answer.
-func (c *cluster) nodes(ctx context.Context) (nodes []*redis.Client) {
-	var mu sync.Mutex
-	if err := c.client.ForEachShard(ctx, func(_ context.Context, node *redis.Client) error {
-		mu.Lock()
-		defer mu.Unlock()
-		nodes = append(nodes, node)
-		return nil
-	}); err != nil {
+func (c *cluster) nodes(ctx context.Context) []*redis.Client {
+	nodes, err := callOf(ctx, &c.calls, func() (nodes []*redis.Client, err error) {
+		var mu sync.Mutex
+		err = c.client.ForEachShard(ctx, func(_ context.Context, node *redis.Client) error {
+			mu.Lock()
+			defer mu.Unlock()
+			nodes = append(nodes, node)
+			return nil
+		})
+		return nodes, err
+	})
+	if err != nil {
 		return nil
 	}
 	return nodes

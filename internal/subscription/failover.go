@@ -6,8 +6,8 @@ package subscription
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,11 +21,7 @@ type failover struct {
 	single
 	client  *redis.Client
 	dropped atomic.Uint64 // the number of connections that the pools had dropped at the last call of hint
-
-	mu      sync.Mutex
-	pending chan struct{} // closed when the present call of ask has returned; nil: there is none
-	id      string        // of the last one
-	err     error
+	calls   calls
 }
 
 // sentinelAddr is the address in the options of such a client.
@@ -62,8 +58,8 @@ func (f *failover) verify(ctx context.Context, uses []use) map[use]finding {
 	return verdicts
 }
 
-// hint reports whether the client has dropped connections. It does that when it learns of
-// another master.
+// hint reports whether the client has dropped pooled connections. It does that when it learns of
+// another master; ask sees to it that there is one.
 func (f *failover) hint() bool {
 	stats := f.client.PoolStats()
 	dropped := uint64(stats.StaleConns)
@@ -73,57 +69,25 @@ func (f *failover) hint() bool {
 	return f.dropped.Swap(dropped) != dropped
 }
 
-// master returns what identifies the present master. Only one goroutine asks at a time, and
-// master does not wait longer than for ctx, since a Dialer may hang.
+// master returns what identifies the present master.
 func (f *failover) master(ctx context.Context) (id string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
-	f.mu.Lock()
-	pending := f.pending
-	if pending == nil {
-		pending = make(chan struct{})
-		f.pending = pending
-		go func() {
-			id, err := f.ask(context.WithoutCancel(ctx))
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			f.id, f.err, f.pending = id, err, nil
-			close(pending)
-		}()
-	}
-	f.mu.Unlock()
-	select {
-	case <-pending:
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		return f.id, f.err
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
+	return callOf(ctx, &f.calls, func() (string, error) { return f.ask(ctx) })
 }
 
-// ask asks a Sentinel for the master, and the master for its run_id. The Dialer of the client
-// does the first: it connects to the master that a Sentinel names, and drops the pooled
-// connections to any other. If the user may not use INFO, the address of the master identifies
-// it.
+// ask connects to the master that a Sentinel names, and asks it for its run_id. If the user may
+// not use INFO, the address of the master identifies it.
+//
+// It does so with a client of its own, since the pool of the user's may be exhausted.
 func (f *failover) ask(ctx context.Context) (id string, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = panicError("the Dialer", v)
-		}
-	}()
-	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
-	defer cancel()
-	opt := f.client.Options()
-	conn, err := opt.Dialer(ctx, opt.Network, opt.Addr)
-	if err != nil {
-		return "", err
-	}
-	addr := conn.RemoteAddr().String()
-	_ = conn.Close()
-	info, err := f.client.Info(ctx).Result()
+	var addr atomic.Value
+	client := redis.NewClient(f.options(func(conn net.Conn) { addr.Store(conn.RemoteAddr().String()) }))
+	defer func() { _ = client.Close() }()
+	info, err := client.Info(ctx).Result()
 	if isRefusal(err) {
-		return addr, nil
+		id, _ = addr.Load().(string)
+		return id, nil
 	}
 	if err != nil {
 		return "", err
@@ -131,7 +95,38 @@ func (f *failover) ask(ctx context.Context) (id string, err error) {
 	if field(info, "role") != "master" {
 		return "", errNoMaster
 	}
+	if f.client.PoolStats().TotalConns == 0 { // the client does nothing but subscribe
+		_ = f.client.Ping(ctx).Err()
+	}
 	return field(info, "run_id"), nil
+}
+
+// options returns options like those of the client, for a client with one connection. dialed
+// is called with it.
+func (f *failover) options(dialed func(net.Conn)) *redis.Options {
+	opt := *f.client.Options()
+	opt.PoolSize, opt.MinIdleConns, opt.PipelinePoolSize = 1, 0, 0
+	opt.MaxRetries, opt.DialerRetries = -1, 1
+	opt.ClientSideCache, opt.ClientSideCacheConfig = nil, nil
+	// Negative timeouts say that the connections have no deadlines. NewClient expects -2 for that.
+	for _, timeout := range []*time.Duration{&opt.ReadTimeout, &opt.WriteTimeout} {
+		if *timeout >= 0 {
+			*timeout = verifyTimeout
+		} else {
+			*timeout = -2
+		}
+	}
+	dial := opt.Dialer
+	opt.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		f.calls.running.Add(1) // go-redis does not wait for it longer than for ctx
+		defer f.calls.running.Add(-1)
+		conn, err := dial(ctx, network, addr)
+		if err == nil {
+			dialed(conn)
+		}
+		return conn, err
+	}
+	return &opt
 }
 
 // field returns a field of the reply to INFO or CLUSTER INFO.

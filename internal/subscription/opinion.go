@@ -17,10 +17,10 @@ import (
 // opinion is what a node of a cluster says about all nodes. A node that the others cannot reach
 // has an opinion as well, so one opinion alone counts for nothing.
 type opinion struct {
-	id     string // of the node itself
-	ok     bool   // it reports that the cluster works
-	nodes  map[string]member
-	newest time.Duration // when it has last heard any other
+	id    string // of the node itself
+	ok    bool   // it reports that the cluster works
+	nodes map[string]member
+	now   time.Duration // by its clock
 }
 
 // member is a node in the opinion of a node.
@@ -34,13 +34,8 @@ type member struct {
 // ask, or the servers are no cluster, as with Sentinels.
 var errNoCluster = errors.New("the server does not answer CLUSTER NODES")
 
-// opinionOf asks a node. It recovers from a panic of functions that the client was given.
+// opinionOf asks a node.
 func opinionOf(ctx context.Context, node *redis.Client) (o *opinion, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = panicError("go-redis, or a function among its options", v)
-		}
-	}()
 	info, err := node.ClusterInfo(ctx).Result()
 	var nodes string
 	if err == nil {
@@ -54,6 +49,15 @@ func opinionOf(ctx context.Context, node *redis.Client) (o *opinion, err error) 
 	}
 	o = parseNodes(nodes)
 	o.ok = field(info, "cluster_state") == "ok"
+	now, err := node.Time(ctx).Result()
+	switch {
+	case err == nil:
+		o.now = time.Duration(now.UnixNano())
+	case isRefusal(err):
+		o.now += heardInterval // it may have heard the last one so long ago
+	default:
+		return nil, err
+	}
 	return o, nil
 }
 
@@ -65,11 +69,15 @@ func isRefusal(err error) bool {
 		strings.Contains(err.Error(), "cluster support disabled"))
 }
 
+// heardInterval is how often a node sends a PING to some other node, at least.
+const heardInterval = time.Second
+
 // parseNodes parses the reply to CLUSTER NODES. A line of it is
 //
 //	id address flag,… master ping-sent pong-received epoch link-state slots …
 //
-// Slots that are being migrated follow in brackets.
+// Slots that are being migrated follow in brackets. The time of the opinion is that of the newest
+// pong.
 func parseNodes(nodes string) *opinion {
 	o := &opinion{nodes: make(map[string]member)}
 	for line := range strings.Lines(nodes) {
@@ -80,7 +88,7 @@ func parseNodes(nodes string) *opinion {
 		var m member
 		ms, _ := strconv.ParseInt(f[5], 10, 64)
 		m.heard = time.Duration(ms) * time.Millisecond
-		o.newest = max(o.newest, m.heard)
+		o.now = max(o.now, m.heard)
 		var slots []string
 		for _, s := range f[8:] {
 			if !strings.HasPrefix(s, "[") {
@@ -103,13 +111,13 @@ func parseNodes(nodes string) *opinion {
 
 // opinions asks nodes, all at once. It leaves out those that do not answer. noCluster are those
 // that refuse.
-func opinions(ctx context.Context, nodes []*redis.Client) (all map[*redis.Client]*opinion, noCluster map[*redis.Client]bool) {
+func (c *cluster) opinions(ctx context.Context, nodes []*redis.Client) (all map[*redis.Client]*opinion, noCluster map[*redis.Client]bool) {
 	all, noCluster = make(map[*redis.Client]*opinion), make(map[*redis.Client]bool)
 	var mu sync.Mutex
 	var asking sync.WaitGroup
 	for _, node := range nodes {
 		asking.Go(func() {
-			o, err := opinionOf(ctx, node)
+			o, err := callOf(ctx, &c.calls, func() (*opinion, error) { return opinionOf(ctx, node) })
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
@@ -148,7 +156,7 @@ func (o *opinion) hears(witnesses []*opinion) verdict {
 // cut off counts as a member until the cluster-node-timeout has passed.
 func (o *opinion) age(witnesses []*opinion) (age time.Duration) {
 	for i, w := range witnesses {
-		if since := max(0, w.newest-w.nodes[o.id].heard); i == 0 || since < age {
+		if since := max(0, w.now-w.nodes[o.id].heard); i == 0 || since < age {
 			age = since
 		}
 	}

@@ -19,9 +19,11 @@ type endpoint struct {
 	id     string // if the client may connect to different servers, which one it is
 }
 
-// use is an endpoint in use, and a topic that is subscribed to there. The main shard has none.
+// use is a connection to an endpoint, and a topic that is subscribed to there. The main shard has
+// none.
 type use struct {
 	endpoint
+	conn  *connection
 	topic string
 }
 
@@ -132,33 +134,30 @@ func (v *verification) end(began time.Time, found bool) {
 	v.failures++
 }
 
-// uses returns the endpoints in use. It is part of the state, and so is judge.
+// uses returns the connections in use. It is part of the state, and so is judge.
 func (st *state) uses() (uses []use) {
 	for _, sh := range st.shards {
-		if sh.conn != nil && sh.conn.isUp() && !sh.conn.isClosed() {
-			uses = append(uses, sh.use())
+		if sh.conn == nil || !sh.conn.isUp() || sh.conn.isClosed() {
+			continue
 		}
+		u := use{endpoint: sh.conn.endpoint, conn: sh.conn}
+		if sh.spread {
+			u.topic = slices.Min(append(sh.topics.names(), "\xff"))
+		}
+		uses = append(uses, u)
 	}
 	return uses
-}
-
-// use returns the endpoint of the connection, and the first topic of a spread shard.
-func (sh *shard) use() use {
-	u := use{endpoint: sh.conn.endpoint}
-	if sh.spread {
-		u.topic = slices.Min(append(sh.topics.names(), "\xff"))
-	}
-	return u
 }
 
 // judge closes the connection of the main shard if its server is wrong, and makes the topics of
 // other shards stale. The verdicts are those of a verification that began then.
 func (st *state) judge(verdicts map[use]finding, began time.Time) {
-	for _, sh := range st.shards {
-		if sh.conn == nil || sh.conn.evidence.opened.After(began) { // it may be newer than the verdicts
-			continue
+	for u, found := range verdicts {
+		i := slices.IndexFunc(st.shards, func(sh *shard) bool { return sh.conn == u.conn })
+		if i < 0 {
+			continue // it was lost in the meantime
 		}
-		found := verdicts[sh.use()]
+		sh := st.shards[i]
 		switch verdict := found.verdict; {
 		case verdict == right:
 			sh.conn.evidence.lastRight = latest(sh.conn.evidence.lastRight, began.Add(-found.age))

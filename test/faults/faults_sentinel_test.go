@@ -44,6 +44,14 @@ var sentinelFaults = []fault{{
 		old.Resume()
 	},
 }, {
+	name: "master of sentinels stopped", reason: "nothing ends the connection to it, and nothing is refused there",
+	at: onSentinels, does: severed.on, within: withinSentinels + clientTimeout,
+	inflict: func(t *testing.T, s *scene) {
+		old := s.sentinels.Master()
+		old.Pause()
+		s.followMaster(t, old)
+	},
+}, {
 	name: "master cut off from its sentinels", reason: "its clients still reach it, and it does not know that it was deposed",
 	at: onSentinels, does: severed.on, within: withinSentinels,
 	inflict: func(t *testing.T, s *scene) {
