@@ -22,9 +22,11 @@ import (
 //
 // The loop ends when ctx is canceled or the subscription is closed. Messages that the
 // subscription has read, and no consumer has taken, stay for the next consumer. Close
-// drops them.
+// drops them, and [PubSub.Shutdown] waits until the loop has handled them.
 func (p *PubSub) Messages(ctx context.Context) iter.Seq2[context.Context, *Message] {
 	return func(yield func(context.Context, *Message) bool) {
+		p.loops.Add(1)
+		defer p.loops.Add(-1)
 		for {
 			m, err := p.ReceiveMessage(ctx)
 			if err != nil {
@@ -51,6 +53,8 @@ func (p *PubSub) Messages(ctx context.Context) iter.Seq2[context.Context, *Messa
 //
 // Process returns ctx.Err() when ctx is canceled, and nil when the subscription is closed.
 func (p *PubSub) Process(ctx context.Context, handle func(context.Context, *Message) error) error {
+	p.loops.Add(1)
+	defer p.loops.Add(-1)
 	for {
 		m, err := p.ReceiveMessage(ctx)
 		switch {
@@ -133,13 +137,12 @@ func (p *PubSub) deliver(m *redis.Message) {
 	msg := p.cfg.open(m, p.server)
 	p.sending.Lock()
 	defer p.sending.Unlock()
-	select {
-	case <-p.done: // the channel may be closed
+	if p.sealed {
 		return
-	default:
 	}
 	select {
 	case p.messages <- msg:
 	case <-p.done:
+		p.dropped.Add(1)
 	}
 }

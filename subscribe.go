@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 
@@ -83,8 +84,12 @@ type PubSub struct {
 
 	messages chan *Message // the buffer for consumers
 	sending  sync.Mutex    // held to send on messages, and to close it
+	sealed   bool          // messages is closed
 	done     chan struct{} // closed by Close
 	closing  sync.Once
+	loops    atomic.Int64 // how many loops of Messages and Process run
+	drained  atomic.Bool  // Shutdown waits for the consumers only
+	dropped  atomic.Int64 // how many messages Close has dropped
 }
 
 func (c *config) subscribe(ctx context.Context, rdb Subscriber, kind subscription.Kind, names []string) *PubSub {
@@ -167,7 +172,7 @@ func (p *PubSub) Ping(ctx context.Context, payload ...string) error {
 
 // Close ends the subscription at once. It closes the connection and the channel of
 // [PubSub.Channel], and ends all loops. Messages that no consumer has taken yet are
-// dropped. A lost connection that is not replaced yet is reported to the error handler. Close
+// dropped; use [PubSub.Shutdown] to handle them first. A lost connection that is not replaced yet is reported to the error handler. Close
 // does not wait for loop bodies and handlers that are running.
 //
 // Close may be called more than once, and from anywhere, also from a loop body and from
@@ -175,9 +180,10 @@ func (p *PubSub) Ping(ctx context.Context, payload ...string) error {
 func (p *PubSub) Close() error {
 	p.closing.Do(func() {
 		close(p.done) // deliver stops sending on messages
-		p.sending.Lock()
-		close(p.messages)
-		p.sending.Unlock()
+		p.seal()
+		for range p.messages {
+			p.dropped.Add(1)
+		}
 		p.sub.Close()
 	})
 	return nil

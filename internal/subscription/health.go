@@ -92,6 +92,9 @@ func (s *Subscription) checkHealth() {
 			}
 			connected = connected || sh.conn != nil && sh.conn.reading
 		}
+		if st.draining { // topics stay where they are
+			placed, connected = nil, false
+		}
 	})
 	if busy {
 		return
@@ -154,7 +157,7 @@ func (sh *shard) checkConnection(now time.Time) bool {
 	case closed, !conn.reading:
 		return false
 	}
-	if sh.spread && sh.idle() {
+	if sh.spread && sh.idle() && !sh.state().draining {
 		sh.state().retire(sh)
 		return false
 	}

@@ -81,7 +81,11 @@ func (sh *shard) whileBusy(conn *connection, change func(*state) error) (err err
 	if !conn.beginBusy() {
 		return errAbandoned
 	}
-	sh.sub.update(func(st *state) { err = change(st) })
+	sh.sub.update(func(st *state) {
+		if err = change(st); st.draining {
+			st.notify()
+		}
+	})
 	conn.endBusy()
 	return err
 }
@@ -101,6 +105,9 @@ func (sh *shard) confirmed(conn *connection, s *redis.Subscription) error {
 		conn.pop()
 	}
 	st := sh.state()
+	if st.draining && !cmd.subscribes() {
+		sh.remove(cmd.kind, []string{s.Channel})
+	}
 	if t := sh.topics[cmd.kind][s.Channel]; t != nil && t.pending == cmd && t.outage != nil {
 		if t.outage.op != "" {
 			conn.recovered.add(s.Channel, t.outage)
@@ -151,7 +158,7 @@ func (sh *shard) refused(conn *connection, cmd *command, err error) {
 		return // an error is a reply, too
 	}
 	names := cmd.names[cmd.answered:]
-	if cmd.subscribes() && len(names) > 1 {
+	if cmd.subscribes() && len(names) > 1 && !sh.state().draining {
 		sh.bisect(conn, cmd, names)
 		return
 	}

@@ -48,7 +48,7 @@ func (s *Subscription) Ready(ctx context.Context) error {
 // of failures before the call.
 func (st *state) ready(seen int) (changed <-chan struct{}, err error) {
 	switch {
-	case st.closed:
+	case st.over():
 		return nil, ErrClosed
 	case st.unconfirmed == 0:
 		return nil, nil
@@ -60,7 +60,7 @@ func (st *state) ready(seen int) (changed <-chan struct{}, err error) {
 
 // takeEarly returns the failure of a connection before Start, but only once.
 func (st *state) takeEarly() *Failure {
-	if st.closed {
+	if st.over() {
 		return nil
 	}
 	for _, sh := range st.shards {

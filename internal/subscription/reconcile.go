@@ -117,6 +117,9 @@ func (sh *shard) misplaced() (names [kinds][]string, since time.Time) {
 
 // reconcileTopics moves topics of sh to the servers that own them.
 func (sh *shard) reconcileTopics(k Kind, owners map[string][]*redis.Client, since time.Time) {
+	if sh.state().over() {
+		return
+	}
 	var gone []string
 	changed := make(map[*shard]bool)
 	for name, owners := range owners {

@@ -46,7 +46,11 @@ func (sh *shard) awaitWork() bool {
 		sh.sub.reconcileEarly(sh)
 		sh.sub.update(func(st *state) {
 			switch {
-			case st.closed, !sh.idle(), sh.early != nil, sh.connectsIdle():
+			case st.closed:
+				work = true
+			case st.draining && sh.conn == nil: // it waits for Close
+				changed = st.changed
+			case !sh.idle(), sh.early != nil, sh.connectsIdle(), st.draining:
 				work = true
 			case sh.spread:
 				st.retire(sh)
@@ -65,9 +69,9 @@ func (sh *shard) awaitWork() bool {
 // reconcileEarly reconciles the topics of a spread shard before it connects. It does not if
 // a connection that failed before Start is still to be reported.
 func (s *Subscription) reconcileEarly(sh *shard) {
-	early := false
-	s.update(func(*state) { early = sh.early != nil })
-	if sh.spread && !early {
+	skip := false
+	s.update(func(st *state) { skip = sh.early != nil || st.over() })
+	if sh.spread && !skip {
 		s.reconcile(sh)
 	}
 }
@@ -158,8 +162,8 @@ func (s *Subscription) connectEarly(ctx context.Context, sh *shard) error {
 		case closed:
 			st.clientClosed(err)
 			return
-		case st.started, sh.conn != conn:
-			return // run reports it, or another call has
+		case st.started, st.over(), sh.conn != conn:
+			return // run reports it, or another call has, or nobody needs it
 		}
 		sh.dropConnection()
 		sh.early = &outage{op: opConnect, err: err, since: time.Now()}
@@ -182,7 +186,7 @@ func (sh *shard) connectFailed(conn *connection, err error) {
 	if sh.conn == conn {
 		sh.dropConnection()
 	}
-	if errors.Is(err, errRetired) {
+	if errors.Is(err, errRetired) || sh.state().over() {
 		return
 	}
 	sh.state().failed(err)

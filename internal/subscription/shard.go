@@ -43,7 +43,8 @@ func (sh *shard) state() *state { return &sh.sub.state }
 // start starts run, if the Subscription has been started. A spread shard also needs topics.
 func (sh *shard) start() {
 	st := sh.state()
-	if sh.running || !st.started || st.closed || sh.spread && sh.idle() {
+	unused := sh.spread && sh.idle() && !(st.draining && sh.conn != nil)
+	if sh.running || !st.started || st.closed || unused {
 		return
 	}
 	sh.running, sh.stopped = true, make(chan struct{})
@@ -120,7 +121,7 @@ func (sh *shard) adopt(conn *connection) *connection {
 	case sh.idle() && !sh.connectsIdle(): // the last topic was removed in the meantime
 		conn.close(errRetired)
 		return conn
-	case sh.state().closed:
+	case sh.state().over():
 		conn.close(errEnded)
 		return conn
 	}
@@ -158,7 +159,7 @@ func (sh *shard) dropConnection() {
 // resubscribe subscribes to the topics without a pending command: those that the present
 // connection has not subscribed to yet, and those that were refused.
 func (sh *shard) resubscribe() {
-	if sh.conn == nil || sh.conn.isClosed() {
+	if sh.conn == nil || sh.conn.isClosed() || sh.state().over() {
 		return
 	}
 	for k := range kinds {

@@ -16,7 +16,9 @@ type state struct {
 	sub     *Subscription
 	started bool // Start was called: goroutines may run
 	closed  bool
-	used    bool // Subscribe was called
+	// draining is set by Drain: topics are only removed, and no connection is made.
+	draining bool
+	used     bool // Subscribe was called
 
 	main   *shard   // for all topics that are not spread
 	shards []*shard // main is the first

@@ -115,11 +115,11 @@ func (s *Subscription) update(change func(st *state)) {
 	left.run(s.observer)
 }
 
-// updateOpen is like update. If the Subscription is closed, it returns ErrClosed and does not
+// updateOpen is like update. If the Subscription is closed or drained, it returns ErrClosed and does not
 // call change.
 func (s *Subscription) updateOpen(change func(st *state)) (err error) {
 	s.update(func(st *state) {
-		if st.closed {
+		if st.over() {
 			err = ErrClosed
 			return
 		}
