@@ -25,10 +25,12 @@ func (l *logger) run(ctx context.Context, ready func()) error {
 	}
 	defer sub.Close()
 	ready()
-	for ctx, msg := range sub.Messages(ctx) {
-		// The context carries the consumer span, so a log line can have the trace ID.
-		id := trace.SpanContextFromContext(ctx).TraceID()
-		fmt.Fprintf(l.out, "logger: %s: %#q trace=%s\n", msg.Channel, msg.Payload, id)
-	}
-	return nil
+	return consume(ctx, sub, func(ctx context.Context) error {
+		for ctx, msg := range sub.Messages(ctx) {
+			// The context carries the consumer span, so a log line can have the trace ID.
+			id := trace.SpanContextFromContext(ctx).TraceID()
+			fmt.Fprintf(l.out, "logger: %s: %#q trace=%s\n", msg.Channel, msg.Payload, id)
+		}
+		return nil
+	})
 }

@@ -21,7 +21,8 @@ type worker struct {
 	tracer trace.Tracer
 }
 
-// run makes parts until ctx is canceled. It calls ready once it is subscribed.
+// run makes parts until ctx is canceled, and then the parts of what the server has sent by
+// then. It calls ready once it is subscribed.
 func (w *worker) run(ctx context.Context, ready func()) error {
 	sub, err := w.redis.Subscribe(ctx, reportsChannel)
 	if err != nil {
@@ -29,18 +30,14 @@ func (w *worker) run(ctx context.Context, ready func()) error {
 	}
 	defer sub.Close()
 	ready()
-	if err := sub.Process(ctx, w.handle); ctx.Err() == nil {
-		return err
-	}
-	return nil
+	return consume(ctx, sub, func(ctx context.Context) error {
+		return sub.Process(ctx, w.handle)
+	})
 }
 
 // handle makes the part of the order in a message. ctx carries the consumer span, on which
 // an error is recorded.
 func (w *worker) handle(ctx context.Context, msg *tracedpubsub.Message) error {
-	// Finish the part, even if the program is interrupted.
-	ctx = context.WithoutCancel(ctx)
-
 	o, err := parseOrder([]byte(msg.Payload))
 	if err != nil {
 		return fmt.Errorf("message on %s: %w", msg.Channel, err)
