@@ -64,6 +64,10 @@ const (
 	OpUnsubscribe  = "unsubscribe"
 	OpPUnsubscribe = "punsubscribe"
 	OpSUnsubscribe = "sunsubscribe"
+
+	// OpClientSetName means that the server refused the name of [PubSub.ClientSetName].
+	// There are no Channels then: everything is received all the same.
+	OpClientSetName = "client setname"
 )
 
 // Error returns a text with the fields of e. It names at most three of the channels, in

@@ -113,6 +113,25 @@ func ExamplePubSub_Channel() {
 	// handling hello
 }
 
+// The name is set before the first channel, so that it works with RESP2, too.
+func ExamplePubSub_ClientSetName() {
+	ctx, rdb, done := exampleRedis()
+	defer done()
+
+	sub := tracedpubsub.Subscribe(ctx, rdb)
+	defer sub.Close()
+	if err := sub.ClientSetName(ctx, "report-worker"); err != nil { // CLIENT LIST shows it
+		fmt.Println(err)
+	}
+	if err := sub.Subscribe(ctx, "reports"); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println("subscribed:", sub.Ready(ctx) == nil)
+
+	// Output:
+	// subscribed: true
+}
+
 func ExampleFromRedis() {
 	ctx, rdb, done := exampleRedis()
 	defer done()

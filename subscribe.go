@@ -170,6 +170,23 @@ func (p *PubSub) Ping(ctx context.Context, payload ...string) error {
 	return p.sub.Ping(ctx, payload...)
 }
 
+// ClientSetName sets the name that the server shows for the connections of the subscription,
+// for example in CLIENT LIST. Connections that replace them, and those to other servers of a
+// cluster or Ring, get the same name. An empty name removes it.
+//
+// It returns when the command is sent, and does not wait for the reply. If there is no
+// connection, it returns at once, and the next one gets the name. It returns ctx.Err() if
+// ctx is canceled, and redis.ErrClosed if the subscription is closed.
+//
+// If the server refuses the name, that is reported to the error handler once, as a
+// [*SubscriptionError] with [OpClientSetName]. With RESP2 (see redis.Options.Protocol) a
+// server refuses every name on a connection with channels. The name is then that of the
+// connection that replaces it. To set it from the start, create the subscription without
+// channels, call ClientSetName, and then Subscribe.
+func (p *PubSub) ClientSetName(ctx context.Context, name string) error {
+	return p.sub.SetName(ctx, name)
+}
+
 // Close ends the subscription at once. It closes the connection and the channel of
 // [PubSub.Channel], and ends all loops. Messages that no consumer has taken yet are
 // dropped; use [PubSub.Shutdown] to handle them first. A lost connection that is not replaced yet is reported to the error handler. Close

@@ -13,13 +13,14 @@ import (
 // command is a command that is sent on a connection. It is part of the state.
 //
 // The server answers a command that subscribes or unsubscribes once for each topic, in
-// their order, or once with an error. It answers a PING once. An error does not contain the
-// topic, so only the order of the replies shows which command it answers.
+// their order, or once with an error. It answers a command without topics, such as a PING,
+// once. An error does not contain the topic, so only the order of the replies shows which
+// command it answers.
 type command struct {
 	op       string
 	kind     Kind
 	names    []string // of the topics
-	payload  []string // of a PING
+	payload  []string // of a PING, or the name of a connection
 	answered int      // the number of topics that the server has confirmed
 	sent     time.Time
 	written  chan struct{} // closed when it is written; nil: no call waits for that
@@ -49,6 +50,8 @@ func (c *command) write(ctx context.Context, ps *redis.PubSub) error {
 	switch c.op {
 	case opPing:
 		return ps.Ping(ctx, c.payload...)
+	case opSetName:
+		return ps.ClientSetName(ctx, c.payload[0])
 	case subscribeOps[Channels]:
 		return ps.Subscribe(ctx, c.names...)
 	case subscribeOps[Patterns]:

@@ -37,7 +37,7 @@ type connection struct {
 	messages atomic.Uint64 // how many were read
 	phase    atomic.Int32  // of the goroutine that reads
 
-	up        chan struct{} // closed when the first command is written
+	up        chan struct{} // closed when the first command is written, apart from its name
 	closed    chan struct{} // closed by close
 	released  chan struct{} // closed when the *redis.PubSub is closed
 	closeOnce sync.Once
@@ -147,7 +147,9 @@ func (c *connection) write(cmd *command) (err error) {
 	if err := cmd.write(c.dial, c.ps); err != nil {
 		return explain(usable(err))
 	}
-	close(c.up)
+	if cmd.op != opSetName { // the command that it precedes is still to be written
+		close(c.up)
+	}
 	return nil
 }
 

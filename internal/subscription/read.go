@@ -45,9 +45,9 @@ func (sh *shard) take(conn *connection, reply any) (err error) {
 		conn.endBusy()
 	case *redis.Subscription:
 		err = sh.whileBusy(conn, func(*state) error { return sh.confirmed(conn, reply) })
-	case *redis.Pong:
+	case *redis.Pong: // go-redis returns one for any status reply
 		err = sh.whileBusy(conn, func(*state) error {
-			if cmd := conn.oldest(); cmd != nil && cmd.op == opPing {
+			if cmd := conn.oldest(); cmd != nil && (cmd.op == opPing || cmd.op == opSetName) {
 				conn.answered(cmd)
 				conn.pop()
 			}
@@ -154,8 +154,12 @@ func (sh *shard) takenAway(conn *connection, s *redis.Subscription) bool {
 // refused handles the event that the server has refused cmd, for the topics that it has not
 // confirmed before.
 func (sh *shard) refused(conn *connection, cmd *command, err error) {
-	if cmd.op == opPing {
+	switch cmd.op {
+	case opPing:
 		return // an error is a reply, too
+	case opSetName:
+		sh.state().nameRefused(cmd, err)
+		return
 	}
 	names := cmd.names[cmd.answered:]
 	if cmd.subscribes() && len(names) > 1 && !sh.state().draining {

@@ -126,6 +126,7 @@ func (sh *shard) adopt(conn *connection) *connection {
 		return conn
 	}
 	sh.conn, sh.early = conn, nil
+	conn.setName(sh.state().name)
 	if sh.resubscribe(); sh.idle() {
 		conn.enqueue(&command{op: opPing}) // a connection dials with its first command
 	}

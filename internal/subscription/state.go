@@ -18,7 +18,8 @@ type state struct {
 	closed  bool
 	// draining is set by Drain: topics are only removed, and no connection is made.
 	draining bool
-	used     bool // Subscribe was called
+	used     bool            // Subscribe was called
+	name     *connectionName // nil: SetName was not called
 
 	main   *shard   // for all topics that are not spread
 	shards []*shard // main is the first

@@ -33,6 +33,7 @@ func TestCluster(t *testing.T) {
 		{"no topics at first", "it connects to one of the nodes", testNoTopicsOnACluster},
 		{"spans", "they are those of one server, less its address", testSpansOnACluster},
 		{"killed", "go-redis would subscribe to all slots in one command, which the server refuses", testKilledSlots},
+		{"named", "all connections have the name, also those that are made later", testNamesOnACluster},
 		{"closed", "no connection is left", testCloseOnACluster},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
