@@ -19,7 +19,8 @@
 //   - [Wrap] returns a [Client] that does the same with options.
 //   - [Instrument] traces what a client publishes without calling this package, also in
 //     pipelines and transactions, on the channels that you choose.
-//   - [FromRedis] decodes a message that go-redis has received.
+//   - [FromRedis] decodes a message that go-redis has received, and [NewMessage] that of
+//     another client.
 //   - [Encode] and [Decode] write and read an envelope, without Redis and without
 //     spans. They are for Lua scripts, other clients and tests.
 //

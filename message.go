@@ -58,6 +58,18 @@ func (c *Client) FromRedis(m *redis.Message) *Message {
 	return c.cfg.open(m, c.cfg.server(c.rdb))
 }
 
+// NewMessage decodes a message that another Redis client has received, such as rueidis or
+// redigo, or that a test makes up. payload is the message as it was received: an envelope,
+// or a payload without one. pattern is "" unless the message is that of a pattern
+// subscription. Only the options for consumers have an effect.
+//
+// The consumer span has no server address, since this package does not know the server.
+// Options are evaluated by each call, which costs more than all the rest of it. A program
+// with one set of providers needs none: it sets the global ones.
+func NewMessage(channel, pattern, payload string, opts ...Option) *Message {
+	return configOf(opts).open(&redis.Message{Channel: channel, Pattern: pattern, Payload: payload}, nil)
+}
+
 // open decodes m. A nil m is an empty message.
 func (c *config) open(m *redis.Message, server *telemetry.Server) *Message {
 	msg := &Message{cfg: c, server: server}

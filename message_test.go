@@ -245,3 +245,46 @@ func TestSpanDoesNotBeginWhileAMessageWaits(t *testing.T) {
 		}
 	})
 }
+
+// NewMessage gives what FromRedis gives, less the server of the client.
+func TestNewMessage(t *testing.T) {
+	for _, tt := range []struct {
+		name, reason     string
+		pattern, payload string
+		opts             []tracedpubsub.Option
+		want             string // the payload
+		producer         bool
+		baggage          string
+	}{
+		{"envelope", "it is decoded", "", tracetest.ForeignEnvelope, nil, "hello", true, ""},
+		{"pattern", "it is the template of the span", "rep*", tracetest.ForeignEnvelope, nil, "hello", true, ""},
+		{"no envelope", "it is the payload", "", "hello", nil, "hello", false, ""},
+		{"baggage", "is that of the producer", "", `{"tracedpubsub":1,` + tracetest.ForeignTraceparent + `,"baggage":"a=1","payload":""}`, nil, "", true, "a=1"},
+		{"filtered", "the options for consumers count", "", tracetest.ForeignEnvelope,
+			[]tracedpubsub.Option{tracedpubsub.WithFilter(func(string) bool { return false })}, tracetest.ForeignEnvelope, false, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			rec := tracetest.NewRecorder(t)
+			m := tracedpubsub.NewMessage("reports", tt.pattern, tt.payload, append(tt.opts, tracedpubsub.WithTracerProvider(rec))...)
+			if m.Channel != "reports" || m.Pattern != tt.pattern || m.Payload != tt.want || m.PayloadSlice != nil || m.Err != nil {
+				t.Errorf("got %+v, want the payload %q: %s", m, tt.want, tt.reason)
+			}
+			ctx, span := m.Start(tracetest.Context(t))
+			span.End()
+			if tt.name == "filtered" {
+				rec.Spans(t, 0)
+				return
+			}
+			s := rec.Spans(t, 1)[0]
+			if got := trace.SpanContextFromContext(m.Extract(t.Context())); (got.SpanID().String() == "b7ad6b7169203331") != tt.producer || s.Parent().SpanID() != got.SpanID() {
+				t.Errorf("the producer is %v, and the parent %v: %s", got.SpanID(), s.Parent().SpanID(), tt.reason)
+			}
+			tracetest.AssertBaggage(t, ctx, tt.baggage)
+			if tt.pattern == "" {
+				tracetest.AssertAttributes(t, s, tracetest.Messaging("process", "reports")...)
+			} else {
+				tracetest.AssertAttributes(t, s, tracetest.Messaging("process", "reports", tracetest.Template(tt.pattern))...)
+			}
+		})
+	}
+}

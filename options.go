@@ -17,8 +17,8 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/telemetry"
 )
 
-// Option sets an option of [Wrap], [Instrument], [NewHook], [FromRedis], [Encode] or
-// [Decode]. If two options set the same thing, the later one wins. A nil Option is
+// Option sets an option of [Wrap], [Instrument], [NewHook], [FromRedis], [NewMessage],
+// [Encode] or [Decode]. If two options set the same thing, the later one wins. A nil Option is
 // ignored, and so is an option that is given nil.
 type Option interface{ apply(*config) }
 

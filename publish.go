@@ -16,11 +16,17 @@ import (
 // *redis.Conn, *redis.Tx, *redis.AutoPipeliner, redis.UniversalClient and redis.Pipeliner
 // implement it.
 //
-// This package calls the Publish method with the wire message, that is the envelope with
-// the payload in it. The wire message is not a string. It is an encoding.BinaryMarshaler,
-// with the bytes that go-redis sends, and a fmt.Stringer, with the same text. A type of
-// your own should pass it on unchanged. If there is no envelope (see [WithFilter] and
-// [WithEnvelopeFilter]), the method is called with the payload as it is.
+// The Publish method is called with the wire message: the envelope with the payload in it.
+// The wire message is not a string. It is an encoding.BinaryMarshaler, with the bytes to
+// send, and a fmt.Stringer, with the same text. A type of your own that publishes through
+// go-redis passes it on unchanged.
+//
+// An adapter for another client sends the bytes of its MarshalBinary method; see the example.
+// If that returns an error, the payload could not be marshaled. The adapter then sends
+// nothing, and returns a command with the error.
+//
+// If there is no envelope (see [WithFilter] and [WithEnvelopeFilter]), or if go-redis does
+// not accept the type of the payload, the method is called with the payload as it is.
 type Publisher interface {
 	Publish(ctx context.Context, channel string, message any) *redis.IntCmd
 }

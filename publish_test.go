@@ -131,3 +131,42 @@ func TestReceivers(t *testing.T) {
 		}
 	})
 }
+
+// An adapter for another client, which is that of the example, sends what go-redis sends, and
+// nothing if the payload cannot be sent.
+func TestAdapterForAnotherClient(t *testing.T) {
+	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
+		ctx, rec := tracetest.Context(t), tracetest.NewRecorder(t)
+		adapter := redigoPublisher{exampleConn{rdb}}
+		raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, "reports"))
+		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec))
+		plain := tracedpubsub.Wrap(rdb, tracedpubsub.WithEnvelopeFilter(func(string) bool { return false }))
+		for i, payload := range []any{"hello", []byte("\xff"), 42, tracedpubsub.JSON(map[string]int{"id": 7})} {
+			if n, err := client.PublishTo(ctx, adapter, "reports", payload).Result(); n != 1 || err != nil {
+				t.Errorf("%v: %d, %v", payload, n, err)
+			}
+			tracetest.AssertSent(t, rdb.Publish(ctx, "reports", payload))
+			enveloped, want := tracetest.NextRaw(t, raw), tracetest.NextRaw(t, raw).Payload
+			tracetest.AssertCarries(t, enveloped, want, rec.Spans(t, i+1)[i])
+		}
+		tracetest.AssertSent(t, plain.PublishTo(ctx, adapter, "reports", "hello"))
+		if got := tracetest.NextRaw(t, raw).Payload; got != "hello" {
+			t.Errorf("without an envelope, published was %q", got)
+		}
+
+		for _, payload := range []any{&tracetest.FailingPayload{Err: tracetest.ErrTest}, tracetest.Unsupported{}} {
+			for name, c := range map[string]*tracedpubsub.Client{"envelope": client, "no envelope": plain} {
+				if err := c.PublishTo(ctx, adapter, "reports", payload).Err(); err == nil {
+					t.Errorf("%s: no error for a %T", name, payload)
+				}
+				if failing, ok := payload.(*tracetest.FailingPayload); ok {
+					failing.Calls = 0 // only its first call fails
+				}
+			}
+		}
+		tracetest.PublishRaw(t, rdb, "reports", "end")
+		if got := tracetest.NextRaw(t, raw).Payload; got != "end" {
+			t.Errorf("published was %q", got)
+		}
+	})
+}
