@@ -44,6 +44,9 @@ func (p *PubSub) Messages(ctx context.Context) iter.Seq2[context.Context, *Messa
 	}
 }
 
+// Handler handles a message. The context has the consumer span; see [PubSub.Process].
+type Handler func(ctx context.Context, msg *Message) error
+
 // Process calls handle for each message, one after the other. The context that handle gets
 // has the consumer span, as in the body of a loop over [PubSub.Messages].
 //
@@ -52,7 +55,7 @@ func (p *PubSub) Messages(ctx context.Context) iter.Seq2[context.Context, *Messa
 // the panic continues.
 //
 // Process returns ctx.Err() when ctx is canceled, and nil when the subscription is closed.
-func (p *PubSub) Process(ctx context.Context, handle func(context.Context, *Message) error) error {
+func (p *PubSub) Process(ctx context.Context, handle Handler) error {
 	p.loops.Add(1)
 	defer p.loops.Add(-1)
 	for {
@@ -69,7 +72,7 @@ func (p *PubSub) Process(ctx context.Context, handle func(context.Context, *Mess
 
 // process calls handle within the consumer span of m. If handle panics, process ends the
 // span and panics with the same value.
-func (m *Message) process(ctx context.Context, handle func(context.Context, *Message) error) {
+func (m *Message) process(ctx context.Context, handle Handler) {
 	ctx, span := m.start(ctx)
 	returned := false
 	defer func() {

@@ -5,6 +5,7 @@ package tracedpubsub
 
 import (
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -73,17 +74,9 @@ const (
 // Error returns a text with the fields of e. It names at most three of the channels, in
 // quotes, and cuts long names.
 func (e *SubscriptionError) Error() string {
-	const few = 3
-	names := make([]string, min(few, len(e.Channels)))
-	for i := range names {
-		names[i] = strconv.Quote(shorten(e.Channels[i]))
-	}
 	text := "tracedpubsub: " + e.Op
-	if len(names) > 0 {
-		text += " " + strings.Join(names, ", ")
-	}
-	if more := len(e.Channels) - few; more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
+	if len(e.Channels) > 0 {
+		text += " " + e.channels()
 	}
 	text += fmt.Sprintf(": %v", e.Err)
 	if downtime := e.Downtime.Round(time.Millisecond); e.Recovered {
@@ -95,6 +88,33 @@ func (e *SubscriptionError) Error() string {
 		text += fmt.Sprintf(" (%d times)", e.Count)
 	}
 	return text
+}
+
+// channels returns at most three of the channels, for a log, and how many more there are.
+func (e *SubscriptionError) channels() string {
+	const few = 3
+	names := make([]string, min(few, len(e.Channels)))
+	for i := range names {
+		names[i] = strconv.Quote(shorten(e.Channels[i]))
+	}
+	text := strings.Join(names, ", ")
+	if more := len(e.Channels) - few; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// LogValue returns the fields of e, for package log/slog: op, channels (as in Error),
+// recovered, downtime, count and err.
+func (e *SubscriptionError) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("op", e.Op),
+		slog.String("channels", e.channels()),
+		slog.Bool("recovered", e.Recovered),
+		slog.Duration("downtime", e.Downtime),
+		slog.Int("count", e.Count),
+		slog.Any("err", e.Err),
+	)
 }
 
 // Unwrap returns the cause.

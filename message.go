@@ -6,6 +6,7 @@ package tracedpubsub
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
@@ -165,6 +166,18 @@ func envelopeState(err error) string {
 // is long or has non-printable characters is cut and quoted, but the payload is not.
 func (m *Message) String() string {
 	return fmt.Sprintf("Message<%s: %s>", printable(m.Channel), m.Payload)
+}
+
+// LogValue returns the channel, the pattern if there is one, and the size of the payload in
+// bytes, for package log/slog. A name that is long or has non-printable characters is cut
+// and quoted. The payload is not in the log.
+func (m *Message) LogValue() slog.Value {
+	attrs := make([]slog.Attr, 0, 3)
+	attrs = append(attrs, slog.String("channel", printable(m.Channel)))
+	if m.Pattern != "" {
+		attrs = append(attrs, slog.String("pattern", printable(m.Pattern)))
+	}
+	return slog.GroupValue(append(attrs, slog.Int("payload_size", len(m.Payload)))...)
 }
 
 func (m *Message) config() *config {
