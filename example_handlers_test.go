@@ -74,6 +74,24 @@ func ExampleSubscriptionError_LogValue() {
 	// level=INFO msg=subscription outage.op=receive outage.channels="\"reports\"" outage.recovered=true outage.downtime=1.5s outage.count=3 outage.err=EOF
 }
 
+// A message that another client has received is decoded, and has its consumer span.
+func ExampleNewMessage() {
+	received := struct{ Channel, Pattern, Message string }{ // a message as rueidis has it
+		"users.7", "users.*",
+		`{"tracedpubsub":1,"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01","payload":"hello"}`,
+	}
+
+	msg := tracedpubsub.NewMessage(received.Channel, received.Pattern, received.Message)
+	ctx, span := msg.Start(context.Background())
+	handle(ctx, msg.Payload)
+	span.End()
+	fmt.Println(span.SpanContext().TraceID())
+
+	// Output:
+	// handling hello
+	// 0af7651916cd43dd8448eb211c80319c
+}
+
 // exampleLogger returns a logger that writes no time.
 func exampleLogger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {

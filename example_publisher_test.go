@@ -77,24 +77,6 @@ func ExamplePublisher() {
 	// handling hello
 }
 
-// A message that another client has received is decoded, and has its consumer span.
-func ExampleNewMessage() {
-	received := struct{ Channel, Pattern, Message string }{ // a message as rueidis has it
-		"users.7", "users.*",
-		`{"tracedpubsub":1,"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01","payload":"hello"}`,
-	}
-
-	msg := tracedpubsub.NewMessage(received.Channel, received.Pattern, received.Message)
-	ctx, span := msg.Start(context.Background())
-	handle(ctx, msg.Payload)
-	span.End()
-	fmt.Println(span.SpanContext().TraceID())
-
-	// Output:
-	// handling hello
-	// 0af7651916cd43dd8448eb211c80319c
-}
-
 // exampleConn stands for a connection of redigo.
 type exampleConn struct{ rdb *redis.Client }
 
