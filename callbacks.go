@@ -34,6 +34,12 @@ func (c *config) templateOf(channel string) (template string) {
 	return c.template(channel)
 }
 
+// readForeign returns what the function of [WithForeignEnvelope] makes of message.
+func (c *config) readForeign(message string) (e Envelope, ok bool) {
+	defer c.contain("the function given to WithForeignEnvelope")
+	return c.foreignEnvelope(message)
+}
+
 // contain is deferred around a call of what the application has provided. It recovers and
 // reports a panic. what names what was called.
 func (c *config) contain(what string) {

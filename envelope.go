@@ -66,8 +66,8 @@ func Encode(ctx context.Context, payload any, opts ...Option) ([]byte, error) {
 // The error is [ErrMalformedEnvelope], [ErrUnsupportedVersion] or [ErrCarrierTooLarge].
 // Beside an error, the Envelope has the payload and the fields that a consumer gets.
 //
-// [WithPropagators], [WithPublicEndpoint] and [WithErrorHandler] have an effect; other
-// options do not.
+// [WithPropagators], [WithPublicEndpoint], [WithForeignEnvelope] and [WithErrorHandler] have
+// an effect; other options do not.
 func Decode(message string, opts ...Option) (Envelope, error) {
 	e := Envelope{cfg: configOf(opts)}
 	var err error
@@ -115,7 +115,11 @@ func configOf(opts []Option) *config {
 // decode returns the payload of message, and puts the fields that the propagator reads
 // into carrier, which must be empty.
 func (c *config) decode(message string, carrier *Carrier) (payload string, err error) {
-	return wire.Decode(message, c.propagation().fields, &carrier.fields)
+	payload, err = wire.Decode(message, c.propagation().fields, &carrier.fields)
+	if c.foreignEnvelope != nil && isForeign(message, payload, err) {
+		return c.decodeForeign(message, carrier, err)
+	}
+	return payload, err
 }
 
 // encoder writes envelopes with the trace context of a context. The caller copies each

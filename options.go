@@ -251,15 +251,16 @@ func WithBatchSpanOnly() Option {
 
 // config holds the options. Apart from its caches, it does not change once it is made.
 type config struct {
-	telemetry      telemetry.Telemetry
-	propagator     propagation.TextMapPropagator // nil: the global one, or W3C
-	relation       Relation
-	publicEndpoint bool
-	filter         func(channel string) bool   // nil: all channels
-	envelopeFilter func(channel string) bool   // nil: all channels
-	template       func(channel string) string // nil: none
-	errorHandler   func(error)
-	channelSize    int
+	telemetry       telemetry.Telemetry
+	propagator      propagation.TextMapPropagator // nil: the global one, or W3C
+	relation        Relation
+	publicEndpoint  bool
+	filter          func(channel string) bool   // nil: all channels
+	envelopeFilter  func(channel string) bool   // nil: all channels
+	template        func(channel string) string // nil: none
+	errorHandler    func(error)
+	foreignEnvelope func(message string) (Envelope, bool) // nil: none
+	channelSize     int
 
 	healthCheckInterval time.Duration
 	batchSpanOnly       bool

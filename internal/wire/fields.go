@@ -79,6 +79,18 @@ func (f *Fields) Names() []string {
 	return names
 }
 
+// Size returns the size of the names and values of all fields whose value is not empty, in
+// bytes. A message has at most [MaxFields].
+func (f *Fields) Size() int {
+	size := 0
+	for name, value := range f.all() {
+		if value != "" {
+			size += len(name) + len(value)
+		}
+	}
+	return size
+}
+
 // Empty reports whether no field is set.
 func (f *Fields) Empty() bool {
 	value, only := f.Traceparent()
