@@ -16,6 +16,7 @@
 //     processed in a consumer span, which is a child of the producer's span. Use
 //     [PubSub.Channel] in a select loop, and [PubSub.ReceiveMessage] for a single
 //     message; for these, [Message.Start] starts the span.
+//   - [JSON] makes a payload of any value, and [Message.JSON] reads it.
 //   - [Wrap] returns a [Client] that does the same with options.
 //   - [Instrument] traces what a client publishes without calling this package, also in
 //     pipelines and transactions, on the channels that you choose.
@@ -37,6 +38,7 @@
 // cannot be decoded; the Err field of its [Message] says why. Consumers that use
 // this package can therefore read all publishers, but other consumers receive the
 // envelope as the payload. Deploy the consumers first, or see [WithEnvelopeFilter].
+// [WithForeignEnvelope] reads envelopes of other kinds.
 //
 // # Guarantees
 //
