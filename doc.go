@@ -16,8 +16,8 @@
 //     processed in a consumer span, which is a child of the producer's span. Use
 //     [PubSub.Channel] in a select loop, and [PubSub.ReceiveMessage] for a single
 //     message; for these, [Message.Start] starts the span.
-//   - [JSON] makes a payload of any value, and [Message.JSON] reads it.
 //   - [Wrap] returns a [Client] that does the same with options.
+//   - [JSON] makes a payload of any value, and [Message.JSON] reads it.
 //   - [Instrument] traces what a client publishes without calling this package, also in
 //     pipelines and transactions, on the channels that you choose.
 //   - [FromRedis] decodes a message that go-redis has received, and [NewMessage] that of
