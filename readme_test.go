@@ -6,6 +6,7 @@ package tracedpubsub_test
 import (
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,32 +18,48 @@ var (
 	exampleBody = regexp.MustCompile(`(?ms)^func (Example\w*)\(\) \{\n(.*?)^\}$`)
 )
 
-// The Go code of the README is in the bodies of examples, which are compiled, run, and
-// checked for what they print.
+// The Go code of the README and of docs is in the bodies of examples, which are compiled, run,
+// and checked for what they print.
 func TestReadme(t *testing.T) {
-	examples := make(map[string]string)
-	for _, m := range exampleBody.FindAllStringSubmatch(readFile(t, "example_test.go"), -1) {
-		body := strings.ReplaceAll("\n"+m[2], "\n\t", "\n")
-		_, body, _ = strings.Cut(strings.TrimPrefix(body, "\n"), "\n\n") // its setup
+	for document, sources := range map[string][]string{
+		"README.md":         {"example_test.go"},
+		"docs/consumers.md": {"example_consumers_test.go"},
+	} {
+		var paragraphs []string
+		for _, source := range sources {
+			paragraphs = append(paragraphs, exampleParagraphs(t, source)...)
+		}
+		fences := goFence.FindAllStringSubmatch(readFile(t, document), -1)
+		if len(fences) == 0 {
+			t.Errorf("%s has no Go code", document)
+		}
+		for _, fence := range fences {
+			if !slices.ContainsFunc(paragraphs, func(p string) bool { return strings.HasPrefix(p, fence[1]) }) {
+				t.Errorf("no paragraph of an example begins with this code of %s:\n%s", document, fence[1])
+			}
+		}
+	}
+}
+
+// exampleParagraphs returns the code of examples, from each empty line of a body on. What is above
+// the first of them is the setup.
+func exampleParagraphs(t *testing.T, source string) (paragraphs []string) {
+	t.Helper()
+	for _, m := range exampleBody.FindAllStringSubmatch(readFile(t, source), -1) {
+		body := strings.TrimPrefix(strings.ReplaceAll("\n"+m[2], "\n\t", "\n"), "\n")
 		body, _, checked := strings.Cut(body, "// Output:")
 		if !checked {
 			t.Errorf("%s prints nothing that is checked", m[1])
 		}
-		examples[m[1]] = body
-	}
-	fences := goFence.FindAllStringSubmatch(readFile(t, "README.md"), -1)
-	if len(fences) == 0 {
-		t.Fatal("README.md has no Go code")
-	}
-	for _, fence := range fences {
-		found := false
-		for _, body := range examples {
-			found = found || strings.HasPrefix(body, fence[1])
-		}
-		if !found {
-			t.Errorf("no example's body begins with this code of README.md:\n%s", fence[1])
+		for {
+			var found bool
+			if _, body, found = strings.Cut(body, "\n\n"); !found {
+				break
+			}
+			paragraphs = append(paragraphs, body)
 		}
 	}
+	return paragraphs
 }
 
 var newestHeading = regexp.MustCompile(`(?m)^## \[(\d+\.\d+\.\d+)\]`)

@@ -30,7 +30,7 @@ type Subscriber interface {
 // for that. If it cannot connect, the subscription tries again when it is used. ctx is
 // only for connecting; the subscription goes on when it is canceled later.
 //
-// The caller must close the subscription. Subscribe uses the global providers; see [Wrap]
+// The caller must close the subscription, or shut it down. Subscribe uses the global providers; see [Wrap]
 // for options.
 func Subscribe(ctx context.Context, rdb Subscriber, channels ...string) *PubSub {
 	return defaultConfig.subscribe(ctx, rdb, subscription.Channels, channels)
@@ -108,22 +108,33 @@ func (c *config) subscribe(ctx context.Context, rdb Subscriber, kind subscriptio
 }
 
 // Ready waits until the server has confirmed the subscription to all channels and
-// patterns, and then returns nil. It returns ctx.Err() if ctx is canceled first, and
-// redis.ErrClosed if the subscription is closed.
+// patterns, and then returns nil: at once, if there is no outage. So it is the health check
+// of the subscription as well. Call it with a timeout for that.
 //
 // If the server cannot be reached, or refuses a channel, Ready returns a
-// [*SubscriptionError]. That may be the error of the call that created the subscription.
-// The subscription keeps trying, and Ready may be called again. An error that Ready
-// returns is not reported to the error handler.
+// [*SubscriptionError], as soon as an attempt to connect or to subscribe has failed. That may
+// be the error of the call that created the subscription. The subscription keeps trying, and
+// Ready may be called again. Shortly after an outage, Ready may still return its error.
+// Ready returns redis.ErrClosed if the subscription is closed. If ctx is canceled first, it
+// returns an error that wraps ctx.Err(), and the *SubscriptionError of the present outage if
+// there is one.
+//
+// An error that Ready returns is not reported to the error handler, unless it is about
+// channels that were received before.
 //
 // The server sends its confirmations in one stream with the messages. While messages
-// wait for a consumer, Ready waits, too.
+// wait for a consumer, Ready waits, too. So a handler that is the only consumer must not call
+// Ready after it has subscribed to something, but another goroutine may.
 func (p *PubSub) Ready(ctx context.Context) error {
 	err := p.sub.Ready(ctx)
-	if f, ok := errors.AsType[*subscription.Failure](err); ok {
-		return (*SubscriptionError)(f)
+	f, ok := errors.AsType[*subscription.Failure](err)
+	switch {
+	case !ok:
+		return err
+	case errors.Is(err, ctx.Err()) && ctx.Err() != nil:
+		return fmt.Errorf("%w: %w", ctx.Err(), (*SubscriptionError)(f))
 	}
-	return err
+	return (*SubscriptionError)(f)
 }
 
 // Subscribe adds channels to the subscription. It returns when the command is sent. If
@@ -147,7 +158,8 @@ func (p *PubSub) SSubscribe(ctx context.Context, channels ...string) error {
 }
 
 // Unsubscribe removes channels from the subscription, or all channels if none are
-// given. Messages that the server has sent already may still be received. An outage of
+// given. Messages that the server has sent already may still be received. Loops do not end,
+// since other channels may be added; use [PubSub.Shutdown] for that. An outage of
 // these channels that is not over is reported to the error handler.
 func (p *PubSub) Unsubscribe(ctx context.Context, channels ...string) error {
 	return p.sub.Unsubscribe(ctx, subscription.Channels, channels...)

@@ -113,6 +113,7 @@ func (sh *shard) confirmed(conn *connection, s *redis.Subscription) error {
 			conn.recovered.add(s.Channel, t.outage)
 		}
 		st.setOutage(t, nil)
+		t.received = true
 	}
 	sh.reportRecovered(conn)
 	return nil

@@ -3,7 +3,11 @@
 
 package subscription
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"slices"
+)
 
 // readiness is what calls of Ready share. It is part of the state.
 type readiness struct {
@@ -12,9 +16,13 @@ type readiness struct {
 	last     *Failure // the last of these
 }
 
-// Ready waits until the server has confirmed all topics. It returns ctx.Err() if ctx is
-// canceled, ErrClosed if the Subscription is closed, and a *Failure if an attempt to connect
-// or to subscribe fails. A failure that Ready returns is not reported to the Observer.
+// Ready waits until the server has confirmed all topics. It returns ErrClosed if the
+// Subscription is closed, and a *Failure if an attempt to connect or to subscribe fails. If ctx
+// is canceled, it returns an error that wraps ctx.Err(), and the *Failure of the present outage
+// if there is one.
+//
+// A failure that Ready returns is not reported to the Observer, unless it is about topics that
+// have been received before: otherwise a health check would hide outages.
 func (s *Subscription) Ready(ctx context.Context) error {
 	var early *Failure
 	s.update(func(st *state) { early = st.takeEarly() })
@@ -39,9 +47,32 @@ func (s *Subscription) Ready(ctx context.Context) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return ctx.Err()
+			s.update(func(st *state) { err = st.present(ctx.Err()) })
+			return err
 		}
 	}
+}
+
+// present returns err, and the failure of the present outage if there is one. It is part of the
+// state, and so are the functions below.
+func (st *state) present(err error) error {
+	var first *outage
+	var names []string
+	for _, sh := range st.shards {
+		sh.topics.all(func(_ Kind, name string, t *topic) {
+			if !t.isDown(ofConnections) && !t.isDown(ofRefusals) {
+				return
+			}
+			names = append(names, name)
+			if first == nil || t.outage.since.Before(first.since) {
+				first = t.outage
+			}
+		})
+	}
+	if first == nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, first.failure(names))
 }
 
 // ready returns the channel to wait for, or nil and the result of Ready. seen is the number
@@ -72,13 +103,28 @@ func (st *state) takeEarly() *Failure {
 	return nil
 }
 
-// report reports a failure: to the calls of Ready that wait, or to the Observer if none does.
+// report reports a failure: to the calls of Ready that wait, and to the Observer if none does, or
+// topics have been received before.
 func (st *state) report(o *outage, names []string) {
-	if st.readiness.waiting == 0 {
+	if st.readiness.waiting == 0 || slices.ContainsFunc(names, st.wasReceived) {
 		st.reportFailure(o, names)
+	}
+	if st.readiness.waiting == 0 {
 		return
 	}
 	st.readiness.failures++
 	st.readiness.last = o.failure(names)
 	st.notify()
+}
+
+// wasReceived reports whether a topic has been received before.
+func (st *state) wasReceived(name string) bool {
+	return slices.ContainsFunc(st.shards, func(sh *shard) bool {
+		for k := range kinds {
+			if t := sh.topics[k][name]; t != nil && t.received {
+				return true
+			}
+		}
+		return false
+	})
 }

@@ -161,7 +161,7 @@ func (sh *shard) migrate(to *shard, k Kind, name string, since time.Time) (subsc
 	}
 	sh.delete(k, name)
 	if to.topics[k][name] == nil { // two calls may have added it
-		to.set(k, name, &topic{}, o)
+		to.set(k, name, &topic{received: t.received}, o)
 	}
 	st.notify()
 	return t.pending != nil

@@ -30,6 +30,8 @@ type topic struct {
 	pending *command
 	// outage is the outage of the topic. It is nil if the server has confirmed the topic.
 	outage *outage
+	// received is true if the server has confirmed the topic before, on any connection.
+	received bool
 }
 
 // topics holds the topics of a shard, by kind and name. It is part of the state.
