@@ -30,13 +30,19 @@ type Subscriber interface {
 // for that. If it cannot connect, the subscription tries again when it is used. ctx is
 // only for connecting; the subscription goes on when it is canceled later.
 //
-// The caller must close the subscription, or shut it down. Subscribe uses the global providers; see [Wrap]
+// On a cluster, channels of keyspace notifications are subscribed to on every master; see
+// [PubSub].
+//
+// The caller must close the subscription, or shut it down. Subscribe uses the global
+// providers; see [Wrap]
 // for options.
 func Subscribe(ctx context.Context, rdb Subscriber, channels ...string) *PubSub {
 	return defaultConfig.subscribe(ctx, rdb, subscription.Channels, channels)
 }
 
-// PSubscribe is like [Subscribe], for patterns.
+// PSubscribe is like [Subscribe], for patterns. On a cluster, patterns that begin with
+// "__keyspace@" or "__keyevent@", or are obviously meant for keyspace notifications, such as
+// "__key*__:*", are subscribed to on every master; see [PubSub].
 func PSubscribe(ctx context.Context, rdb Subscriber, patterns ...string) *PubSub {
 	return defaultConfig.subscribe(ctx, rdb, subscription.Patterns, patterns)
 }
@@ -71,6 +77,16 @@ func (c *Client) SSubscribe(ctx context.Context, channels ...string) *PubSub {
 //
 // If the client is closed, the subscription ends: that is reported once, and the
 // subscription is closed as by [PubSub.Close], so that all loops end.
+//
+// A server sends keyspace notifications (on channels that begin with "__keyspace@" or
+// "__keyevent@") only for its own keys. On a cluster, a PubSub subscribes to their channels and
+// patterns on every master, with a connection to each, so that it receives all of them, and each
+// once; redis.PubSub receives those of one node. It follows failovers, and masters that are added
+// or removed; see docs/reliability.md. The same holds for patterns that begin with "__key" and
+// match such channels, among others. Other patterns that match them, such as "*", receive the
+// notifications of one node. The client must be a *redis.ClusterClient, and
+// notify-keyspace-events must be set on each node. A message that is published on such a channel
+// by hand is received once for each master.
 //
 // A PubSub reads nothing before the first call that needs a message or a confirmation.
 // Until then it has no goroutine, except while it connects or sends a command.

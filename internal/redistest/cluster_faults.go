@@ -18,6 +18,14 @@ func (c *Cluster) MigrateSlotOf(channel string, to *Server) {
 	c.WaitUntilHealthy()
 }
 
+// MoveSlotsAway moves all slots of a master to the other masters, in equal parts. The slots must
+// have no keys. The master stays a master.
+func (c *Cluster) MoveSlotsAway(from *Server) {
+	c.t.Helper()
+	c.moveSlotsAway(c.node(from))
+	c.WaitUntilHealthy()
+}
+
 // migrate moves slots. It sends the commands to all masters; replicas get the change from
 // their masters.
 func (c *Cluster) migrate(from, to *node, slots []int) {

@@ -22,14 +22,17 @@ import (
 type clusterClient interface {
 	MasterForKey(ctx context.Context, key string) (*redis.Client, error)
 	ReloadState(ctx context.Context)
+	ForEachMaster(ctx context.Context, fn func(ctx context.Context, master *redis.Client) error) error
 	ForEachShard(ctx context.Context, fn func(ctx context.Context, shard *redis.Client) error) error
 }
 
-// cluster is the topology of a cluster. Each sharded channel is on the master of its slot.
-// All other topics are on one node, since nodes forward these messages to each other.
+// cluster is the topology of a cluster. Each sharded channel is on the master of its slot, and
+// topics of keyspace notifications are on all masters. All other topics are on one node, since
+// nodes forward these messages to each other.
 type cluster struct {
-	client clusterClient
-	calls  calls
+	client  clusterClient
+	calls   calls
+	masters masters
 
 	mu    sync.Mutex
 	node  *redis.Client   // the node for all other topics; nil: not chosen yet
@@ -42,13 +45,15 @@ type cluster struct {
 	refused bool // all nodes have refused to say anything about a cluster
 }
 
-func (*cluster) spreads(k Kind) bool { return k == ShardChannels }
 func (c *cluster) cluster() *cluster { return c }
 
 // errAvoided means that the client names an owner which no other node knows.
 var errAvoided = errors.New("tracedpubsub: the owner of the channel is not connected to the other nodes of its cluster")
 
-func (c *cluster) owners(ctx context.Context, _ Kind, name string) (owners []*redis.Client, err error) {
+func (c *cluster) owners(ctx context.Context, k Kind, name string) (owners []*redis.Client, err error) {
+	if c.reach(k, name)&onAll != 0 {
+		return c.allMasters(ctx)
+	}
 	master, err := c.client.MasterForKey(canceled, name) // without I/O, if the client knows the slots
 	if err != nil {
 		master, err = callOf(ctx, &c.calls, func() (*redis.Client, error) { return c.client.MasterForKey(ctx, name) })
@@ -124,12 +129,6 @@ func (c *cluster) closed(ctx context.Context) bool {
 	return closed && err == nil
 }
 
-// stale reports what verify has found. Any other move of a slot shows in a reply of the node.
-func (c *cluster) stale(p *placing) (stale bool, since time.Time) {
-	stale, p.suspected = p.suspected, false
-	return stale, time.Time{}
-}
-
 // hint reports whether the node for all other topics is no longer the master that it was, in
 // the opinion that the client has last got of the cluster.
 func (c *cluster) hint() bool {
@@ -153,6 +152,7 @@ const maxWitnesses = 5
 // verify asks the nodes in use, and some others, for their opinion of the cluster. If they
 // refuse, the opinion of the client counts.
 func (c *cluster) verify(ctx context.Context, uses []use) map[use]finding {
+	began := time.Now()
 	known := c.nodes(ctx)
 	if len(known) == 0 {
 		return nil // the client has asked a node that was removed; it asks another one next
@@ -175,6 +175,7 @@ func (c *cluster) verify(ctx context.Context, uses []use) map[use]finding {
 	all, noCluster := c.opinions(ctx, append(ask, others[:min(len(others), maxWitnesses)]...))
 
 	deaf, refused := c.note(all, noCluster)
+	c.noteMasters(ctx, uses, all, deaf, began)
 	verdicts := make(map[use]finding)
 	for _, u := range uses {
 		node, _ := u.client.(*redis.Client)
@@ -184,9 +185,9 @@ func (c *cluster) verify(ctx context.Context, uses []use) map[use]finding {
 		case o == nil: // it does not answer
 		default:
 			about := witnesses(node, all, deaf)
-			verdict := o.owns(about)
-			if u.topic == "" {
-				verdict = o.hears(about)
+			verdict := o.hears(about)
+			if u.spread {
+				verdict = o.owns(about)
 			}
 			verdicts[u] = finding{verdict, o.age(about)}
 		}
@@ -256,18 +257,25 @@ func witnesses(about *redis.Client, all map[*redis.Client]*opinion, deaf []*redi
 
 // clientVerdict returns the verdict that follows from what the client has loaded.
 func (c *cluster) clientVerdict(ctx context.Context, u use, known []*redis.Client) verdict {
-	key := u.topic
-	if key == "" {
-		c.mu.Lock()
-		key = c.key
-		c.mu.Unlock()
-	}
 	node, _ := u.client.(*redis.Client)
-	owner, err := c.client.MasterForKey(ctx, key)
+	var owners []*redis.Client
+	var err error
+	if u.spread && u.topic == "" {
+		owners, err = c.masters.get(ctx, c.client)
+	} else {
+		key := u.topic
+		if key == "" {
+			c.mu.Lock()
+			key = c.key
+			c.mu.Unlock()
+		}
+		owners = make([]*redis.Client, 1)
+		owners[0], err = c.client.MasterForKey(ctx, key)
+	}
 	switch {
 	case err != nil:
 		return unknown
-	case slices.Contains(known, node) && owner == node:
+	case slices.Contains(known, node) && slices.Contains(owners, node):
 		return right
 	}
 	return wrong

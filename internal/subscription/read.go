@@ -41,7 +41,9 @@ func (sh *shard) take(conn *connection, reply any) (err error) {
 			return errAbandoned
 		}
 		conn.messages.Add(1)
-		sh.sub.deliver(reply)
+		if !sh.isCopy(reply) {
+			sh.sub.deliver(reply)
+		}
 		conn.endBusy()
 	case *redis.Subscription:
 		err = sh.whileBusy(conn, func(*state) error { return sh.confirmed(conn, reply) })

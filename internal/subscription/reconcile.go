@@ -16,26 +16,35 @@ type placement struct {
 	kind  Kind
 	names []string
 
-	spread bool          // client owns them; otherwise they belong on the main shard
+	spread bool          // they belong on client; otherwise on the main shard
 	client *redis.Client // nil: the owner is not known
 	err    error         // why the owner is not known
 }
 
-// place returns the placements of topics. If their kind is spread, it leaves out those that
-// are not new. It may wait for a cluster. It returns ErrClosed if the Subscription is closed.
+// place returns the placements of topics. It leaves out those on spread shards that are not
+// new. It may wait for a cluster. It returns ErrClosed if the Subscription is closed.
 func (s *Subscription) place(ctx context.Context, k Kind, names []string) (placements []placement, err error) {
-	if !s.topology.spreads(k) {
-		return []placement{{kind: k, names: names}}, nil
-	}
-	var added []string
+	var shared, added []string
+	everywhere := false
 	if err := s.updateOpen(func(st *state) {
 		for _, name := range names {
-			if !st.has(k, name) {
-				added = append(added, name)
+			reach := s.topology.reach(k, name)
+			if reach&onMain != 0 {
+				shared = append(shared, name)
 			}
+			if reach != onMain && !st.has(k, name) {
+				added = append(added, name)
+				everywhere = everywhere || reach&onAll != 0
+			}
+		}
+		if cluster := s.topology.cluster(); cluster != nil && everywhere && st.everywhere() == 0 {
+			cluster.masters.begin()
 		}
 	}); err != nil {
 		return nil, err
+	}
+	if len(shared) > 0 {
+		placements = append(placements, placement{kind: k, names: shared})
 	}
 	find := s.finder(ctx, k)
 	for _, name := range added {
@@ -44,7 +53,7 @@ func (s *Subscription) place(ctx context.Context, k Kind, names []string) (place
 			owners = []*redis.Client{nil}
 		}
 		for _, owner := range owners {
-			i := slices.IndexFunc(placements, func(p placement) bool { return p.client == owner })
+			i := slices.IndexFunc(placements, func(p placement) bool { return p.spread && p.client == owner })
 			if i < 0 {
 				i = len(placements)
 				placements = append(placements, placement{kind: k, spread: true, client: owner, err: err})
@@ -74,10 +83,12 @@ func (s *Subscription) finder(ctx context.Context, k Kind) func(name string) ([]
 // cluster.
 func (s *Subscription) reconcile(sh *shard) {
 	var names [kinds][]string
-	var since time.Time
-	s.update(func(*state) { names, since = sh.misplaced() })
+	var stale staleness
+	s.update(func(*state) { names, stale = sh.misplaced() })
+	ctx, cancel := context.WithTimeout(s.ctx, verifyTimeout)
+	defer cancel()
 	for k := range kinds {
-		find := s.finder(s.ctx, k)
+		find := s.finder(ctx, k)
 		owners := make(map[string][]*redis.Client)
 		var failed error
 		for _, name := range names[k] {
@@ -90,57 +101,58 @@ func (s *Subscription) reconcile(sh *shard) {
 		s.update(func(*state) {
 			if failed != nil {
 				sh.unknown = failed
+				// It is still suspected.
+				sh.placing.suspected = sh.placing.suspected || stale.topics&onOwner != 0
 			}
-			sh.reconcileTopics(k, owners, since)
+			sh.reconcileTopics(k, owners, stale)
 		})
 	}
 }
 
-// misplaced returns the topics of sh that other servers may own, and since when that may be
-// the case. It is part of the state, and so are the functions below.
-func (sh *shard) misplaced() (names [kinds][]string, since time.Time) {
+// misplaced returns the topics of sh that may belong on other servers, and why. It is part of
+// the state, and so are the functions below.
+func (sh *shard) misplaced() (names [kinds][]string, stale staleness) {
 	if sh.placing.reconciled.IsZero() {
 		sh.placing.reconciled = time.Now()
 	}
-	all, since := sh.sub.topology.stale(&sh.placing)
-	if since.IsZero() && sh.conn != nil {
-		since = sh.conn.evidence.received()
+	topology := sh.sub.topology
+	stale = topology.stale(&sh.placing)
+	if stale.moved.IsZero() && sh.conn != nil {
+		stale.moved = sh.conn.evidence.received()
 	}
 	sh.placing.reconciled = time.Now() // before the owners are loaded, as they may change then
 	sh.topics.all(func(k Kind, name string, t *topic) {
-		if all || t.pending == nil {
+		if t.pending == nil || stale.topics != 0 && stale.topics&topology.reach(k, name) != 0 {
 			names[k] = append(names[k], name)
 		}
 	})
-	return names, since
+	return names, stale
 }
 
-// reconcileTopics moves topics of sh to the servers that own them.
-func (sh *shard) reconcileTopics(k Kind, owners map[string][]*redis.Client, since time.Time) {
+// reconcileTopics moves topics of sh to the servers on which they belong.
+func (sh *shard) reconcileTopics(k Kind, owners map[string][]*redis.Client, stale staleness) {
 	if sh.state().over() {
 		return
 	}
 	var gone []string
 	changed := make(map[*shard]bool)
 	for name, owners := range owners {
-		if sh.topics[k][name] == nil {
-			continue // it was removed in the meantime
-		}
-		for _, owner := range owners {
-			if owner == sh.client {
-				continue
-			}
-			to := sh.state().shardOf(placement{spread: true, client: owner})
-			changed[to] = true
-			if k == Patterns {
-				sh.replicate(to, name, since)
-			} else if sh.migrate(to, k, name, since) {
+		switch t := sh.topics[k][name]; {
+		case t == nil: // it was removed in the meantime
+		case sh.sub.topology.reach(k, name)&onAll != 0:
+			// What one node of a cluster says may be wrong. Its word alone removes no topic
+			// that is received.
+			leave := !slices.Contains(owners, sh.client) && (t.pending == nil || stale.topics&onOwner != 0)
+			sh.replicate(k, name, owners, leave, stale.added, changed)
+			if leave {
 				gone = append(gone, name)
 			}
-		}
-		if k == Patterns && !slices.Contains(owners, sh.client) {
-			sh.release(name)
-			gone = append(gone, name)
+		case owners[0] != sh.client:
+			to := sh.state().shardOf(placement{spread: true, client: owners[0]})
+			changed[to] = true
+			if sh.migrate(to, k, name, stale.moved) {
+				gone = append(gone, name)
+			}
 		}
 	}
 	sh.unsubscribe(k, gone)
@@ -167,26 +179,38 @@ func (sh *shard) migrate(to *shard, k Kind, name string, since time.Time) (subsc
 	return t.pending != nil
 }
 
-// replicate adds a pattern of sh to another shard. Messages of that shard may have been
-// missed from since on.
-func (sh *shard) replicate(to *shard, pattern string, since time.Time) {
-	if to.topics[Patterns][pattern] != nil {
+// replicate adds a topic to those of its servers on which it is not yet. Messages of these may
+// have been missed from since on. If it leaves sh, an outage of the topic there goes on at the
+// new servers. Without new ones it is over, and is reported.
+func (sh *shard) replicate(k Kind, name string, servers []*redis.Client, leave bool, since time.Time, changed map[*shard]bool) {
+	st, old := sh.state(), sh.topics[k][name].outage
+	o := &outage{op: k.subscribeOp(), err: ErrMoved, since: since}
+	switch {
+	case !leave, old == nil:
+	case sh.client == nil, old.op == "": // it was not received anywhere so far
+		o = old
+	default:
+		*o = *old
+		if since.Before(o.since) {
+			o.since = since
+		}
+	}
+	replicated := false
+	for _, server := range servers {
+		to := st.shardOf(placement{spread: true, client: server})
+		if to.topics[k][name] == nil {
+			to.set(k, name, &topic{}, o)
+			replicated, changed[to] = true, true
+		}
+	}
+	if !leave {
 		return
 	}
-	o := &outage{op: Patterns.subscribeOp(), err: ErrMoved, since: since}
-	if t := sh.topics[Patterns][pattern]; sh.client == nil && t.outage != nil {
-		o = t.outage
+	sh.delete(k, name)
+	switch {
+	case replicated:
+		st.reopen(name, o)
+	case sh.client != nil && old != nil && old.op != "":
+		st.reportRecovered(outages{old: {name}})
 	}
-	to.set(Patterns, pattern, &topic{}, o)
-}
-
-// release removes a pattern from a server that is no longer part of the Ring. An outage of
-// the pattern there is over, and is reported.
-func (sh *shard) release(pattern string) {
-	var over outages
-	if t := sh.topics[Patterns][pattern]; sh.client != nil && t.outage != nil && t.outage.op != "" {
-		over.add(pattern, t.outage)
-	}
-	sh.delete(Patterns, pattern)
-	sh.state().reportRecovered(over)
 }

@@ -25,9 +25,15 @@ type ring struct{ client ringClient }
 
 var errNoShards = errors.New("tracedpubsub: all shards are down")
 
-func (*ring) spreads(Kind) bool { return true }
 func (*ring) leave()            {}
 func (*ring) cluster() *cluster { return nil }
+
+func (*ring) reach(k Kind, _ string) reach {
+	if k == Patterns {
+		return onAll
+	}
+	return onOwner
+}
 
 func (r *ring) owners(_ context.Context, k Kind, name string) ([]*redis.Client, error) {
 	if k != Patterns {
@@ -53,22 +59,23 @@ func (*ring) shared(context.Context) (endpoint, error) { return endpoint{}, errN
 // servers are the same: a topic may have been added just when the Ring changed.
 const ringInterval = 10 * time.Second
 
-// stale reports whether other servers are up than before. A Ring does not report that.
-func (r *ring) stale(p *placing) (stale bool, since time.Time) {
+// stale returns all topics if other servers are up than before. A Ring does not report that.
+func (r *ring) stale(p *placing) staleness {
 	if p.checked.IsZero() {
 		p.checked = time.Now()
 	}
 	// Both are compared. The list of the Ring changes before it chooses by it, and the
 	// number is the same if one server has replaced another.
 	servers, count := r.client.GetShardClients(), r.client.Len()
+	var since time.Time
 	switch {
 	case !slices.Equal(p.servers, servers) || p.count != count:
 		since = p.reconciled
 	case time.Since(p.checked) >= ringInterval:
 		since = p.checked
 	default:
-		return false, p.reconciled
+		return staleness{moved: p.reconciled, added: p.reconciled}
 	}
 	p.servers, p.count, p.checked = servers, count, time.Now()
-	return true, since
+	return staleness{topics: onOwner | onAll, moved: since, added: since}
 }

@@ -18,7 +18,7 @@ import (
 type shard struct {
 	sub *Subscription
 
-	// A spread shard is for topics that a certain server owns. The main shard, which is
+	// A spread shard is for topics that belong on a certain server. The main shard, which is
 	// not spread, is for all other topics.
 	spread  bool
 	client  *redis.Client // the owner, of a spread shard; nil: it is not known
@@ -58,12 +58,12 @@ func (sh *shard) idle() bool { return sh.topics.empty() }
 // there are no topics at all. Its connection shows when the client is closed. A Ring has no
 // server for it.
 func (sh *shard) connectsIdle() bool {
-	return !sh.spread && sh.state().empty() && !sh.sub.topology.spreads(Channels)
+	return !sh.spread && sh.state().empty() && sh.sub.topology.reach(Channels, "") == onMain
 }
 
-// oneByOne reports whether each topic needs a command of its own. In a cluster it does,
-// because a command may have sharded channels of only one slot.
-func (sh *shard) oneByOne() bool { return sh.spread && sh.sub.topology.cluster() != nil }
+// oneByOne reports whether each topic of a kind needs a command of its own. Sharded channels of
+// a cluster do, because a command may have those of only one slot.
+func (sh *shard) oneByOne(k Kind) bool { return k == ShardChannels && sh.sub.topology.cluster() != nil }
 
 // add adds topics, and returns the names of those that are new.
 func (sh *shard) add(k Kind, names []string) (added []string) {
@@ -176,7 +176,7 @@ func (sh *shard) resubscribe() {
 
 // subscribe sends the commands that subscribe to topics.
 func (sh *shard) subscribe(k Kind, names []string) sending {
-	commands := commandsFor(k.subscribeOp(), k, names, sh.oneByOne())
+	commands := commandsFor(k.subscribeOp(), k, names, sh.oneByOne(k))
 	for _, cmd := range commands {
 		sh.pend(cmd)
 	}
@@ -198,7 +198,7 @@ func (sh *shard) unsubscribe(k Kind, names []string) sending {
 	if sh.conn == nil {
 		return sending{}
 	}
-	return sh.conn.enqueue(commandsFor(k.unsubscribeOp(), k, names, sh.oneByOne())...)
+	return sh.conn.enqueue(commandsFor(k.unsubscribeOp(), k, names, sh.oneByOne(k))...)
 }
 
 // server returns the server to connect to. It may wait for a cluster. It is not part of the

@@ -80,6 +80,18 @@ func (c asCluster) ForEachShard(ctx context.Context, f func(context.Context, *re
 	return nil
 }
 
+func (c asCluster) ForEachMaster(ctx context.Context, f func(context.Context, *redis.Client) error) error {
+	c.mu.Lock()
+	clients, failure := slices.Clone(c.clients), c.failure
+	c.mu.Unlock()
+	for _, client := range clients {
+		if err := f(ctx, client); err != nil {
+			return err
+		}
+	}
+	return failure
+}
+
 // asRing has the methods of a *redis.Ring.
 type asRing struct{ *spread }
 

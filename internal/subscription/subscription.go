@@ -7,7 +7,8 @@
 // A [Subscription] has a set of topics (channels and patterns) and one or more shards. A
 // shard is a server with the topics that are subscribed to on it, over one connection at a
 // time. A single server is one shard. A cluster has one shard for each master with sharded
-// channels, and one for all other topics. A Ring has one for each server.
+// channels, or with topics of keyspace notifications, which are on all masters. It has one for
+// all other topics. A Ring has one for each server, and patterns are on all of them.
 //
 // All state is in one struct, [state]. Its methods handle events (a topic was added, the
 // server has confirmed it, a connection was lost). They never wait, and do no I/O.
@@ -160,7 +161,7 @@ func (s *Subscription) subscribeToNothing(k Kind) error {
 	return s.updateOpen(func(st *state) {
 		first := !st.used
 		st.used = true
-		if first && s.topology.spreads(Channels) { // only a Ring spreads them
+		if first && s.topology.reach(Channels, "") != onMain { // only a Ring spreads them
 			st.main.early = &outage{op: k.subscribeOp(), err: errNoTopic, since: time.Now()}
 			st.failed(errNoTopic)
 		}
@@ -272,7 +273,7 @@ func (s *Subscription) Topics(k Kind) (names []string) {
 		}
 	})
 	slices.Sort(names)
-	return slices.Compact(names) // a pattern may be on several shards
+	return slices.Compact(names) // a topic may be on several shards
 }
 
 // Start starts the goroutines that read, unless they run already.

@@ -13,24 +13,39 @@ import (
 
 // topology chooses the servers on which to subscribe to topics.
 type topology interface {
-	// spreads reports whether topics of a kind are spread over several servers, each of
-	// which owns some of them. All other topics share a server.
-	spreads(k Kind) bool
-	// owners returns the servers that own a topic of a kind that is spread. It may wait
+	// reach returns on which servers to subscribe to a topic.
+	reach(k Kind, name string) reach
+	// owners returns the servers for a topic, besides that of the main shard. It may wait
 	// for a server.
 	owners(ctx context.Context, k Kind, name string) ([]*redis.Client, error)
-	// shared returns the server for all other topics. It stays the same if possible.
+	// shared returns the server of the main shard. It stays the same if possible.
 	shared(ctx context.Context) (endpoint, error)
 	// leave makes shared choose another server, if there are several.
 	leave()
-	// stale reports whether topics of a shard may have got another owner since the given
-	// time, without a reply of a server that says so. It does no I/O.
-	stale(p *placing) (stale bool, since time.Time)
+	// stale returns which topics of a shard may belong on other servers, without a reply of
+	// a server that says so. It does no I/O.
+	stale(p *placing) staleness
 	// closed reports whether the client was closed. It is called when a server has returned
 	// redis.ErrClosed, and may wait for other servers.
 	closed(ctx context.Context) bool
 	// cluster returns the topology itself if it is a cluster, and nil otherwise.
 	cluster() *cluster
+}
+
+// reach says on which servers to subscribe to a topic. It is a set of these:
+type reach int
+
+const (
+	onMain  reach = 1 << iota // on the server of the main shard, which topics share
+	onOwner                   // on the server that owns the topic
+	onAll                     // on all servers
+)
+
+// staleness says which topics of a shard may belong on other servers.
+type staleness struct {
+	topics reach     // those that are on such servers
+	moved  time.Time // since when another server may own them; zero: see evidence
+	added  time.Time // since when there may be a server that is not in use
 }
 
 // placing is what a topology records about a shard, for stale. It is part of the state.
@@ -67,10 +82,10 @@ func isClosed(client any) bool {
 // single is the topology of one server, or of several behind one address.
 type single struct{ server Subscriber }
 
-func (single) spreads(Kind) bool                                             { return false }
+func (single) reach(Kind, string) reach                                      { return onMain }
 func (s single) shared(context.Context) (endpoint, error)                    { return endpoint{client: s.server}, nil }
 func (single) leave()                                                        {}
-func (single) stale(*placing) (stale bool, since time.Time)                  { return false, time.Time{} }
+func (single) stale(*placing) staleness                                      { return staleness{} }
 func (s single) closed(context.Context) bool                                 { return isClosed(s.server) }
 func (single) cluster() *cluster                                             { return nil }
 func (single) owners(context.Context, Kind, string) ([]*redis.Client, error) { return nil, nil }

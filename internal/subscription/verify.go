@@ -19,12 +19,13 @@ type endpoint struct {
 	id     string // if the client may connect to different servers, which one it is
 }
 
-// use is a connection to an endpoint, and a topic that is subscribed to there. The main shard has
-// none.
+// use is a connection to an endpoint, of the main shard or a spread shard.
 type use struct {
 	endpoint
-	conn  *connection
-	topic string
+	conn       *connection
+	spread     bool
+	topic      string // one that the endpoint owns and that is subscribed to there; may be empty
+	everywhere bool   // there are topics that belong on all servers, and all of them are subscribed to there
 }
 
 // verdict says whether an endpoint is the right one for its topics.
@@ -134,19 +135,48 @@ func (v *verification) end(began time.Time, found bool) {
 	v.failures++
 }
 
-// uses returns the connections in use. It is part of the state, and so is judge.
+// uses returns the connections in use. It is part of the state, and so are the functions below.
 func (st *state) uses() (uses []use) {
+	everywhere := st.everywhere()
 	for _, sh := range st.shards {
-		if sh.conn == nil || !sh.conn.isUp() || sh.conn.isClosed() {
-			continue
+		if sh.conn != nil && sh.conn.isUp() && !sh.conn.isClosed() {
+			uses = append(uses, sh.use(everywhere))
 		}
-		u := use{endpoint: sh.conn.endpoint, conn: sh.conn}
-		if sh.spread {
-			u.topic = slices.Min(append(sh.topics.names(), "\xff"))
-		}
-		uses = append(uses, u)
 	}
 	return uses
+}
+
+// everywhere returns the number of topics that belong on all servers.
+func (st *state) everywhere() int {
+	var all topics
+	for _, sh := range st.shards {
+		sh.topics.all(func(k Kind, name string, t *topic) {
+			if st.sub.topology.reach(k, name)&onAll != 0 {
+				all.set(k, name, t)
+			}
+		})
+	}
+	return len(all.names())
+}
+
+// use returns the connection, and the first topic that its endpoint owns. everywhere is the number
+// of topics that belong on all servers.
+func (sh *shard) use(everywhere int) use {
+	u := use{endpoint: sh.conn.endpoint, conn: sh.conn, spread: sh.spread}
+	if !sh.spread {
+		return u
+	}
+	here := 0
+	sh.topics.all(func(k Kind, name string, _ *topic) {
+		switch {
+		case sh.sub.topology.reach(k, name)&onAll != 0:
+			here++
+		case u.topic == "" || name < u.topic:
+			u.topic = name
+		}
+	})
+	u.everywhere = everywhere > 0 && here == everywhere
+	return u
 }
 
 // judge closes the connection of the main shard if its server is wrong, and makes the topics of

@@ -26,9 +26,9 @@ type cluster struct {
 	admins map[*redistest.Server]*redis.Client
 }
 
-func startCluster(t *testing.T) *cluster {
+func startCluster(t *testing.T, args ...string) *cluster {
 	t.Helper()
-	return &cluster{Cluster: redistest.StartCluster(t), admins: make(map[*redistest.Server]*redis.Client)}
+	return &cluster{Cluster: redistest.StartCluster(t, args...), admins: make(map[*redistest.Server]*redis.Client)}
 }
 
 // admin returns a client of one node.
