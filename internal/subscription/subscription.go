@@ -7,8 +7,7 @@
 // A [Subscription] has a set of topics (channels and patterns) and one or more shards. A
 // shard is a server with the topics that are subscribed to on it, over one connection at a
 // time. A single server is one shard. A cluster has one shard for each master with sharded
-// channels, or with topics of keyspace notifications, which are on all masters. It has one for
-// all other topics. A Ring has one for each server, and patterns are on all of them.
+// channels or keyspace notifications, and one for all other topics. A Ring has one for each server.
 //
 // All state is in one struct, [state]. Its methods handle events (a topic was added, the
 // server has confirmed it, a connection was lost). They never wait, and do no I/O.
