@@ -110,8 +110,10 @@ func (m *Message) Extract(ctx context.Context) context.Context {
 // the root of a new trace. If ctx has a valid span, the consumer span links to it. For a
 // channel that [WithFilter] leaves out, Start returns ctx and a span that does nothing.
 //
-// opts are passed to the tracer after the options of this package. The first call counts
-// m in messaging.client.consumed.messages.
+// opts are passed to the tracer after the options of this package. Invalid UTF-8 in their
+// attributes and links becomes U+FFFD; that of strings that are set on the span later does
+// not, and exporters refuse it. The first call counts m in
+// messaging.client.consumed.messages.
 func (m *Message) Start(ctx context.Context, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
 	ctx, span := m.start(ctx, opts...)
 	return ctx, span.Unwrap()

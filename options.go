@@ -162,6 +162,9 @@ func WithEnvelopeFilter(filter func(channel string) bool) Option {
 // If it panics, the channel has no template, and the panic is reported to the error
 // handler.
 //
+// Names in Redis are bytes, but exporters accept only UTF-8. In spans and metrics, invalid
+// bytes of a channel, pattern or template become U+FFFD.
+//
 // Default: none. For a message of a pattern subscription, the pattern is the template.
 func WithDestinationTemplate(template func(channel string) string) Option {
 	return optionFunc(func(c *config) {
@@ -172,7 +175,8 @@ func WithDestinationTemplate(template func(channel string) string) Option {
 }
 
 // WithAttributes adds attributes to every span. It does not replace an attribute that
-// this package sets. If it is given several times, all attributes are added.
+// this package sets. If it is given several times, all attributes are added. Invalid UTF-8
+// in keys and strings becomes U+FFFD.
 //
 // Default: none.
 func WithAttributes(attributes ...attribute.KeyValue) Option {

@@ -11,7 +11,8 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// All strings of callers become names, attributes and status descriptions in this file.
+// All strings of callers become names, attributes and status descriptions in this file. Here
+// they become valid UTF-8, too; see utf8.go. The address of a Server is valid already.
 
 // The conventions do not list Redis, but allow other values.
 var messagingSystem = semconv.MessagingSystemKey.String("redis")
@@ -25,9 +26,9 @@ const (
 func spanName(s *SpanStart) string {
 	switch {
 	case s.Template != "":
-		return s.Operation.name + " " + s.Template
+		return s.Operation.name + " " + valid(s.Template)
 	case s.Destination != "":
-		return s.Operation.name + " " + s.Destination
+		return s.Operation.name + " " + valid(s.Destination)
 	}
 	return s.Operation.name
 }
@@ -40,10 +41,10 @@ const maxAttributes = 9
 func appendSpanAttributes(a []attribute.KeyValue, s *SpanStart) []attribute.KeyValue {
 	a = append(a, messagingSystem, s.Operation.nameAttribute, s.Operation.typeAttribute)
 	if s.Destination != "" {
-		a = append(a, semconv.MessagingDestinationName(s.Destination))
+		a = append(a, semconv.MessagingDestinationName(valid(s.Destination)))
 	}
 	if s.Template != "" {
-		a = append(a, semconv.MessagingDestinationTemplate(s.Template))
+		a = append(a, semconv.MessagingDestinationTemplate(valid(s.Template)))
 	}
 	a = s.Server.appendAttributes(a)
 	if s.Envelope != "" {
@@ -63,11 +64,11 @@ func appendSeriesAttributes(a []attribute.KeyValue, template string, s *series) 
 		a = append(a, s.operation.nameAttribute, s.operation.typeAttribute)
 	}
 	if template != "" {
-		a = append(a, semconv.MessagingDestinationTemplate(template))
+		a = append(a, semconv.MessagingDestinationTemplate(valid(template)))
 	}
 	a = s.server.appendAttributes(a)
 	if s.errorType != "" {
-		a = append(a, semconv.ErrorTypeKey.String(s.errorType))
+		a = append(a, semconv.ErrorTypeKey.String(valid(s.errorType)))
 	}
 	return a
 }
@@ -86,6 +87,6 @@ func (s *Server) appendAttributes(a []attribute.KeyValue) []attribute.KeyValue {
 // setError sets the status and error.type of a span. It does not record the error as an
 // event, since the conventions prefer these two.
 func setError(span trace.Span, errorType, description string) {
-	span.SetStatus(codes.Error, description)
-	span.SetAttributes(semconv.ErrorTypeKey.String(errorType))
+	span.SetStatus(codes.Error, valid(description))
+	span.SetAttributes(semconv.ErrorTypeKey.String(valid(errorType)))
 }

@@ -19,6 +19,7 @@ type Server struct {
 // NewServer returns the server with the given network and address, in the form of net.Dial.
 // It is nil if the address has no host, such as ":6379".
 func NewServer(network, address string) *Server {
+	address = valid(address) // the path of a unix socket has bytes
 	host, port, err := net.SplitHostPort(address)
 	if network == "unix" || err != nil {
 		return &Server{address: address}

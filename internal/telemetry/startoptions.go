@@ -18,6 +18,7 @@ type startOptions struct {
 }
 
 func newStartOptions(fixed []attribute.KeyValue) *startOptions {
+	fixed, _ = validAttributes(fixed)
 	o := &startOptions{fixed: len(fixed)}
 	o.attributes = append(make([]attribute.KeyValue, 0, len(fixed)+maxAttributes), fixed...)
 	o.set = make([]trace.SpanStartOption, cap(o.attributes)+1)
@@ -37,7 +38,7 @@ func (o *startOptions) fill(s *SpanStart) []trace.SpanStartOption {
 	if len(s.Links) > 0 {
 		o.options = append(o.options, trace.WithLinks(s.Links...))
 	}
-	o.options = append(o.options, s.Options...)
+	o.options = append(o.options, validOptions(s.Options)...)
 	return o.options
 }
 

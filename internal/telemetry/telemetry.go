@@ -3,7 +3,7 @@
 
 // Package telemetry makes the spans and metrics of producers and consumers of messages. They
 // follow the OpenTelemetry semantic conventions for messaging. All strings that go to
-// OpenTelemetry pass through this package.
+// OpenTelemetry pass through this package, which makes them valid UTF-8.
 //
 // [Telemetry.Start] starts a span together with its measurement, and [Span.End] ends
 // both:
