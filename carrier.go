@@ -17,7 +17,9 @@ import (
 )
 
 // Carrier holds the propagation fields of an [Envelope], such as traceparent and baggage.
-// It implements propagation.TextMapCarrier.
+// It implements propagation.TextMapCarrier, and carries what a propagation.MapCarrier would:
+// all that a propagator has set, whether or not its Fields method names it. [Decode] says
+// which members of a message are fields.
 //
 // Keys are case-sensitive, like the member names of a JSON object. The zero Carrier is
 // empty and ready to use. A copy is independent of the original. A Carrier is not safe
@@ -34,7 +36,7 @@ func (c *Carrier) Get(key string) string { return c.fields.Get(key) }
 func (c *Carrier) Set(key, value string) { c.fields.Set(key, value) }
 
 // Keys returns the keys of the fields whose value is not empty: traceparent, tracestate
-// and baggage first, then the others in the order in which they were set.
+// and baggage first, then the others, sorted. An envelope has them in the same order.
 func (c *Carrier) Keys() []string { return c.fields.Names() }
 
 // inject writes the trace context and the baggage of ctx into carrier. If the
@@ -119,8 +121,8 @@ func (c *config) formatTraceparent(ctx context.Context, b []byte) (traceparent [
 	return appendTraceparent(b, sc), true
 }
 
-// parseCarrier returns the span context of a carrier that holds only a traceparent. ok is
-// false if the propagator has to extract it.
+// parseCarrier returns the span context of a carrier that holds only a traceparent, and
+// fields that the propagator does not read. ok is false if the propagator has to extract it.
 func (c *config) parseCarrier(carrier *Carrier) (sc trace.SpanContext, ok bool) {
 	traceparent, only := carrier.fields.Traceparent()
 	if !only || !c.propagation().w3c {

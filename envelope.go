@@ -60,8 +60,12 @@ func Encode(ctx context.Context, payload any, opts ...Option) ([]byte, error) {
 }
 
 // Decode returns the payload and the propagation fields of a message. If the message is
-// not an envelope, the payload is the whole message, and the error is nil. Propagation
-// fields of any JSON object are read, such as those of a CloudEvent.
+// not an envelope, the payload is the whole message, and the error is nil.
+//
+// In an envelope, each string member is a field, except those with another meaning, such as
+// payload. In any other JSON object, such as a CloudEvent, only members that the Fields method
+// of the propagator names are fields. A field that occurs twice, or that has half of a
+// surrogate pair in an escape, is left out.
 //
 // The error is [ErrMalformedEnvelope], [ErrUnsupportedVersion] or [ErrCarrierTooLarge].
 // Beside an error, the Envelope has the payload and the fields that a consumer gets.
@@ -112,8 +116,8 @@ func configOf(opts []Option) *config {
 	return newConfig(opts...)
 }
 
-// decode returns the payload of message, and puts the fields that the propagator reads
-// into carrier, which must be empty.
+// decode returns the payload of message, and puts its fields into carrier, which must be
+// empty.
 func (c *config) decode(message string, carrier *Carrier) (payload string, err error) {
 	payload, err = wire.Decode(message, c.propagation().fields, &carrier.fields)
 	if c.foreignEnvelope != nil && isForeign(message, payload, err) {

@@ -79,7 +79,8 @@ func WithMeterProvider(mp metric.MeterProvider) Option {
 }
 
 // WithPropagators sets the propagator that writes the trace context into envelopes and
-// reads it from them. Only the fields that its Fields method returns are read.
+// reads it from them. It can read all fields of an envelope, as of a propagation.MapCarrier. Of
+// other JSON objects, such as CloudEvents, it can read those that its Fields method returns.
 //
 // If p panics, the message is sent or delivered without a context, and the panic is
 // reported to the error handler. If the Fields method of p panics, for example because p is

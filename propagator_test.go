@@ -70,21 +70,27 @@ func (lookalike) Fields() []string { return []string{"traceparent"} }
 
 var composite = propagation.NewCompositeTextMapPropagator
 
-// Decode reads the fields of the propagator, and no others.
+// Decode reads all fields of an envelope, and of other objects those of the propagator.
 func TestDecodeReadsFieldsOfPropagator(t *testing.T) {
-	const message = `{"tracedpubsub":1,` + tracetest.ForeignTraceparent + `,"b3":"1","payload":"hi"}`
+	const members = tracetest.ForeignTraceparent + `,"b3":"1","x":"data"`
+	const envelope, other = `{"tracedpubsub":1,` + members + `,"payload":"hi"}`, `{"specversion":"1.0",` + members + `}`
+	all := map[string]string{"traceparent": tracetest.ForeignParent, "b3": "1", "x": "data"}
 	for _, tt := range []struct {
 		name, reason string
 		opts         []tracedpubsub.Option
-		want         map[string]string
+		want         map[string]string // of other
 	}{
 		{"default", "the propagator of W3C", nil, map[string]string{"traceparent": tracetest.ForeignParent}},
 		{"some", "only these fields are read", []tracedpubsub.Option{tracedpubsub.WithPropagators(fieldsPropagator{"b3"})}, map[string]string{"b3": "1"}},
-		{"none", "a propagator may have none", []tracedpubsub.Option{tracedpubsub.WithPropagators(fieldsPropagator{})}, nil},
+		{"none", "a propagator may name none", []tracedpubsub.Option{tracedpubsub.WithPropagators(fieldsPropagator{})}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			e, err := tracedpubsub.Decode(message, tt.opts...)
-			if got := fieldsIn(&e.Carrier); err != nil || e.Payload != "hi" || !maps.Equal(got, tt.want) {
+			e, err := tracedpubsub.Decode(envelope, tt.opts...)
+			if got := fieldsIn(&e.Carrier); err != nil || e.Payload != "hi" || !maps.Equal(got, all) {
+				t.Errorf("envelope: got %q with %q, %v, want %q", e.Payload, got, err, all)
+			}
+			e, err = tracedpubsub.Decode(other, tt.opts...)
+			if got := fieldsIn(&e.Carrier); err != nil || e.Payload != other || !maps.Equal(got, tt.want) {
 				t.Errorf("%s: got %q with %q, %v, want %q", tt.reason, e.Payload, got, err, tt.want)
 			}
 		})
@@ -173,7 +179,7 @@ func TestConsumerGetsWhatThePropagatorExtracts(t *testing.T) {
 		plain, called := options(p), options(disguised{p})
 		valid := 0
 		for _, parent := range parents {
-			for _, others := range []string{"", `,"tracestate":"vendor=1"`, `,"tracestate":"="`, `,"baggage":"tenant=acme"`} {
+			for _, others := range []string{"", `,"tracestate":"vendor=1"`, `,"tracestate":"="`, `,"baggage":"tenant=acme"`, `,"event":"x"`} {
 				message := fmt.Sprintf(`{"tracedpubsub":1,"traceparent":%q%s,"payload":"hello"}`, parent, others)
 				got, err1 := tracedpubsub.Decode(message, plain...)
 				want, err2 := tracedpubsub.Decode(message, called...)
@@ -190,7 +196,7 @@ func TestConsumerGetsWhatThePropagatorExtracts(t *testing.T) {
 				}
 			}
 		}
-		if valid < 16 || valid > 100 {
+		if valid < 20 || valid > 125 {
 			t.Errorf("%d messages have a valid span context, want 16 to 100", valid)
 		}
 	}

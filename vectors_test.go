@@ -8,6 +8,7 @@ import (
 	"errors"
 	"maps"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/tracedpubsub/tracedpubsub"
@@ -92,8 +93,10 @@ func assertDecodes(t *testing.T, v vector) {
 		t.Errorf("%s (%s): payload %.300q, want %.300q", v.Rule, v.Reason, e.Payload, v.Payload)
 	}
 	fields := fieldsIn(&e.Carrier)
-	if !maps.Equal(fields, v.Carrier) {
-		t.Errorf("%s (%s): carrier %.300q, want %.300q", v.Rule, v.Reason, fields, v.Carrier)
+	seen := maps.Clone(fields) // the vectors have only what a propagator of W3C and B3 sees
+	maps.DeleteFunc(seen, func(name, _ string) bool { return !slices.Contains(everyField, name) })
+	if !maps.Equal(seen, v.Carrier) {
+		t.Errorf("%s (%s): carrier %.300q, want %.300q", v.Rule, v.Reason, seen, v.Carrier)
 	}
 
 	// What has been decoded can be sent on, and arrives as it is.

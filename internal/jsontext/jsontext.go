@@ -17,7 +17,8 @@ package jsontext
 const Broken = -1
 
 // Document reports whether text is exactly one JSON object or array, without white space
-// around it, and at most maxDepth levels deep.
+// around it, at most maxDepth levels deep, and without an escape that is a lone surrogate.
+// RFC 8259 allows these, but some parsers refuse the whole text for one.
 func Document(text []byte, maxDepth int) bool {
 	if len(text) < 2 {
 		return false
@@ -28,7 +29,12 @@ func Document(text []byte, maxDepth int) bool {
 	if !(first == '{' && last == '}' || first == '[' && last == ']') {
 		return false
 	}
-	return skipNested(text, 0, maxDepth) == len(text)
+	if skipNested(text, 0, maxDepth) != len(text) {
+		return false
+	}
+	// Outside of its strings, a document has no backslash: it can be read like one string.
+	_, paired := UnquotedLen(text)
+	return paired
 }
 
 // SkipSpace skips insignificant white space, if there is any. If pos is [Broken], it returns

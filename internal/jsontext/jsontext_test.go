@@ -5,6 +5,7 @@ package jsontext_test
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -23,7 +24,8 @@ func TestDocument(t *testing.T) {
 		{"white space inside", "{ \"a\" :\t[ 1 ,\r\n2 ] }", "all four kinds, wherever it may stand", true},
 		{"scalars", `[true,false,null,0,-0,10,1.5,-1.5e+10,2E-3,""]`, "every kind of them", true},
 		{"escapes", `["\"\\\/\b\f\n\r\t\u00eF"]`, "every kind of them", true},
-		{"lone surrogate", `["\ud800"]`, "RFC 8259 has a grammar for escapes, and no more", true},
+		{"surrogate pairs", `{"\uD83D\uDE00":"a\ud83d\ude00\ud83d\ude00"}`, "two escapes for one character", true},
+		{"escaped backslash", `["\\ud800"]`, "a backslash and five characters", true},
 		{"long plain string", `["` + strings.Repeat("x", 5000) + `"]`, "more than one window", true},
 		{"same name twice", `{"a":1,"a":2}`, "RFC 8259 allows it", true},
 
@@ -69,6 +71,16 @@ func TestDocument(t *testing.T) {
 		{"unknown escape", `["\x"]`, "not JSON", false},
 		{"unicode escape too short", `["\u12"]`, "four digits", false},
 		{"unicode escape with other letters", `["\u12g4"]`, "hexadecimal", false},
+		{"high surrogate", `["\ud800"]`, "parsers of other languages refuse it", false},
+		{"low surrogate", `["\udc00"]`, "likewise", false},
+		{"high surrogate in a name", `{"\ud800":1}`, "likewise", false},
+		{"high surrogate deep inside", `[{"a":["b",{"c":"` + strings.Repeat("x", 5000) + `\ud800"}]}]`, "likewise", false},
+		{"surrogates in the wrong order", `["\udc00\ud800"]`, "no pair", false},
+		{"two high surrogates", `["\ud800\ud800\udc00"]`, "the first one is alone", false},
+		{"surrogates with a character between", `["\ud800a\udc00"]`, "no pair", false},
+		{"surrogates with an escape between", `["\ud800\n\udc00"]`, "no pair", false},
+		{"surrogates in two strings", `["\ud800","\udc00"]`, "no pair", false},
+		{"high surrogate and another escape", `["\ud800\u0041"]`, "no pair", false},
 		{"backslash last", `["\]`, "it escapes something", false},
 		{"string cut off", `["a]`, "strings end", false},
 		{"invalid UTF-8", "[\"\xff\"]", "JSON is UTF-8", false},
@@ -173,12 +185,28 @@ func FuzzDocument(f *testing.F) {
 		if tooDeepToTell {
 			return
 		}
-		want := json.Valid(text) && utf8.Valid(text) && depth <= int(maxDepth) &&
+		want := json.Valid(text) && utf8.Valid(text) && depth <= int(maxDepth) && paired(text) &&
 			strings.ContainsAny(string(text[:1]), "{[") && strings.ContainsAny(string(text[len(text)-1:]), "}]")
 		if got := jsontext.Document(text, int(maxDepth)); got != want {
 			t.Errorf("Document(%q, %d) = %v, of depth %d", text, maxDepth, got, depth)
 		}
 	})
+}
+
+var (
+	escapes       = regexp.MustCompile(`(?:\\u[0-9a-fA-F]{4})+|\\[^u]`)
+	surrogatePair = regexp.MustCompile(`\\u[dD][89abAB]..\\u[dD][c-fC-F]..`)
+	surrogate     = regexp.MustCompile(`\\u[dD][89a-fA-F]`)
+)
+
+// paired reports whether the surrogates in the escapes of a JSON text come in pairs.
+func paired(text []byte) bool {
+	for _, run := range escapes.FindAll(text, -1) {
+		if surrogate.Match(surrogatePair.ReplaceAll(run, nil)) {
+			return false
+		}
+	}
+	return true
 }
 
 // depthOf is the depth of text if it is JSON. encoding/json cannot tell whether

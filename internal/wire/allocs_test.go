@@ -24,9 +24,10 @@ func TestAllocationsOfWriting(t *testing.T) {
 	}{
 		{"text", "the usual message", w3c, "hello"},
 		{"escaped text", "escapes are written where they belong", w3c, strings.Repeat("say \"hi\"\n", 1000)},
-		{"document", "its brackets are counted on the stack", w3c, strings.Repeat("[", 1000) + strings.Repeat("]", 1000)},
+		{"document", "its brackets are counted on the stack", w3c, strings.Repeat("[", 60) + strings.Repeat("]", 60)},
+		{"too deep a document", "it is text", w3c, strings.Repeat("[", 1000) + strings.Repeat("]", 1000)},
 		{"binary", "base64 needs no second buffer", w3c, strings.Repeat("\xff\x00", 1000)},
-		{"other fields", "they are sorted on the stack", b3, "hello"},
+		{"other fields", "they are sorted already", b3, "hello"},
 		{"large text", "whatever the size", w3c, strings.Repeat("the quick brown fox ", 3000)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -41,6 +42,7 @@ func TestAllocationsOfWriting(t *testing.T) {
 
 func TestAllocationsOfReading(t *testing.T) {
 	const start = `{"tracedpubsub":1,"traceparent":"` + traceparent + `"`
+	const eleven = `,"k":"1","a":"2","b":"3","c":"4","d":"5","e":"6","f":"7","g":"8","h":"9","i":"10","j":"11"`
 	names := []string{"traceparent", "tracestate", "baggage"}
 	for _, tt := range []struct {
 		name, reason, message string
@@ -59,11 +61,16 @@ func TestAllocationsOfReading(t *testing.T) {
 		{"escaped field", "one for the field", start + `,"baggage":"\u0061","payload":"hello"}`, names, 1},
 		{"base64", "one for the bytes", start + `,"payload_base64":"//79"}`, names, 1},
 		{"other fields", "one for all of them", start + `,"b3":"1","x-b3-traceid":"2","payload":"hello"}`, []string{"traceparent", "b3", "x-b3-traceid"}, 1},
+		{"fields that the propagator does not name", "likewise", start + `,"b3":"1","x-b3-traceid":"2","payload":"hello"}`, names, 1},
+		{"many fields", "two to find repeated ones, one for all of them", start + eleven + `,"payload":"hello"}`, names, 3},
+		{"empty fields", "they are not kept", start + `,"b3":"","x-b3-traceid":"","payload":"hello"}`, names, 0},
+		{"malformed with many fields", "nothing is made of it", start + eleven + `,"payload":"hello"`, names, 0},
+		{"foreign document of many members", "those of others are passed over", `{"traceparent":"p"` + eleven + `}`, names, 0},
 		{"malformed", "nothing is made of it", start + `,"payload":"hello"`, names, 0},
 		{"later version", "nothing is made of it", `{"tracedpubsub":2,"traceparent":"p"}`, names, 0},
 		{"foreign document", "but its fields are read", `{"data":{"any":[1,2]},"traceparent":"p"}`, names, 0},
 		{"foreign text", "not even looked at", "hello", names, 0},
-		{"deep", "as deep as a writer of ours writes", start + `,"payload":` + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + `}`, names, 0},
+		{"deep", "much deeper than any writer of ours writes", start + `,"payload":` + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + `}`, names, 0},
 		{"too large a carrier", "it is not copied to be thrown away", `{"baggage":"` + strings.Repeat(`\u0061`, 20000) + `"}`, names, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

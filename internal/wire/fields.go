@@ -6,6 +6,7 @@ package wire
 import (
 	"iter"
 	"slices"
+	"strings"
 )
 
 // Fields holds the propagation fields of one message. Names are case-sensitive, like the
@@ -13,7 +14,7 @@ import (
 // independent of the original. Fields is not safe for concurrent use.
 type Fields struct {
 	// The W3C fields have variables of their own, so that most messages need no slice.
-	// All others are in the order in which they were set.
+	// All others are sorted by the bytes of their names, as an envelope has them.
 	traceparent, tracestate, baggage string
 	others                           []field
 
@@ -32,6 +33,8 @@ const (
 	nameBaggage     = "baggage"
 )
 
+var w3cNames = [3]string{nameTraceparent, nameTracestate, nameBaggage}
+
 // LenTraceparent is the length of a traceparent of version 00.
 const LenTraceparent = len("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 
@@ -43,10 +46,8 @@ func (f *Fields) Get(name string) string {
 	if value := f.w3c(name); value != nil {
 		return *value
 	}
-	for _, other := range f.others {
-		if other.name == name {
-			return other.value
-		}
+	if i, found := f.other(name); found {
+		return f.others[i].value
 	}
 	return ""
 }
@@ -58,17 +59,19 @@ func (f *Fields) Set(name, value string) {
 		f.hasCopied = f.hasCopied && name != nameTraceparent
 		return
 	}
-	if i := slices.IndexFunc(f.others, func(other field) bool { return other.name == name }); i >= 0 {
-		// A copy of f has the same slice, and must not change.
-		f.others = slices.Clone(f.others)
-		f.others[i].value = value
-		return
+	i, found := f.other(name)
+	// A copy of f has the same slice, and must not change.
+	others := append(make([]field, 0, len(f.others)+1), f.others...)
+	if found {
+		others[i].value = value
+	} else {
+		others = slices.Insert(others, i, field{name, value})
 	}
-	f.others = append(slices.Clip(f.others), field{name, value})
+	f.others = others
 }
 
 // Names returns the names of the fields whose value is not empty: the W3C fields first, then
-// the others in the order in which they were set.
+// the others, sorted.
 func (f *Fields) Names() []string {
 	names := make([]string, 0, 3+len(f.others))
 	for name, value := range f.all() {
@@ -94,17 +97,17 @@ func (f *Fields) Size() int {
 // Empty reports whether no field is set.
 func (f *Fields) Empty() bool {
 	value, only := f.Traceparent()
-	return value == "" && only
+	return value == "" && only && len(f.others) == 0
 }
 
 // Traceparent returns the value of the field traceparent, which is valid until f changes.
-// only reports whether f has no other field.
+// only reports whether no other field of W3C is set.
 func (f *Fields) Traceparent() (value string, only bool) {
 	value = f.traceparent
 	if f.hasCopied {
 		value = viewString(f.copied[:])
 	}
-	return value, f.tracestate == "" && f.baggage == "" && len(f.others) == 0
+	return value, f.tracestate == "" && f.baggage == ""
 }
 
 // all yields all fields in the order of Names, also those with an empty value. The values are
@@ -121,6 +124,14 @@ func (f *Fields) all() iter.Seq2[string, string] {
 			}
 		}
 	}
+}
+
+// other returns the index of a field in others, or where it has to be inserted. A propagator
+// may ask for many fields, each by its name.
+func (f *Fields) other(name string) (i int, found bool) {
+	return slices.BinarySearchFunc(f.others, name, func(other field, name string) int {
+		return strings.Compare(other.name, name)
+	})
 }
 
 // w3c returns the variable of a W3C field, or nil for any other field.

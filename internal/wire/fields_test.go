@@ -4,6 +4,7 @@
 package wire_test
 
 import (
+	"maps"
 	"slices"
 	"testing"
 
@@ -37,6 +38,13 @@ func makeFields(m map[string]string) (f wire.Fields) {
 	return f
 }
 
+// usual returns the fields of W3C and B3. The vectors name no others.
+func usual(fields map[string]string) map[string]string {
+	fields = maps.Clone(fields)
+	maps.DeleteFunc(fields, func(name, _ string) bool { return !slices.Contains(everyField, name) })
+	return fields
+}
+
 // decode calls Decode, and returns the fields as a map.
 func decode(message string, names []string) (payload string, fields map[string]string, err error) {
 	var f wire.Fields
@@ -60,7 +68,8 @@ func TestFieldsOfTraceparentAlone(t *testing.T) {
 		{"traceparent", fieldsOf("traceparent", "p"), "p", true, false},
 		{"tracestate", fieldsOf("traceparent", "p", "tracestate", "s"), "p", false, false},
 		{"baggage", fieldsOf("baggage", "b"), "", false, false},
-		{"another field", fieldsOf("traceparent", "p", "b3", "1"), "p", false, false},
+		{"another field", fieldsOf("traceparent", "p", "b3", "1"), "p", true, false},
+		{"only another field", fieldsOf("b3", "1"), "", true, false},
 		{"set to nothing", fieldsOf("traceparent", "p", "traceparent", ""), "", true, true},
 	} {
 		value, only := tt.fields.Traceparent()
@@ -71,8 +80,8 @@ func TestFieldsOfTraceparentAlone(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	f := fieldsOf("x", "1", "baggage", "b", "empty", "", "a", "2", "traceparent", "p")
-	if got, want := f.Names(), []string{"traceparent", "baggage", "x", "a"}; !slices.Equal(got, want) {
+	f := fieldsOf("x", "1", "baggage", "b", "empty", "", "a", "2", "traceparent", "p", "A", "3")
+	if got, want := f.Names(), []string{"traceparent", "baggage", "A", "a", "x"}; !slices.Equal(got, want) {
 		t.Errorf("Names() = %q, want %q", got, want)
 	}
 }

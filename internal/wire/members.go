@@ -13,7 +13,7 @@ import (
 type members struct {
 	message string
 	text    []byte   // the bytes of message
-	names   []string // of the propagation fields
+	names   []string // of the propagation fields of objects that are no envelopes
 
 	markers int    // how many there are
 	marker  string // the value of the last one, as JSON text
@@ -24,9 +24,7 @@ type members struct {
 	contentKind member     // of the last one: memberPayload or memberPayloadBase64
 	isString    bool       // the value of the last one is a string
 
-	// The propagation fields, by their index in names; see field.
-	few  [8]fieldText // enough for several propagators of OpenTelemetry together
-	more []fieldText
+	found foundFields
 }
 
 // stringText is the position of a JSON string in the message, without its quotes.
@@ -35,34 +33,26 @@ type stringText struct {
 	escaped    bool
 }
 
-// fieldText is the position of the last value of a propagation field, and the number of its
-// values.
-type fieldText struct {
-	stringText
-	count int
-}
-
-// front reads the propagation fields of an envelope that begins with them, as [Writer] writes
-// it, and returns the position after them. It returns jsontext.Broken if the message is not a
-// JSON object.
+// front reads the propagation fields of an envelope that begins with version1 and has them
+// next, as [Writer] writes it, and returns the position after them. It returns jsontext.Broken
+// if the message is not a JSON object.
 func (m *members) front() int {
 	m.markers, m.marker = 1, "1"
 	pos := len(version1)
 	for strings.HasPrefix(m.message[pos:], `,"`) {
-		nameEnd, escaped := jsontext.SkipString(m.text, pos+1)
+		name, nameEnd := m.stringAt(pos + 1)
 		if nameEnd == jsontext.Broken {
 			return jsontext.Broken
 		}
-		name := stringText{pos + 2, nameEnd - 1, escaped}
-		if m.memberOf(name) != memberOther || !strings.HasPrefix(m.message[nameEnd:], `:"`) {
+		kind := m.memberOf(name)
+		if !kind.isField() || !strings.HasPrefix(m.message[nameEnd:], `:"`) {
 			return pos
 		}
-		start := nameEnd + 1
-		end, escaped := jsontext.SkipString(m.text, start)
+		value, end := m.stringAt(nameEnd + 1)
 		if end == jsontext.Broken {
 			return jsontext.Broken
 		}
-		m.noteField(name, stringText{start + 1, end - 1, escaped})
+		m.note(kind, pos+1, name, value)
 		pos = end
 	}
 	return pos
@@ -100,40 +90,44 @@ func (m *members) at(pos int, c byte) bool {
 
 // member reads one member and returns the position after it.
 func (m *members) member(pos int) int {
-	nameEnd, escaped := jsontext.SkipString(m.text, pos)
-	if nameEnd == jsontext.Broken {
+	name, end := m.stringAt(pos)
+	if end == jsontext.Broken {
 		return jsontext.Broken
 	}
-	name := stringText{pos + 1, nameEnd - 1, escaped}
-	pos = jsontext.SkipSpace(m.text, nameEnd)
-	if !m.at(pos, ':') {
+	start := jsontext.SkipSpace(m.text, end)
+	if !m.at(start, ':') {
 		return jsontext.Broken
 	}
-	start := jsontext.SkipSpace(m.text, pos+1)
-	end, escaped, isString := 0, false, m.at(start, '"')
+	start = jsontext.SkipSpace(m.text, start+1)
+	var text stringText
+	isString := m.at(start, '"')
 	if isString {
-		end, escaped = jsontext.SkipString(m.text, start)
+		text, end = m.stringAt(start)
 	} else {
 		end = jsontext.SkipValue(m.text, start)
 	}
 	if end == jsontext.Broken {
 		return jsontext.Broken
 	}
-	switch kind := m.memberOf(name); kind {
-	case memberMarker:
+	switch kind := m.memberOf(name); {
+	case kind == memberMarker:
 		m.markers++
 		m.marker = m.message[start:end]
-	case memberPayload, memberPayloadBase64:
+	case kind == memberPayload || kind == memberPayloadBase64:
 		m.payloads++
 		m.contentKind, m.isString = kind, isString
 		m.value = m.message[start:end]
-		m.content = stringText{start + 1, end - 1, escaped}
-	case memberOther:
-		if isString {
-			m.noteField(name, stringText{start + 1, end - 1, escaped})
-		}
+		m.content = text
+	case kind.isField() && isString:
+		m.note(kind, pos, name, text)
 	}
 	return end
+}
+
+// stringAt returns the string at pos, and the position after it or jsontext.Broken.
+func (m *members) stringAt(pos int) (s stringText, end int) {
+	end, escaped := jsontext.SkipString(m.text, pos)
+	return stringText{pos + 1, end - 1, escaped}, end
 }
 
 // memberOf returns the member with the given name.
@@ -149,30 +143,13 @@ func (m *members) memberOf(name stringText) member {
 	return memberNamed(string(jsontext.AppendUnquoted(room[:0], quoted)))
 }
 
-// noteField records a string member if it is a propagation field.
-func (m *members) noteField(name, value stringText) {
-	for i, field := range m.names {
-		if m.equal(name, field) {
-			f := m.field(i)
-			f.count++
-			f.stringText = value
-			return
-		}
+// plain returns s, which must be well-formed, without escapes. If it has any, plain appends to b.
+func (m *members) plain(b []byte, s stringText) []byte {
+	text := m.text[s.start:s.end]
+	if !s.escaped {
+		return text
 	}
-}
-
-func (m *members) field(i int) *fieldText {
-	if i < len(m.few) {
-		return &m.few[i]
-	}
-	return &m.more[i-len(m.few)]
-}
-
-func (m *members) equal(name stringText, s string) bool {
-	if !name.escaped {
-		return m.message[name.start:name.end] == s
-	}
-	return jsontext.EqualUnquoted(m.text[name.start:name.end], s)
+	return jsontext.AppendUnquoted(b, text)
 }
 
 // unquotedLen returns the length of s without escapes. ok is false if s has a lone surrogate.

@@ -78,7 +78,7 @@ func TestDecodeVectorsOfLargeMessages(t *testing.T) {
 			continue
 		}
 		payload, fields, err := decode(string(v.Message)+blank, everyField)
-		if payload != string(v.Payload) || !maps.Equal(fields, v.Carrier) || !errors.Is(err, v.err()) || (err == nil) != (v.Error == nil) {
+		if payload != string(v.Payload) || !maps.Equal(usual(fields), v.Carrier) || !errors.Is(err, v.err()) || (err == nil) != (v.Error == nil) {
 			t.Errorf("%s: %.300q with %.300q, %v, want %.300q with %.300q, %v", v.Name, payload, fields, err, v.Payload, v.Carrier, v.err())
 		}
 	}

@@ -7,44 +7,55 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/tracedpubsub/tracedpubsub/internal/jsontext"
 )
 
-// Decode returns the payload of message, and sets the propagation fields with the given
-// names in f, which must be empty.
+// Decode returns the payload of message, and sets its propagation fields in f, which must be
+// empty. In an envelope, every string member that means nothing else is such a field. In any
+// other JSON object, only those with the given names are.
 //
 // It applies the first of the rules R0 to R5 of the wire format that fits. If no rule finds
-// a payload, the whole message is the payload. Decode reads the message once, but not a JSON
-// document whose size is in the envelope. Without escapes, the payload and the fields are
-// substrings of message, unless they are much smaller: see [members.detach].
+// a payload, the whole message is the payload. Decode reads the message once, or twice if it
+// is an envelope of many fields, but not a JSON document whose size is in the envelope.
+// Without escapes, the payload and the fields are substrings of message, unless they are much
+// smaller: see [members.detach].
 func Decode(message string, names []string, f *Fields) (payload string, err error) {
 	m := members{message: message, text: viewBytes(message), names: names}
-	m.more = make([]fieldText, max(0, len(names)-len(m.few)))
 
 	pos := 0
 	if strings.HasPrefix(message, version1+`,"`) {
 		pos = m.front()
-		if document, ok := m.document(pos); ok { // R0
-			return document, m.fill(f)
+		if document, ok := m.document(pos); ok {
+			if m.found.keepAll() {
+				m.front()
+			}
+			if m.keepSound() { // R0
+				return document, m.fill(f)
+			}
+			m, pos = members{message: message, text: viewBytes(message), names: names}, 0
 		}
 	}
 	isObject := pos != jsontext.Broken && m.object(pos)
 	if isObject {
 		if payload, ok := m.payload(); ok { // R1
+			if m.found.keepAll() {
+				m.object(0)
+			}
+			m.keepSound()
 			return payload, m.fill(f)
-		}
-		if m.isLaterVersion() { // R3
-			_ = m.fill(f) // a message has one error, and the version explains more
-			return message, ErrUnsupportedVersion
 		}
 	}
 	switch {
+	case isObject && m.isLaterVersion(): // R3
+		_ = m.fillNamed(f) // a message has one error, and the version explains more
+		return message, ErrUnsupportedVersion
 	case strings.HasPrefix(message, marker): // R2
 		return message, ErrMalformedEnvelope
 	case isObject: // R4, or R5 without any field
-		return message, m.fill(f)
+		return message, m.fillNamed(f)
 	default: // R5
 		return message, nil
 	}
@@ -95,9 +106,6 @@ func (m *members) document(pos int) (payload string, ok bool) {
 	if !ok || int64(len(rest)) != size+1 || rest[0] != '{' && rest[0] != '[' || rest[size] != '}' {
 		return "", false
 	}
-	if !m.fieldsSound() {
-		return "", false
-	}
 	return m.detach(rest[:size]), true
 }
 
@@ -124,7 +132,7 @@ func cutNumber(s, name string) (n int64, after string, ok bool) {
 
 // payload returns the payload of an envelope by R1.
 func (m *members) payload() (payload string, ok bool) {
-	if m.markers != 1 || m.marker != "1" || m.payloads != 1 || !m.fieldsSound() {
+	if m.markers != 1 || m.marker != "1" || m.payloads != 1 {
 		return "", false
 	}
 	switch {
@@ -162,19 +170,68 @@ func (m *members) isLaterVersion() bool {
 	return !strings.ContainsAny(m.marker, ".eE")
 }
 
-// fieldsSound reports whether every JSON parser would read the same fields from the message:
-// none occurs twice, and all are well-formed.
-func (m *members) fieldsSound() bool {
-	for i := range m.names {
-		f := m.field(i)
-		if f.count > 1 {
-			return false
-		}
-		if _, ok := m.unquotedLen(f.stringText); !ok {
-			return false
+// fillNamed sets the sound fields in f that the propagator names.
+func (m *members) fillNamed(f *Fields) error {
+	m.keepNamed()
+	m.keepSound()
+	return m.fill(f)
+}
+
+// fill sets the fields in f that are kept. They must be sound.
+func (m *members) fill(f *Fields) error {
+	size, others := 0, 0
+	for i, name := range w3cNames {
+		if found := &m.found.w3c[i]; found.count > 0 {
+			n, _ := m.unquotedLen(found.value)
+			size += len(name) + n
 		}
 	}
-	return true
+	for _, other := range m.found.others() {
+		nameLen, _ := m.unquotedLen(m.nameAt(other.pos))
+		n, _ := m.unquotedLen(other.value)
+		if size += nameLen + n; size > MaxFields {
+			break
+		}
+		if n > 0 {
+			others++
+		}
+	}
+	if size > MaxFields {
+		return ErrCarrierTooLarge
+	}
+	for i, name := range w3cNames {
+		found := &m.found.w3c[i]
+		if found.count > 0 && !(name == nameTraceparent && m.copyTraceparent(found.value, f)) {
+			*f.w3c(name), _ = m.unquote(found.value)
+		}
+	}
+	if others > 0 {
+		m.fillOthers(f, others)
+	}
+	return nil
+}
+
+// fillOthers sets n fields that are not of W3C.
+func (m *members) fillOthers(f *Fields, n int) {
+	f.others = make([]field, 0, n)
+	for _, other := range m.found.others() {
+		if value, _ := m.unquote(other.value); value != "" {
+			f.others = append(f.others, field{m.nameOf(m.nameAt(other.pos)), value})
+		}
+	}
+	slices.SortFunc(f.others, func(a, b field) int { return strings.Compare(a.name, b.name) })
+}
+
+// nameOf returns the name of a field. It does not keep the message in memory if the propagator
+// has the name, too.
+func (m *members) nameOf(text stringText) string {
+	if !text.escaped {
+		if i := slices.Index(m.names, m.message[text.start:text.end]); i >= 0 {
+			return m.names[i]
+		}
+	}
+	name, _ := m.unquote(text)
+	return name
 }
 
 // copyTraceparent copies a traceparent that would keep a much larger message in memory to f.
@@ -186,43 +243,4 @@ func (m *members) copyTraceparent(s stringText, f *Fields) bool {
 	f.hasCopied = true
 	copy(f.copied[:], m.text[s.start:s.end])
 	return true
-}
-
-// fill sets the fields in f that occur once and are well-formed.
-func (m *members) fill(f *Fields) error {
-	size, others := 0, 0
-	for i, name := range m.names {
-		found := m.field(i)
-		n, ok := m.unquotedLen(found.stringText)
-		if found.count != 1 || !ok {
-			found.count = 0
-			continue
-		}
-		size += len(name) + n
-		if f.w3c(name) == nil {
-			others++
-		}
-	}
-	if size > MaxFields {
-		return ErrCarrierTooLarge
-	}
-	if others > 0 {
-		f.others = make([]field, 0, others)
-	}
-	for i, name := range m.names {
-		found := m.field(i)
-		if found.count == 0 {
-			continue
-		}
-		if name == nameTraceparent && m.copyTraceparent(found.stringText, f) {
-			continue
-		}
-		value, _ := m.unquote(found.stringText)
-		if w3c := f.w3c(name); w3c != nil {
-			*w3c = value
-		} else {
-			f.others = append(f.others, field{name, value})
-		}
-	}
-	return nil
 }

@@ -14,9 +14,46 @@ import (
 	"github.com/tracedpubsub/tracedpubsub/internal/wire"
 )
 
-// Decode reads the fields with the given names, and no others.
-func TestDecodeReadsNamedFields(t *testing.T) {
-	const message = `{"tracedpubsub":1,"traceparent":"` + traceparent + `","b3":"1","z":"last","payload":"hi"}`
+// In an envelope, every string member that means nothing else is a field. A propagator may read
+// more than it names, as those of B3 and of OpenTracing's baggage do.
+func TestDecodeReadsEveryFieldOfAnEnvelope(t *testing.T) {
+	const front = `{"tracedpubsub":1,"traceparent":"` + traceparent + `","b3":"1"`
+	usual := map[string]string{"traceparent": traceparent, "b3": "1"}
+	many := maps.Clone(usual)
+	var strangers strings.Builder
+	for _, name := range manyNames(20) {
+		many[name] = "of " + name
+		fmt.Fprintf(&strangers, `,%q:%q`, name, "of "+name)
+	}
+	for _, tt := range []struct {
+		name, reason, message string
+		want                  map[string]string
+	}{
+		{"text", "written by this library", front + `,"payload":"hi"}`, usual},
+		{"many", "their number has no limit", front + strangers.String() + `,"payload":"hi"}`, many},
+		{"many behind the payload", "by R1, in any order", `{"tracedpubsub":1,"payload":"hi"` + strangers.String() + `,"traceparent":"` + traceparent + `","b3":"1"}`, many},
+		{"many in front of the marker", "what it is comes out at the end", `{"payload":"hi"` + strangers.String() + `,"traceparent":"` + traceparent + `","b3":"1","tracedpubsub":1}`, many},
+		{"members with a meaning", "they are never fields, whatever they hold", front + `,"size":"1","ts":"2","src":"3","seq":"4","payload":"hi"}`, usual},
+		{"other types", "only strings are fields", front + `,"n":1,"o":{"s":"x"},"a":["x"],"z":null,"payload":"hi"}`, usual},
+	} {
+		for _, names := range [][]string{nil, {}, {"b3", "payload"}, manyNames(3)} {
+			payload, fields, err := decode(tt.message, names)
+			if err != nil || payload != "hi" || !maps.Equal(fields, tt.want) {
+				t.Errorf("%s (%s), names %q: got %q with %q, %v, want %q", tt.name, tt.reason, names, payload, fields, err, tt.want)
+			}
+		}
+		assertReadsLike(t, tt.message)
+	}
+}
+
+// In any other object, only the named members are fields. The others are somebody else's data.
+func TestDecodeReadsNamedFieldsOfOtherObjects(t *testing.T) {
+	var strangers strings.Builder
+	for _, name := range manyNames(20) {
+		fmt.Fprintf(&strangers, `,%q:"of %s"`, name, name)
+	}
+	message := `{"a":"x","traceparent":"` + traceparent + `","b3":"1"` + strangers.String() + `,"z":"last","payload":"hi"}`
+	later := `{"tracedpubsub":2,` + message[1:]
 	for _, tt := range []struct {
 		name, reason string
 		names        []string
@@ -26,12 +63,19 @@ func TestDecodeReadsNamedFields(t *testing.T) {
 		{"none", "a propagator may have none", []string{}, nil},
 		{"reserved", "a member of the envelope is never a field", []string{"payload", "b3"}, map[string]string{"b3": "1"}},
 		{"repeated", "composites may name a field twice", []string{"b3", "b3"}, map[string]string{"b3": "1"}},
-		{"many", "their number has no limit", append(manyNames(20), "z", "traceparent"), map[string]string{"z": "last", "traceparent": traceparent}},
+		{"many", "their number has no limit", append(manyNames(12), "z", "traceparent"), map[string]string{
+			"z": "last", "traceparent": traceparent, "field-0": "of field-0", "field-1": "of field-1", "field-2": "of field-2", "field-3": "of field-3",
+			"field-4": "of field-4", "field-5": "of field-5", "field-6": "of field-6", "field-7": "of field-7", "field-8": "of field-8",
+			"field-9": "of field-9", "field-10": "of field-10", "field-11": "of field-11"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			payload, fields, err := decode(message, tt.names)
-			if err != nil || payload != "hi" || !maps.Equal(fields, tt.want) {
+			if err != nil || payload != message || !maps.Equal(fields, tt.want) {
 				t.Errorf("%s: got %q with %q, %v, want %q", tt.reason, payload, fields, err, tt.want)
+			}
+			payload, fields, err = decode(later, tt.names)
+			if !errors.Is(err, wire.ErrUnsupportedVersion) || payload != later || !maps.Equal(fields, tt.want) {
+				t.Errorf("%s, in a later version: got %q with %q, %v, want %q", tt.reason, payload, fields, err, tt.want)
 			}
 		})
 	}
@@ -61,6 +105,10 @@ func TestDecodeRules(t *testing.T) {
 	const tp = `"traceparent":"` + traceparent + `"`
 	parent := map[string]string{"traceparent": traceparent}
 	large := strings.Repeat("v", 16385)
+	var manyFields string
+	for _, name := range manyNames(20) {
+		manyFields += `,"` + name + `":""`
+	}
 	const whole = "the whole message" // as a payload in the table
 	for _, tt := range []struct {
 		name, reason, message, payload string
@@ -79,7 +127,22 @@ func TestDecodeRules(t *testing.T) {
 		{"string named like a member in front", "not R0: names are compared unescaped", `{"tracedpubsub":1,"s\u0069ze":"1","size":7,"payload":{"a":!}}`, whole, nil, wire.ErrMalformedEnvelope},
 		{"bad UTF-8 in a document by R0", "the bytes are not read", "{\"tracedpubsub\":1,\"size\":7,\"payload\":{\"a\xff:1}}", "{\"a\xff:1}", nil, nil},
 		{"bad UTF-8 in front", "R0 has strings there, and strings are UTF-8", "{\"tracedpubsub\":1,\"x\":\"\xff\",\"size\":7,\"payload\":{\"a\":1}}", whole, nil, wire.ErrMalformedEnvelope},
-		{"lone surrogate of a stranger in front", "only carrier members must be well-formed", `{"tracedpubsub":1,"x":"\ud800","size":7,"payload":{"a":!}}`, `{"a":!}`, nil, nil},
+		{"lone surrogate in front", "not R0: all fields must be well-formed", `{"tracedpubsub":1,"x":"\ud800","size":7,"payload":{"a":!}}`, whole, nil, wire.ErrMalformedEnvelope},
+		{"lone surrogate in a name in front", "likewise", `{"tracedpubsub":1,"\ud800":"x","size":7,"payload":{"a":!}}`, whole, nil, wire.ErrMalformedEnvelope},
+		{"field twice in front", "not R0, whatever its name", `{"tracedpubsub":1,"x":"1","x":"2","size":7,"payload":{"a":!}}`, whole, nil, wire.ErrMalformedEnvelope},
+		{"many fields in front", "their number has no limit by R0 either", `{"tracedpubsub":1` + manyFields + `,"a":"1","size":7,"payload":{"a":!}}`, `{"a":!}`, map[string]string{"a": "1"}, nil},
+		{"field twice among many in front", "likewise", `{"tracedpubsub":1` + manyFields + `,"field-3":"","size":7,"payload":{"a":!}}`, whole, nil, wire.ErrMalformedEnvelope},
+		{"document with a field in front and behind", "R1 counts them all", `{"tracedpubsub":1,"x":"1","x":"2","size":7,"payload":{"a":1},"x":"3",` + tp + `}`, `{"a":1}`, parent, nil},
+		{"field three times", "left out like one that comes twice", `{"tracedpubsub":1,` + tp + `,"x":"1","x":"2","x":"3","payload":"a"}`, "a", parent, nil},
+		{"field twice, once broken", "two readers could disagree", `{"tracedpubsub":1,` + tp + `,"x":"1","x":"\ud800","payload":"a"}`, "a", parent, nil},
+		{"names with a lone surrogate", "no bytes correspond to them", `{"tracedpubsub":1,` + tp + `,"\ud800":"1","x\udc00":"2","payload":"a"}`, "a", parent, nil},
+		{"name with a replacement character", "it is a character like any other", `{"tracedpubsub":1,"\ud800":"1","\ufffd":"2","payload":"a"}`, "a", map[string]string{"\ufffd": "2"}, nil},
+		{"names with the same beginning", "all of a name counts", `{"tracedpubsub":1,"abcdefgh":"1","abcdefghi":"2","abcdefgh\u0069":"3","abcdefgh\u0000":"4","payload":"a"}`, "a", map[string]string{"abcdefgh": "1", "abcdefgh\x00": "4"}, nil},
+		{"names that end in zeros", "they differ in length", `{"tracedpubsub":1,"a":"1","a\u0000":"2","a\u0000\u0000":"3","":"4","payload":"a"}`, "a", map[string]string{"a": "1", "a\x00": "2", "a\x00\x00": "3", "": "4"}, nil},
+		{"long escaped names", "longer than the memory on the stack", `{"tracedpubsub":1,"` + strings.Repeat(`\u0061`, 100) + `1":"1","` + strings.Repeat("a", 100) + `2":"2","payload":"a"}`, "a",
+			map[string]string{strings.Repeat("a", 100) + "1": "1", strings.Repeat("a", 100) + "2": "2"}, nil},
+		{"repeated fields do not count", "they are left out", `{"tracedpubsub":1,` + tp + `,"x":"` + large + `","x":"","payload":"a"}`, "a", parent, nil},
+		{"names count", "and not only those that the propagator names", `{"tracedpubsub":1,` + tp + `,"` + large + `":"","payload":"a"}`, "a", nil, wire.ErrCarrierTooLarge},
 		{"too large by R0", "the limit holds there too", `{"tracedpubsub":1,"baggage":"` + large + `","size":7,"payload":{"a":!}}`, `{"a":!}`, nil, wire.ErrCarrierTooLarge},
 		{"too large by R4", "and for foreign messages", `{"baggage":"` + large + `"}`, whole, nil, wire.ErrCarrierTooLarge},
 		{"too large by R3", "the version takes precedence", `{"tracedpubsub":2,"baggage":"` + large + `"}`, whole, nil, wire.ErrUnsupportedVersion},
@@ -89,7 +152,7 @@ func TestDecodeRules(t *testing.T) {
 		{"marker once as a number", "a marker is counted whatever its value", `{"tracedpubsub":1,"payload":"a","tracedpubsub":"1"}`, whole, nil, wire.ErrMalformedEnvelope},
 		{"escaped marker", "names are compared unescaped", `{"tracedp\u0075bsub":1,"payload":"a"}`, "a", nil, nil},
 		{"escaped field", "likewise", `{"tracedpubsub":1,"\u0074raceparent":"` + traceparent + `","payload":"a"}`, "a", parent, nil},
-		{"field escaped and not", "the field is there twice", `{"tracedpubsub":1,"\u0074raceparent":"` + traceparent + `",` + tp + `,"payload":"a"}`, whole, nil, wire.ErrMalformedEnvelope},
+		{"field escaped and not", "the field is there twice", `{"tracedpubsub":1,"\u0074raceparent":"` + traceparent + `",` + tp + `,"baggage":"b","payload":"a"}`, "a", map[string]string{"baggage": "b"}, nil},
 		{"version with exponent", "not a whole number as the rule has it", `{"tracedpubsub":2e1}`, whole, nil, wire.ErrMalformedEnvelope},
 		{"negative version", "not above 1", `{"tracedpubsub":-2}`, whole, nil, wire.ErrMalformedEnvelope},
 		{"version of 1,000 digits", "any length", `{"tracedpubsub":1` + strings.Repeat("0", 999) + `,` + tp + `}`, whole, parent, wire.ErrUnsupportedVersion},

@@ -36,8 +36,7 @@ type reading struct {
 func readPlainly(message string, fields []string) reading {
 	claims := strings.HasPrefix(message, `{"tracedpubsub":`)
 	if payload, members, ok := readR0(message); ok {
-		carrier := carrierMembers(members, fields)
-		if carrier.repeated == 0 && carrier.illFormed == 0 {
+		if carrier := carrierMembers(members, nil); len(carrier) == len(members) {
 			return carrier.limited("R0", payload, nil)
 		}
 	}
@@ -48,43 +47,43 @@ func readPlainly(message string, fields []string) reading {
 		}
 		return reading{"R5", message, nil, nil}
 	}
-	carrier := carrierMembers(members, fields)
 	marker := named(members, "tracedpubsub")
-	if len(marker) == 1 && marker[0] == "1" && carrier.repeated == 0 && carrier.illFormed == 0 {
+	if len(marker) == 1 && marker[0] == "1" {
 		texts, encoded := named(members, "payload"), named(members, "payload_base64")
 		if len(texts)+len(encoded) == 1 {
 			if payload, ok := readPayload(texts, encoded); ok {
-				return carrier.limited("R1", payload, nil)
+				return carrierMembers(members, nil).limited("R1", payload, nil)
 			}
 		}
 	}
+	carrier := carrierMembers(members, fields)
 	if len(marker) == 1 && marker[0] != "1" && laterVersion.MatchString(marker[0]) {
 		return carrier.limited("R3", message, wire.ErrUnsupportedVersion)
 	}
 	if claims {
 		return reading{"R2", message, nil, wire.ErrMalformedEnvelope}
 	}
-	if carrier.once > 0 {
+	if len(carrier) > 0 {
 		return carrier.limited("R4", message, nil)
 	}
 	return reading{"R5", message, nil, nil}
 }
 
 const (
-	anyString = `"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"`
-	anyNumber = `(?:0|[1-9][0-9]{0,17})`
+	stringPattern = `"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"`
+	numberPattern = `(?:0|[1-9][0-9]{0,17})`
 )
 
 var (
-	stringMember = regexp.MustCompile(`^,(` + anyString + `):(` + anyString + `)`)
+	stringMember = regexp.MustCompile(`^,(` + stringPattern + `):(` + stringPattern + `)`)
 	laterVersion = regexp.MustCompile(`^[1-9][0-9]*$`)
-	sizedTail    = regexp.MustCompile(`^(?:,"ts":` + anyNumber + `)?(?:,"src":` + anyString + `)?(?:,"seq":` + anyNumber + `)?,"size":(` + anyNumber + `),"payload":`)
+	sizedTail    = regexp.MustCompile(`^(?:,"ts":` + numberPattern + `)?(?:,"src":` + stringPattern + `)?(?:,"seq":` + numberPattern + `)?,"size":(` + numberPattern + `),"payload":`)
 	// A document, and the brace that ends the envelope.
 	documentAndEnd = regexp.MustCompile(`(?s)^[{\[].*\}$`)
 	reserved       = []string{"tracedpubsub", "size", "payload", "payload_base64", "ts", "src", "seq"}
 )
 
-type jsonMember struct{ name, value string }
+type jsonMember struct{ name, quoted, value string } // quoted is the name as JSON text
 
 func readR0(message string) (payload string, members []jsonMember, ok bool) {
 	rest, ok := strings.CutPrefix(message, `{"tracedpubsub":1`)
@@ -105,7 +104,7 @@ func readR0(message string) (payload string, members []jsonMember, ok bool) {
 		if m == nil || slices.Contains(reserved, unquoteLoosely(m[1])) {
 			return "", nil, false
 		}
-		members = append(members, jsonMember{unquoteLoosely(m[1]), m[2]})
+		members = append(members, jsonMember{unquoteLoosely(m[1]), m[1], m[2]})
 		rest = rest[len(m[0]):]
 	}
 	return "", nil, false
@@ -122,12 +121,14 @@ func readObject(message string) (members []jsonMember, ok bool) {
 		return nil, false
 	}
 	for d.More() {
+		before := d.InputOffset()
 		name, _ := d.Token()
+		quoted := strings.TrimLeft(message[before:d.InputOffset()], ", \t\r\n")
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {
 			panic("json.Valid and json.Decoder disagree: " + err.Error())
 		}
-		members = append(members, jsonMember{name.(string), string(value)})
+		members = append(members, jsonMember{name.(string), quoted, string(value)})
 	}
 	return members, true
 }
@@ -156,39 +157,32 @@ func readPayload(texts, encoded []string) (payload string, ok bool) {
 	return string(b), err == nil && base64.StdEncoding.EncodeToString(b) == text
 }
 
-type carrierReading struct {
-	fields                    map[string]string // those that occur once
-	repeated, illFormed, once int
-}
+// carrierReading are the fields that occur once and are well-formed.
+type carrierReading map[string]string
 
+// carrierMembers returns the fields among members. fields are their names; nil means that all
+// members are fields whose names have no other meaning.
 func carrierMembers(members []jsonMember, fields []string) carrierReading {
-	values := make(map[string][]string)
+	c, occurs := make(carrierReading), make(map[string]int)
 	for _, m := range members {
-		if m.value[0] == '"' && slices.Contains(fields, m.name) && !slices.Contains(reserved, m.name) {
-			values[m.name] = append(values[m.name], m.value)
+		if m.value[0] != '"' || slices.Contains(reserved, m.name) || fields != nil && !slices.Contains(fields, m.name) {
+			continue
+		}
+		if !wellFormed(m.quoted) { // its name is like that of no other
+			continue
+		}
+		occurs[m.name]++
+		if wellFormed(m.value) {
+			c[m.name] = unquoteLoosely(m.value)
 		}
 	}
-	c := carrierReading{fields: make(map[string]string)}
-	for name, v := range values {
-		for _, value := range v {
-			if !wellFormed(value) {
-				c.illFormed++
-			}
-		}
-		switch {
-		case len(v) > 1:
-			c.repeated++
-		case wellFormed(v[0]):
-			c.fields[name] = unquoteLoosely(v[0])
-			c.once++
-		}
-	}
+	maps.DeleteFunc(c, func(name, _ string) bool { return occurs[name] > 1 })
 	return c
 }
 
 func (c carrierReading) limited(rule, payload string, err error) reading {
 	size := 0
-	for name, value := range c.fields {
+	for name, value := range c {
 		size += len(name) + len(value)
 	}
 	if size > 16384 {
@@ -197,7 +191,7 @@ func (c carrierReading) limited(rule, payload string, err error) reading {
 		}
 		return reading{rule, payload, nil, err}
 	}
-	return reading{rule, payload, c.fields, err}
+	return reading{rule, payload, c, err}
 }
 
 // unquoteLoosely decodes a JSON string as encoding/json does: a lone surrogate becomes
@@ -233,6 +227,23 @@ func wellFormed(text string) bool {
 	return true
 }
 
+// depthOf returns the depth of a JSON text.
+func depthOf(text string) (deepest int) {
+	depth := 0
+	for _, c := range anyString.ReplaceAllString(text, "") {
+		switch c {
+		case '{', '[':
+			depth++
+			deepest = max(deepest, depth)
+		case '}', ']':
+			depth--
+		}
+	}
+	return deepest
+}
+
+var anyString = regexp.MustCompile(stringPattern)
+
 // tooDeep reports whether message may be too deep for encoding/json.
 func tooDeep(message string) bool {
 	return strings.Count(message, "[")+strings.Count(message, "{") > 9_000
@@ -246,7 +257,7 @@ func TestPlainReaderReadsVectors(t *testing.T) {
 				return
 			}
 			got := readPlainly(string(v.Message), everyField)
-			if got.rule != v.Rule || got.payload != string(v.Payload) || !maps.Equal(got.fields, v.Carrier) || !errors.Is(got.err, v.err()) {
+			if got.rule != v.Rule || got.payload != string(v.Payload) || !maps.Equal(usual(got.fields), v.Carrier) || !errors.Is(got.err, v.err()) {
 				t.Errorf("%s: got %s %.300q %.300q %v,\nwant %s %.300q %.300q %v", v.Reason,
 					got.rule, got.payload, got.fields, got.err, v.Rule, v.Payload, v.Carrier, v.err())
 			}

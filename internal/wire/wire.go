@@ -27,9 +27,10 @@ const (
 	// message, in bytes.
 	MaxFields = 16_384
 	// MaxDocumentDepth is the maximum depth of a JSON document that is embedded in an
-	// envelope. The JSON parsers of other languages have limits, too. A deeper document is
-	// written as text.
-	MaxDocumentDepth = 1_000
+	// envelope. A deeper document is written as text, because JSON parsers of other languages
+	// refuse a message that is too deep: that of .NET has a limit of 64 levels by default,
+	// and that of Ruby one of 100.
+	MaxDocumentDepth = 60
 )
 
 const (
@@ -40,11 +41,14 @@ const (
 	version1 = marker + "1"
 )
 
-// member is a member of an envelope that is not a propagation field.
+// member is a kind of members of an envelope.
 type member int
 
 const (
-	memberOther member = iota // any other name
+	memberOther member = iota // a propagation field with any other name
+	memberTraceparent
+	memberTracestate
+	memberBaggage
 	memberMarker
 	memberSize
 	memberPayload
@@ -54,8 +58,17 @@ const (
 	memberSequence
 )
 
+// isField reports whether such a member is a propagation field, if it is a string.
+func (m member) isField() bool { return m <= memberBaggage }
+
 func memberNamed(name string) member {
 	switch name {
+	case nameTraceparent:
+		return memberTraceparent
+	case nameTracestate:
+		return memberTracestate
+	case nameBaggage:
+		return memberBaggage
 	case "tracedpubsub":
 		return memberMarker
 	case "size":

@@ -4,11 +4,9 @@
 package wire
 
 import (
-	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -128,12 +126,12 @@ func appendStart(b []byte, f *Fields) ([]byte, error) {
 // envelope. The error names the other fields, except those with an empty value.
 func writable(fields []field, f *Fields) ([]field, error) {
 	var leftOut []error
-	size, w3c := 0, 0
+	size := 0
 	for name, value := range f.all() {
 		if value == "" {
 			continue
 		}
-		if memberNamed(name) != memberOther {
+		if !memberNamed(name).isField() {
 			leftOut = append(leftOut, fmt.Errorf("tracedpubsub: propagation field %q left out: an envelope has another member of that name", name))
 			continue
 		}
@@ -143,15 +141,10 @@ func writable(fields []field, f *Fields) ([]field, error) {
 		}
 		fields = append(fields, field{name, value})
 		size += len(name) + len(value)
-		if f.w3c(name) != nil {
-			w3c++
-		}
 	}
 	if size > MaxFields {
 		leftOut = append(leftOut, fmt.Errorf("%w: all %d left out, of %d bytes", ErrCarrierTooLarge, len(fields), size))
 		fields = fields[:0]
-		w3c = 0
 	}
-	slices.SortFunc(fields[w3c:], func(a, b field) int { return cmp.Compare(a.name, b.name) })
 	return fields, errors.Join(leftOut...)
 }
