@@ -62,10 +62,12 @@ func TestCostOfManyFields(t *testing.T) {
 			if _, err := wire.Decode(large, w3c, &f); !errors.Is(err, tt.err) || tt.err == nil && err != nil {
 				t.Fatalf("%s: %v, want %v", tt.reason, err, tt.err)
 			}
-			one, _ := costOf(small)
-			all, allocated := costOf(large)
-			// There are 32 times as many, and 1,024 times as many pairs of them.
-			if all > 200*one {
+			one := leastTime(func() { _, _, _ = decode(small, w3c) })
+			all := leastTime(func() { _, _, _ = decode(large, w3c) })
+			_, allocated := costOf(large)
+			// There are 32 times as many, and 1,024 times as many pairs of them. The rest is for
+			// a machine that is busy.
+			if all > 400*one {
 				t.Errorf("%s: %d fields cost %v, and %d cost %v", tt.reason, many, all, few, one)
 			}
 			if most := uint64(8 * len(large)); allocated > most {
