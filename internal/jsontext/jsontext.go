@@ -29,8 +29,9 @@ func Document(text []byte, maxDepth int) bool {
 	if !(first == '{' && last == '}' || first == '[' && last == ']') {
 		return false
 	}
-	if skipNested(text, 0, maxDepth) != len(text) {
-		return false
+	end, has := skipNested(text, 0, maxDepth)
+	if end != len(text) || has != surrogates {
+		return end == len(text)
 	}
 	// Outside of its strings, a document has no backslash: it can be read like one string.
 	_, paired := UnquotedLen(text)
@@ -55,7 +56,8 @@ func SkipValue(text []byte, pos int) int {
 	}
 	switch text[pos] {
 	case '{', '[':
-		return skipNested(text, pos, anyDepth)
+		end, _ := skipNested(text, pos, anyDepth)
+		return end
 	case '"':
 		end, _ := SkipString(text, pos)
 		return end

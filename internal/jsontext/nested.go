@@ -7,14 +7,17 @@ import "math"
 
 const anyDepth = math.MaxInt
 
-// skipNested skips the object or array that begins at pos. Each iteration of its loop skips
-// one value or one opening bracket, and everything up to the next value.
-func skipNested(text []byte, pos, maxDepth int) int {
+// skipNested skips the object or array that begins at pos, and says which escapes its strings
+// have. Each iteration of its loop skips one value or one opening bracket, and everything up to
+// the next value.
+func skipNested(text []byte, pos, maxDepth int) (end int, has escapes) {
 	var open nesting
+	var found escapes
 	for uint(pos) < uint(len(text)) {
 		switch c := text[pos]; {
 		case c == '"':
-			pos, _ = SkipString(text, pos)
+			pos, found = skipString(text, pos)
+			has = max(has, found)
 		case c-'0' <= 9:
 			if next := pos + 1; next < len(text) && !inNumber[text[next]] {
 				pos = next // a single digit: common, and faster than skipNumber
@@ -23,19 +26,20 @@ func skipNested(text []byte, pos, maxDepth int) int {
 			}
 		case c == '{' || c == '[':
 			if open.depth == maxDepth {
-				return Broken
+				return Broken, has
 			}
 			pos = SkipSpace(text, pos+1)
 			if uint(pos) < uint(len(text)) && text[pos] == c+2 { // in ASCII, the closing bracket is the opening one plus 2
 				pos++ // it is empty
 				if open.depth == 0 {
-					return pos
+					return pos, has
 				}
 				break
 			}
 			open.push(c == '{')
 			if open.isObject() {
-				pos = skipName(text, pos)
+				pos, found = skipName(text, pos)
+				has = max(has, found)
 			}
 			continue
 		default:
@@ -44,37 +48,38 @@ func skipNested(text []byte, pos, maxDepth int) int {
 		// Skip closing brackets, and a comma.
 		for {
 			if pos = SkipSpace(text, pos); uint(pos) >= uint(len(text)) {
-				return Broken
+				return Broken, has
 			}
 			c := text[pos]
 			pos++
 			if c == ',' {
 				pos = SkipSpace(text, pos)
 				if open.isObject() {
-					pos = skipName(text, pos)
+					pos, found = skipName(text, pos)
+					has = max(has, found)
 				}
 				break
 			}
 			if c != open.closing() {
-				return Broken
+				return Broken, has
 			}
 			if open.pop(); open.depth == 0 {
-				return pos
+				return pos, has
 			}
 		}
 	}
-	return Broken
+	return Broken, has
 }
 
 // skipName skips the name of a member, the colon, and white space, up to the value.
-func skipName(text []byte, pos int) int {
-	if pos, _ = SkipString(text, pos); uint(pos) < uint(len(text)) && text[pos] != ':' {
+func skipName(text []byte, pos int) (end int, has escapes) {
+	if pos, has = skipString(text, pos); uint(pos) < uint(len(text)) && text[pos] != ':' {
 		pos = SkipSpace(text, pos)
 	}
 	if uint(pos) >= uint(len(text)) || text[pos] != ':' {
-		return Broken
+		return Broken, has
 	}
-	return SkipSpace(text, pos+1)
+	return SkipSpace(text, pos+1), has
 }
 
 // nesting is the stack of open brackets. It has one bit for each level: 1 for an object, and

@@ -13,8 +13,22 @@ import (
 // SkipString skips a string, including its quotes, and reports whether it has escapes. It
 // checks the syntax of escapes, but not whether surrogates form pairs; see [UnquotedLen].
 func SkipString(text []byte, pos int) (end int, escaped bool) {
+	end, has := skipString(text, pos)
+	return end, has != noEscapes
+}
+
+// escapes says which escapes there are.
+type escapes int
+
+const (
+	noEscapes escapes = iota
+	noSurrogates
+	surrogates // and others, perhaps
+)
+
+func skipString(text []byte, pos int) (end int, has escapes) {
 	if pos >= len(text) || text[pos] != '"' {
-		return Broken, false
+		return Broken, noEscapes
 	}
 	pos++
 	// Most strings are names: short, plain and ASCII. For these, a loop over bytes is
@@ -25,7 +39,7 @@ func SkipString(text []byte, pos int) (end int, escaped bool) {
 		case plainASCII:
 			continue
 		case quote:
-			return at + 1, false
+			return at + 1, noEscapes
 		}
 		return skipLongString(text, pos)
 	}
@@ -37,7 +51,7 @@ func SkipString(text []byte, pos int) (end int, escaped bool) {
 		}
 		if found != 0 {
 			if at += bits.TrailingZeros64(found) / 8; text[at] == '"' {
-				return at + 1, false
+				return at + 1, noEscapes
 			}
 			break
 		}
@@ -62,29 +76,31 @@ const (
 	notSimple
 )
 
-// skipLongString does the same as SkipString for any string. pos is after the opening quote.
-func skipLongString(text []byte, pos int) (end int, escaped bool) {
+// skipLongString does the same as skipString for any string. pos is after the opening quote.
+func skipLongString(text []byte, pos int) (end int, has escapes) {
 	start, allASCII := pos, true
 	for {
 		var ascii bool
 		pos, ascii = skipPlain(text, pos)
 		allASCII = allASCII && ascii
 		if pos == len(text) {
-			return Broken, escaped
+			return Broken, has
 		}
 		switch text[pos] {
 		case '"':
 			if !allASCII && !utf8.Valid(text[start:pos]) {
-				return Broken, escaped
+				return Broken, has
 			}
-			return pos + 1, escaped
+			return pos + 1, has
 		case '\\':
-			escaped = true
-			if pos = skipEscape(text, pos); pos == Broken {
-				return Broken, escaped
+			var found escapes
+			pos, found = skipEscape(text, pos)
+			has = max(has, found)
+			if pos == Broken {
+				return Broken, has
 			}
 		default: // a control character
-			return Broken, escaped
+			return Broken, has
 		}
 	}
 }
@@ -154,19 +170,22 @@ func EqualUnquoted(quoted []byte, s string) bool {
 const loneSurrogate = -1
 
 // skipEscape skips the escape that begins at pos.
-func skipEscape(text []byte, pos int) int {
+func skipEscape(text []byte, pos int) (end int, has escapes) {
 	if pos+1 >= len(text) {
-		return Broken
+		return Broken, noEscapes
 	}
 	switch text[pos+1] {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return pos + 2
+		return pos + 2, noSurrogates
 	case 'u':
-		if _, ok := hex4(text, pos+2); ok {
-			return pos + 6
+		switch r, ok := hex4(text, pos+2); {
+		case ok && utf16.IsSurrogate(r):
+			return pos + 6, surrogates
+		case ok:
+			return pos + 6, noSurrogates
 		}
 	}
-	return Broken
+	return Broken, noEscapes
 }
 
 // unescape returns the character of the escape at pos, and the position after the escape.
