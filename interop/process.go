@@ -1,0 +1,24 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package interop
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/codes"
+
+	"github.com/tracedpubsub/tracedpubsub"
+)
+
+// Handler handles a message. ctx has the consumer span, and its error goes on the span.
+type Handler = func(ctx context.Context, msg *tracedpubsub.Message) error
+
+// process calls handle within the consumer span of msg.
+func process(ctx context.Context, msg *tracedpubsub.Message, handle Handler) {
+	ctx, span := msg.Start(ctx)
+	defer span.End()
+	if err := handle(ctx, msg); err != nil {
+		span.SetStatus(codes.Error, err.Error())
+	}
+}
