@@ -31,9 +31,9 @@ var cloudEventData = []struct{ name, reason, data string }{
 func testCloudEvents(t *testing.T, server *redistest.Server, commands map[*language][]string, readers []*reader) {
 	rdb := server.Client()
 	enveloped := goWriter("", rdb)
-	writers := []writer{{"SDK for Go", func(ctx context.Context, data string) (string, error) {
+	writers := []writer{{name: "SDK for Go", publish: func(ctx context.Context, data string) (string, error) {
 		return idOf(trace.SpanContextFromContext(ctx)), rdb.Publish(ctx, channel, newCloudEvent(t, ctx, data)).Err()
-	}}, {"SDK for Go, in an envelope", func(ctx context.Context, data string) (string, error) {
+	}}, {name: "SDK for Go, in an envelope", publish: func(ctx context.Context, data string) (string, error) {
 		return enveloped.publish(ctx, string(newCloudEvent(t, ctx, data)))
 	}}}
 	host, port, err := net.SplitHostPort(server.Addr())

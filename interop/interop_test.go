@@ -40,7 +40,11 @@ func TestInterop(t *testing.T) {
 // testPayloads publishes all, and then asserts what the readers have got.
 func testPayloads(t *testing.T, w writer, readers []*reader) {
 	var published []expected
-	for _, p := range payloads {
+	rows := payloads
+	if !w.large {
+		rows = payloads[:len(payloads)-1]
+	}
+	for _, p := range rows {
 		parent, err := w.publish(newContext("tenant=acme,user=%C5%BE%2C"), p.payload)
 		if err != nil {
 			t.Errorf("publish %s: %v", p.name, err)
@@ -49,12 +53,12 @@ func testPayloads(t *testing.T, w writer, readers []*reader) {
 		published = append(published, expected{p.payload, parent, map[string]string{"tenant": "acme", "user": "ž,"}})
 	}
 	for i, want := range published {
-		t.Run(payloads[i].name, func(t *testing.T) {
+		t.Run(rows[i].name, func(t *testing.T) {
 			for _, r := range readers {
-				r.assertNext(t, payloads[i].name, want)
+				r.assertNext(t, rows[i].name, want)
 			}
 			if t.Failed() {
-				t.Log(payloads[i].reason)
+				t.Log(rows[i].reason)
 			}
 		})
 	}

@@ -71,9 +71,9 @@ var payloads = []struct{ name, reason, payload string }{
 	{"depth 513", "deeper than PHP reads", deep(513)},
 	{"depth 1001", "deeper than Python reads", deep(1001)},
 	{"depth 20,000", "deeper than a stack", deep(20000)},
-	{"1 MiB of text", "large", strings.Repeat("0123456789abcdeř", 1<<20/17)},
 	{"64 KiB of JSON", "more than a buffer", `{"s":"` + strings.Repeat("x", 1<<16) + `"}`},
 	{"64 KiB of bytes", "more than a buffer", strings.Repeat("\xff\x00", 1<<15)},
+	{"1 MiB of text", "the largest, and the last: not all writers publish it", strings.Repeat("0123456789abcdeř", 1<<20/17)},
 }
 
 func controls() string {

@@ -26,6 +26,7 @@ var w3c = propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, 
 type writer struct {
 	name    string
 	publish func(ctx context.Context, payload string) (parent string, err error)
+	large   bool // it publishes the largest payload, too: one writer of each language does
 }
 
 // startWriters starts all writers, each as it publishes with a span in its context.
@@ -39,10 +40,14 @@ func startWriters(t *testing.T, server *redistest.Server, commands map[*language
 	for _, c := range goClients {
 		writers = append(writers, goWriter(c.name, c.publisher(t, server.Addr())))
 	}
+	writers[0].large = true
 	writers = append(writers, encodeWriter(server.Client()))
+	large := make(map[*language]bool)
 	for _, p := range peers {
 		if command := p.command(commands, "write", host, port, channel); command != nil {
-			writers = append(writers, peerWriter(p, startProcess(t, p.name, command)))
+			w := peerWriter(p, startProcess(t, p.name, command))
+			w.large, large[p.language] = !large[p.language], true
+			writers = append(writers, w)
 		}
 	}
 	return writers
@@ -50,7 +55,7 @@ func startWriters(t *testing.T, server *redistest.Server, commands map[*language
 
 // goWriter publishes through rdb, with a producer span.
 func goWriter(name string, rdb tracedpubsub.Publisher) writer {
-	return writer{name, func(ctx context.Context, payload string) (string, error) {
+	return writer{name: name, publish: func(ctx context.Context, payload string) (string, error) {
 		if err := tracedpubsub.Publish(ctx, rdb, channel, payload).Err(); err != nil {
 			return "", err
 		}
@@ -60,7 +65,7 @@ func goWriter(name string, rdb tracedpubsub.Publisher) writer {
 
 // encodeWriter publishes envelopes itself, without a producer span.
 func encodeWriter(rdb *redis.Client) writer {
-	return writer{"Encode", func(ctx context.Context, payload string) (string, error) {
+	return writer{name: "Encode", publish: func(ctx context.Context, payload string) (string, error) {
 		message, err := tracedpubsub.Encode(ctx, payload)
 		if err != nil {
 			return "", err
@@ -81,7 +86,7 @@ func takeProducer() (string, error) {
 }
 
 func peerWriter(p peer, process *process) writer {
-	return writer{p.name, func(ctx context.Context, payload string) (string, error) {
+	return writer{name: p.name, publish: func(ctx context.Context, payload string) (string, error) {
 		carrier := propagation.MapCarrier{}
 		w3c.Inject(ctx, carrier)
 		err := process.publish(order{[]byte(payload), p.text && utf8.ValidString(payload), carrier})
