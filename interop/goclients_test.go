@@ -68,7 +68,7 @@ func readGoRedis(t *testing.T, addr string) <-chan report {
 
 func readRueidis(t *testing.T, addr string) <-chan report {
 	client := newRueidis(t, addr)
-	return readAll(t, func(ctx context.Context, handle interop.Handler) error {
+	return readAll(t, func(ctx context.Context, handle tracedpubsub.Handler) error {
 		return interop.ReceiveRueidis(ctx, client, channel, handle)
 	})
 }
@@ -76,13 +76,13 @@ func readRueidis(t *testing.T, addr string) <-chan report {
 func readRedigo(t *testing.T, addr string) <-chan report {
 	conn := newRedigo(t, addr).Get()
 	t.Cleanup(func() { _ = conn.Close() })
-	return readAll(t, func(ctx context.Context, handle interop.Handler) error {
+	return readAll(t, func(ctx context.Context, handle tracedpubsub.Handler) error {
 		return interop.ReceiveRedigo(ctx, conn, channel, handle)
 	})
 }
 
 // readAll reports what receive passes to its handler. It stops when the test ends.
-func readAll(t *testing.T, receive func(context.Context, interop.Handler) error) <-chan report {
+func readAll(t *testing.T, receive func(context.Context, tracedpubsub.Handler) error) <-chan report {
 	ctx, cancel := context.WithCancel(context.Background())
 	reports, ended := make(chan report, pending), make(chan struct{})
 	go func() {

@@ -7,14 +7,12 @@ import (
 	"encoding"
 	"fmt"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/tracedpubsub/tracedpubsub"
 )
 
 // newMessage decodes what another client than go-redis has received.
 func newMessage(channel, pattern, payload string) *tracedpubsub.Message {
-	return tracedpubsub.FromRedis(&redis.Message{Channel: channel, Pattern: pattern, Payload: payload})
+	return tracedpubsub.NewMessage(channel, pattern, payload)
 }
 
 // wireText returns what is to be sent. The message is the envelope that tracedpubsub.Publish

@@ -11,11 +11,8 @@ import (
 	"github.com/tracedpubsub/tracedpubsub"
 )
 
-// Handler handles a message. ctx has the consumer span, and its error goes on the span.
-type Handler = func(ctx context.Context, msg *tracedpubsub.Message) error
-
 // process calls handle within the consumer span of msg.
-func process(ctx context.Context, msg *tracedpubsub.Message, handle Handler) {
+func process(ctx context.Context, msg *tracedpubsub.Message, handle tracedpubsub.Handler) {
 	ctx, span := msg.Start(ctx)
 	defer span.End()
 	if err := handle(ctx, msg); err != nil {

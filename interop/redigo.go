@@ -43,7 +43,7 @@ func (p RedigoPublisher) publish(ctx context.Context, channel string, message an
 // ReceiveRedigo subscribes conn to channel, and calls handle for each message, within a
 // consumer span. It returns when ctx is canceled or the connection is lost. The caller closes
 // conn.
-func ReceiveRedigo(ctx context.Context, conn redigo.Conn, channel string, handle Handler) error {
+func ReceiveRedigo(ctx context.Context, conn redigo.Conn, channel string, handle tracedpubsub.Handler) error {
 	pubsub := redigo.PubSubConn{Conn: conn}
 	if err := pubsub.Subscribe(channel); err != nil {
 		return err

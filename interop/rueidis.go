@@ -34,7 +34,7 @@ func (p RueidisPublisher) Publish(ctx context.Context, channel string, message a
 
 // ReceiveRueidis calls handle for each message on channel, within a consumer span. It returns
 // when ctx is canceled or client is closed.
-func ReceiveRueidis(ctx context.Context, client rueidis.Client, channel string, handle Handler) error {
+func ReceiveRueidis(ctx context.Context, client rueidis.Client, channel string, handle tracedpubsub.Handler) error {
 	subscribe := client.B().Subscribe().Channel(channel).Build()
 	return client.Receive(ctx, subscribe, func(m rueidis.PubSubMessage) {
 		process(ctx, newMessage(m.Channel, m.Pattern, m.Message), handle)
