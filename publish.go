@@ -92,13 +92,14 @@ func (c *Client) SPublish(ctx context.Context, channel string, payload any) *red
 	return c.SPublishTo(ctx, c.rdb, channel, payload)
 }
 
-// PublishTo is like [Client.Publish], but publishes through p, a pipeline, transaction or
-// connection of the client that c wraps.
+// PublishTo is like [Client.Publish], but publishes through p: a pipeline, transaction or
+// connection of the client that c wraps, or the adapter of a client that is not of go-redis. The
+// span of the latter has no server address.
 func (c *Client) PublishTo(ctx context.Context, p Publisher, channel string, payload any) *redis.IntCmd {
 	if other, ok := p.(*Client); ok {
 		p = other.rdb
 	}
-	return c.cfg.publish(ctx, &publication{p, c.rdb, telemetry.Publish, viaPublish}, channel, payload)
+	return c.cfg.publish(ctx, &publication{p, c.clientOf(p), telemetry.Publish, viaPublish}, channel, payload)
 }
 
 // SPublishTo is like [Client.PublishTo], for a sharded channel.
@@ -106,7 +107,15 @@ func (c *Client) SPublishTo(ctx context.Context, p ShardPublisher, channel strin
 	if other, ok := p.(*Client); ok {
 		p = other.rdb
 	}
-	return c.cfg.publish(ctx, &publication{p, c.rdb, telemetry.SPublish, viaSPublish}, channel, payload)
+	return c.cfg.publish(ctx, &publication{p, c.clientOf(p), telemetry.SPublish, viaSPublish}, channel, payload)
+}
+
+// clientOf returns the client that p is of, or nil if p is not of go-redis.
+func (c *Client) clientOf(p any) any {
+	if _, ok := p.(redis.Cmdable); ok {
+		return c.rdb
+	}
+	return nil
 }
 
 // publication is how a message is published.

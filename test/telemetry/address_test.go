@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/alicebob/miniredis/v2"
@@ -197,4 +198,34 @@ func TestServerAddressOfEachClient(t *testing.T) {
 	_, span := tracedpubsub.FromRedis(&redis.Message{Channel: "reports"}).Start(ctx)
 	span.End()
 	tracetest.AssertAttributes(t, rec.Spans(t, 5)[4], tracetest.Messaging("process", "reports")...)
+}
+
+// otherClient is the adapter of a client that is not of go-redis.
+type otherClient struct{}
+
+func (otherClient) Publish(ctx context.Context, channel string, message any) *redis.IntCmd {
+	return redis.NewIntCmd(ctx, "publish", channel, message)
+}
+
+func (c otherClient) SPublish(ctx context.Context, channel string, message any) *redis.IntCmd {
+	return c.Publish(ctx, channel, message)
+}
+
+// What another client sends and receives did not pass the server of the wrapped client.
+func TestServerAddressOfAnotherLibrary(t *testing.T) {
+	rec, ctx := tracetest.NewRecorder(t), tracetest.Context(t)
+	rdb := redis.NewClient(&redis.Options{Addr: "redis.example:6379"})
+	defer func() { _ = rdb.Close() }()
+	c := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec))
+	c.PublishTo(ctx, otherClient{}, "reports", "hello")
+	c.SPublishTo(ctx, otherClient{}, "reports", "hello")
+	_, span := tracedpubsub.NewMessage("reports", "", "hello", tracedpubsub.WithTracerProvider(rec)).Start(ctx)
+	span.End()
+	for _, s := range rec.Spans(t, 3) {
+		for _, a := range s.Attributes() {
+			if strings.HasPrefix(string(a.Key), "server.") {
+				t.Errorf("%s has %s=%s", s.Name(), a.Key, a.Value.Emit())
+			}
+		}
+	}
 }
