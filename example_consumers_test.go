@@ -5,6 +5,7 @@ package tracedpubsub_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -44,12 +45,37 @@ func ExamplePubSub_Shutdown() {
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err := sub.Shutdown(deadline); err != nil {
-		fmt.Println(err) // it says how many messages were dropped
+		fmt.Println(err) // it says how many messages were dropped that had been read
 	}
 	pool.Wait()
 
 	// Output:
 	// handling order 7
+}
+
+// A service with an HTTP server that publishes, and a consumer in the background.
+func ExamplePubSub_Shutdown_server() {
+	ctx, rdb, done := exampleRedis()
+	defer done()
+	server := &http.Server{}
+	sub := subscribed(ctx, rdb, "orders")
+	consumer := make(chan error, 1)
+	go func() {
+		consumer <- sub.Process(ctx, func(context.Context, *tracedpubsub.Message) error { return nil })
+	}()
+	deadline, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+
+	stopped := errors.Join(
+		server.Shutdown(deadline), // no request publishes any more
+		sub.Shutdown(deadline),    // what was published is handled
+		<-consumer,
+		rdb.Close(),
+	)
+	fmt.Println(stopped)
+
+	// Output:
+	// <nil>
 }
 
 func publishOrder(ctx context.Context, rdb *redis.Client) {

@@ -53,6 +53,9 @@ func TestMessageLogValue(t *testing.T) {
 			if got := logged(asText, "msg", tt.message); got != tt.text {
 				t.Errorf("the text is %.300s, want %.300s: %s", got, tt.text, tt.reason)
 			}
+			if got := logged(asText, "msg", *tt.message); got != tt.text {
+				t.Errorf("the text of a copy is %.300s, want %.300s: %s", got, tt.text, tt.reason)
+			}
 			if got := logged(asJSON, "msg", tt.message); got != tt.json {
 				t.Errorf("the JSON is %.300s, want %.300s: %s", got, tt.json, tt.reason)
 			}
@@ -89,4 +92,4 @@ func TestSubscriptionErrorLogValue(t *testing.T) {
 	}
 }
 
-var _ = []slog.LogValuer{(*tracedpubsub.Message)(nil), (*tracedpubsub.SubscriptionError)(nil)}
+var _ = []slog.LogValuer{(*tracedpubsub.Message)(nil), tracedpubsub.Message{}, (*tracedpubsub.SubscriptionError)(nil)}

@@ -173,7 +173,7 @@ func (m *Message) String() string {
 // LogValue returns the channel, the pattern if there is one, and the size of the payload in
 // bytes, for package log/slog. A name that is long or has non-printable characters is cut
 // and quoted. The payload is not in the log.
-func (m *Message) LogValue() slog.Value {
+func (m Message) LogValue() slog.Value {
 	attrs := make([]slog.Attr, 0, 3)
 	attrs = append(attrs, slog.String("channel", printable(m.Channel)))
 	if m.Pattern != "" {

@@ -27,13 +27,15 @@ import (
 // on its way is lost, and reported to the error handler as an outage.
 //
 // If ctx is canceled first, Shutdown does what [PubSub.Close] does, and returns an error that
-// wraps ctx.Err() and says how many messages were dropped. If Close ends the subscription
+// wraps ctx.Err() and says how many messages had been read and were dropped: there may have
+// been more on their way. If Close ends the subscription
 // meanwhile, the error wraps redis.ErrClosed. Shutdown returns nil if the subscription is
 // closed already.
 //
 // From the call on, [PubSub.Subscribe], [PubSub.Ready] and the like return redis.ErrClosed.
 // Shutdown may be called more than once. It must not be called from a loop body or a handler of
-// the same subscription, for which it would wait until ctx is canceled.
+// the same subscription, nor from its error handler: it would wait for these until ctx is
+// canceled. Another goroutine may call it.
 func (p *PubSub) Shutdown(ctx context.Context) error {
 	if p.isClosed() {
 		return nil
@@ -48,7 +50,7 @@ func (p *PubSub) Shutdown(ctx context.Context) error {
 	}
 	_ = p.Close()
 	if err != nil {
-		return fmt.Errorf("tracedpubsub: %d messages were dropped: %w", p.dropped.Load(), err)
+		return fmt.Errorf("tracedpubsub: %d messages were read and not handled: %w", p.dropped.Load(), err)
 	}
 	return nil
 }
@@ -61,13 +63,13 @@ func (p *PubSub) awaitConsumers(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for wait := time.Millisecond; ; wait = min(2*wait, longest) {
-		if p.isClosed() {
-			if p.dropped.Load() == 0 {
-				return nil // another call of Shutdown has waited
-			}
+		switch {
+		case p.finished.Load(): // another call may have waited
+			return nil
+		case p.isClosed():
 			return subscription.ErrClosed
-		}
-		if p.trySeal() && len(p.messages) == 0 && p.loops.Load() == 0 {
+		case p.trySeal() && len(p.messages) == 0 && p.loops.Load() == 0:
+			p.finished.Store(true)
 			return nil
 		}
 		timer.Reset(wait)

@@ -34,8 +34,7 @@ type Subscriber interface {
 // [PubSub].
 //
 // The caller must close the subscription, or shut it down. Subscribe uses the global
-// providers; see [Wrap]
-// for options.
+// providers; see [Wrap] for options.
 func Subscribe(ctx context.Context, rdb Subscriber, channels ...string) *PubSub {
 	return defaultConfig.subscribe(ctx, rdb, subscription.Channels, channels)
 }
@@ -105,6 +104,7 @@ type PubSub struct {
 	closing  sync.Once
 	loops    atomic.Int64 // how many loops of Messages and Process run
 	drained  atomic.Bool  // Shutdown waits for the consumers only
+	finished atomic.Bool  // Shutdown has waited for them
 	dropped  atomic.Int64 // how many messages Close has dropped
 }
 
@@ -217,8 +217,9 @@ func (p *PubSub) ClientSetName(ctx context.Context, name string) error {
 
 // Close ends the subscription at once. It closes the connection and the channel of
 // [PubSub.Channel], and ends all loops. Messages that no consumer has taken yet are
-// dropped; use [PubSub.Shutdown] to handle them first. A lost connection that is not replaced yet is reported to the error handler. Close
-// does not wait for loop bodies and handlers that are running.
+// dropped; use [PubSub.Shutdown] to handle them first. A lost connection that is not
+// replaced yet is reported to the error handler. Close does not wait for loop bodies and
+// handlers that are running.
 //
 // Close may be called more than once, and from anywhere, also from a loop body and from
 // the error handler. It always returns nil.

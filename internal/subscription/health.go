@@ -157,7 +157,7 @@ func (sh *shard) checkConnection(now time.Time) bool {
 	case closed, !conn.reading:
 		return false
 	}
-	if sh.spread && sh.idle() && !sh.state().draining {
+	if sh.spread && sh.idle() && conn.isQuiet() {
 		sh.state().retire(sh)
 		return false
 	}

@@ -107,7 +107,7 @@ func (sh *shard) disconnected(conn *connection, err error) {
 	st.notify()
 	// If go-redis has closed the connection itself, the client is closed, or that of a node.
 	// The next attempt to connect says which.
-	if len(again) > 0 && !st.closed && !errors.Is(err, net.ErrClosed) {
+	if len(again) > 0 && !st.closed && !errors.Is(err, errEnded) && !errors.Is(err, net.ErrClosed) {
 		st.report(failed, again)
 	}
 }

@@ -165,8 +165,10 @@ func (sh *shard) refused(conn *connection, cmd *command, err error) {
 		return
 	}
 	names := cmd.names[cmd.answered:]
-	if cmd.subscribes() && len(names) > 1 && !sh.state().draining {
-		sh.bisect(conn, cmd, names)
+	if cmd.subscribes() && len(names) > 1 {
+		if !sh.state().draining { // otherwise nobody needs to know which
+			sh.bisect(conn, cmd, names)
+		}
 		return
 	}
 	sh.refusedTopic(cmd, names, err)

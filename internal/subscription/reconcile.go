@@ -183,7 +183,7 @@ func (sh *shard) migrate(to *shard, k Kind, name string, since time.Time) (subsc
 // have been missed from since on. If it leaves sh, an outage of the topic there goes on at the
 // new servers. Without new ones it is over, and is reported.
 func (sh *shard) replicate(k Kind, name string, servers []*redis.Client, leave bool, since time.Time, changed map[*shard]bool) {
-	st, old := sh.state(), sh.topics[k][name].outage
+	st, old, received := sh.state(), sh.topics[k][name].outage, sh.topics[k][name].received
 	o := &outage{op: k.subscribeOp(), err: ErrMoved, since: since}
 	switch {
 	case !leave, old == nil:
@@ -199,7 +199,7 @@ func (sh *shard) replicate(k Kind, name string, servers []*redis.Client, leave b
 	for _, server := range servers {
 		to := st.shardOf(placement{spread: true, client: server})
 		if to.topics[k][name] == nil {
-			to.set(k, name, &topic{}, o)
+			to.set(k, name, &topic{received: received}, o)
 			replicated, changed[to] = true, true
 		}
 	}

@@ -50,7 +50,9 @@ func (sh *shard) awaitWork() bool {
 				work = true
 			case st.draining && sh.conn == nil: // it waits for Close
 				changed = st.changed
-			case !sh.idle(), sh.early != nil, sh.connectsIdle(), st.draining:
+			case !sh.idle(), sh.early != nil, sh.connectsIdle():
+				work = true
+			case sh.conn != nil && !sh.conn.isQuiet(): // what was sent before the last topic was removed
 				work = true
 			case sh.spread:
 				st.retire(sh)

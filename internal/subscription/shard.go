@@ -40,10 +40,11 @@ type shard struct {
 
 func (sh *shard) state() *state { return &sh.sub.state }
 
-// start starts run, if the Subscription has been started. A spread shard also needs topics.
+// start starts run, if the Subscription has been started. A spread shard also needs topics, or a
+// connection on which messages may wait.
 func (sh *shard) start() {
 	st := sh.state()
-	unused := sh.spread && sh.idle() && !(st.draining && sh.conn != nil)
+	unused := sh.spread && sh.idle() && sh.conn == nil
 	if sh.running || !st.started || st.closed || unused {
 		return
 	}
@@ -154,6 +155,7 @@ func (sh *shard) dropFailedDial() {
 // dropConnection removes the connection. No command is pending then.
 func (sh *shard) dropConnection() {
 	sh.conn = nil
+	sh.state().notify()
 	sh.topics.all(func(_ Kind, _ string, t *topic) { t.pending = nil })
 }
 

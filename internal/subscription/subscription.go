@@ -115,8 +115,8 @@ func (s *Subscription) update(change func(st *state)) {
 	left.run(s.observer)
 }
 
-// updateOpen is like update. If the Subscription is closed or drained, it returns ErrClosed and does not
-// call change.
+// updateOpen is like update. If the Subscription is closed or drained, it returns ErrClosed and
+// does not call change.
 func (s *Subscription) updateOpen(change func(st *state)) (err error) {
 	s.update(func(st *state) {
 		if st.over() {
@@ -144,9 +144,18 @@ func (s *Subscription) Subscribe(ctx context.Context, k Kind, names ...string) e
 	if err != nil {
 		return err
 	}
+	// All at once: a topic that is on one of its servers and not on others is an outage.
+	calls := make([]call, len(placements))
+	if err := s.updateOpen(func(st *state) {
+		for i, p := range placements {
+			calls[i] = st.subscribeOn(p)
+		}
+	}); err != nil {
+		return err
+	}
 	var errs []error
-	for _, p := range placements {
-		errs = append(errs, s.subscribeOn(ctx, p))
+	for _, c := range calls {
+		errs = append(errs, s.await(ctx, c))
 	}
 	if err := s.updateOpen(func(*state) {}); err != nil {
 		return err // ErrClosed itself, not wrapped
@@ -167,36 +176,41 @@ func (s *Subscription) subscribeToNothing(k Kind) error {
 	})
 }
 
-// subscribeOn adds the topics of a placement to its shard.
-func (s *Subscription) subscribeOn(ctx context.Context, p placement) error {
-	var sh *shard
-	var sent sending
-	dial, started := false, false
-	err := s.updateOpen(func(st *state) {
-		st.used, started = true, st.started
-		sh = st.shardOf(p)
-		sh.dropFailedDial()
-		added := sh.add(p.kind, p.names)
-		switch {
-		case len(added) == 0:
-		case sh.conn != nil:
-			sent = sh.callersWaitFor(sh.subscribe(p.kind, added))
-		default:
-			dial = !started
-		}
-	})
+// call is what a call of Subscribe has to do for the topics on one shard.
+type call struct {
+	shard         *shard
+	sent          sending
+	dial, started bool
+}
+
+// subscribeOn adds the topics of a placement to its shard. It is part of the state.
+func (st *state) subscribeOn(p placement) call {
+	st.used = true
+	sh := st.shardOf(p)
+	c := call{shard: sh, started: st.started}
+	sh.dropFailedDial()
+	added := sh.add(p.kind, p.names)
 	switch {
-	case err != nil:
-		return err
-	case dial:
-		return s.connectEarly(ctx, sh)
+	case len(added) == 0:
+	case sh.conn != nil:
+		c.sent = sh.callersWaitFor(sh.subscribe(p.kind, added))
+	default:
+		c.dial = !st.started
 	}
-	err = sent.waitWritten(ctx)
+	return c
+}
+
+// await connects if that is necessary, or waits until the command is written.
+func (s *Subscription) await(ctx context.Context, c call) error {
+	if c.dial {
+		return s.connectEarly(ctx, c.shard)
+	}
+	err := c.sent.waitWritten(ctx)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case err != nil && !started && !sent.conn.isUp():
-		return s.connectEarly(ctx, sh) // another call has dialed, and failed
+	case err != nil && !c.started && !c.sent.conn.isUp():
+		return s.connectEarly(ctx, c.shard) // another call has dialed, and failed
 	}
 	return nil // if the connection is lost, the topics are subscribed to on the next one
 }

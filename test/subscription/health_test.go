@@ -73,6 +73,11 @@ func TestReadyIsAHealthCheck(t *testing.T) {
 			s := tracetest.NewSubject(t, server.Addr())
 			return s.ReadySubscription(t, "a"), "a", server, s.Reports
 		},
+		"a cluster": func(t *testing.T) (*tracedpubsub.PubSub, string, *redistest.Server, *tracetest.ReportLog) {
+			c := startCluster(t)
+			s, channels := c.subject(t), c.spread(t, "h", 1)
+			return s.ready(t, s.SSubscribe(tracetest.Context(t), channels...)), channels[0], c.OwnerOf(channels[0]), s.reports
+		},
 		"a Ring": func(t *testing.T) (*tracedpubsub.PubSub, string, *redistest.Server, *tracetest.ReportLog) {
 			s := newRingSubject(t)
 			channels := []string{"a", "b", "c", "d", "e"}

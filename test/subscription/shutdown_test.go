@@ -235,7 +235,7 @@ func TestShutdownDropsWhenItsContextEnds(t *testing.T) {
 	}
 	// The buffer holds 100, and what was read in the meantime is dropped as well.
 	var dropped int
-	if _, err := fmt.Sscanf(err.Error(), "tracedpubsub: %d messages were dropped: ", &dropped); err != nil || dropped < 100 {
+	if _, err := fmt.Sscanf(err.Error(), "tracedpubsub: %d messages were read and not handled: ", &dropped); err != nil || dropped < 100 {
 		t.Errorf("Shutdown has dropped %d messages, want 100 or more (%v)", dropped, err)
 	}
 	assertClosed(t, d.sub)

@@ -224,7 +224,7 @@ func TestServerAddressOfAnotherLibrary(t *testing.T) {
 	for _, s := range rec.Spans(t, 3) {
 		for _, a := range s.Attributes() {
 			if strings.HasPrefix(string(a.Key), "server.") {
-				t.Errorf("%s has %s=%s", s.Name(), a.Key, a.Value.Emit())
+				t.Errorf("%s has %s=%s", s.Name(), a.Key, a.Value.String())
 			}
 		}
 	}
