@@ -110,9 +110,12 @@ func (c *Client) SPublishTo(ctx context.Context, p ShardPublisher, channel strin
 	return c.cfg.publish(ctx, &publication{p, c.clientOf(p), telemetry.SPublish, viaSPublish}, channel, payload)
 }
 
-// clientOf returns the client that p is of, or nil if p is not of go-redis.
+// clientOf returns the client whose server p uses, or nil if p is not of go-redis.
 func (c *Client) clientOf(p any) any {
-	if _, ok := p.(redis.Cmdable); ok {
+	switch p := p.(type) {
+	case *redis.Client, *redis.ClusterClient, *redis.Ring:
+		return p
+	case redis.Cmdable: // a pipeline, transaction or connection of the wrapped client
 		return c.rdb
 	}
 	return nil

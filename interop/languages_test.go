@@ -22,7 +22,7 @@ type language struct {
 }
 
 var (
-	node = &language{"Node.js", "apt-get install nodejs npm, and then: npm --prefix interop/peers/node ci", prepareNode}
+	node = &language{"Node.js", "Node.js 20 or later from nodejs.org (or Debian 13), and then: npm --prefix interop/peers/node ci", prepareNode}
 	py   = &language{"Python", "apt-get install python3-redis", preparePython}
 	ruby = &language{"Ruby", "apt-get install ruby-redis", prepareRuby}
 	php  = &language{"PHP", "apt-get install php-cli php-redis", preparePHP}

@@ -5,6 +5,7 @@ package interop
 
 import (
 	"context"
+	"strings"
 
 	"go.opentelemetry.io/otel/codes"
 
@@ -16,6 +17,6 @@ func process(ctx context.Context, msg *tracedpubsub.Message, handle tracedpubsub
 	ctx, span := msg.Start(ctx)
 	defer span.End()
 	if err := handle(ctx, msg); err != nil {
-		span.SetStatus(codes.Error, err.Error())
+		span.SetStatus(codes.Error, strings.ToValidUTF8(err.Error(), "\uFFFD")) // it may quote a payload
 	}
 }

@@ -144,7 +144,7 @@ func TestIsBlocking(t *testing.T) {
 				client := tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(rec))
 				tracetest.AssertSent(t, client.PublishTo(ctx, row.publisher, name, "hello"))
 				tracetest.AssertName(t, rec.Spans(t, 1)[0], row.want+" "+name)
-				tracetest.AssertAttributes(t, rec.Spans(t, 1)[0], tracetest.MessagingOn(rdb, row.want, name)...)
+				tracetest.AssertAttributes(t, rec.Spans(t, 1)[0], tracetest.Messaging(row.want, name)...)
 			})
 		}
 	})

@@ -229,3 +229,12 @@ func TestServerAddressOfAnotherLibrary(t *testing.T) {
 		}
 	}
 }
+
+// Another client of go-redis has an address of its own.
+func TestServerAddressOfAnotherClient(t *testing.T) {
+	rec, ctx := tracetest.NewRecorder(t), tracetest.Context(t)
+	one, other := redistest.Start(t).Client(), redistest.Start(t).Client()
+	c := tracedpubsub.Wrap(one, tracedpubsub.WithTracerProvider(rec))
+	tracetest.AssertSent(t, c.PublishTo(ctx, other, "reports", "hello"))
+	tracetest.AssertAttributes(t, rec.Spans(t, 1)[0], tracetest.MessagingOn(other, "publish", "reports", tracetest.Receivers(0))...)
+}
