@@ -27,6 +27,8 @@ type fault struct {
 	within time.Duration
 	// does says what the fault does to a channel of a row.
 	does func(s *scene, r *row, channel string) effect
+	// alone says that the fault takes the whole machine: no other one runs beside it.
+	alone bool
 }
 
 const (
@@ -68,6 +70,7 @@ var slowFaults = []fault{{
 }, {
 	name: "stalled in a large Subscribe, without a WriteTimeout", reason: "the write never ends, and must not keep the connection alive",
 	at: withoutWriteTimeout, does: severed.on, within: withinBackoff + clientTimeout, inflict: subscribeToMuch,
+	alone: true, // each row sends 16 MB, and again when it is back
 }, {
 	name: "stopped for longer than anybody waits", reason: "it counts as dead, and each attempt takes a timeout",
 	at: onServer(), does: severed.on, within: withinBackoff + clientTimeout,

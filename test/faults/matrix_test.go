@@ -70,14 +70,26 @@ func scenesAtOnce() int {
 func TestMatrix(t *testing.T) {
 	var scenes sync.WaitGroup
 	free := make(chan struct{}, scenesAtOnce())
+	run := func(i int) {
+		f := allFaults[i]
+		t.Run(f.name, func(t *testing.T) { runFault(t, f, rowsOf(i)) })
+	}
 	for i, f := range allFaults {
+		if f.alone {
+			continue
+		}
 		free <- struct{}{}
 		scenes.Go(func() {
 			defer func() { <-free }()
-			t.Run(f.name, func(t *testing.T) { runFault(t, f, rowsOf(i)) })
+			run(i)
 		})
 	}
 	scenes.Wait()
+	for i, f := range allFaults {
+		if f.alone {
+			run(i)
+		}
+	}
 }
 
 // rowsOf returns the rows of the fault with number i: with -full all of them, and
