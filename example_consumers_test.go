@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/tracedpubsub/tracedpubsub"
 )
 
@@ -39,7 +37,8 @@ func ExamplePubSub_Shutdown() {
 		})
 	}
 
-	publishOrder(ctx, rdb)
+	_ = sub.Ready(ctx)
+	tracedpubsub.Publish(ctx, rdb, "orders", "order 7")
 
 	<-ctx.Done() // of signal.NotifyContext
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -76,12 +75,6 @@ func ExamplePubSub_Shutdown_server() {
 
 	// Output:
 	// <nil>
-}
-
-func publishOrder(ctx context.Context, rdb *redis.Client) {
-	for tracedpubsub.Publish(ctx, rdb, "orders", "order 7").Val() == 0 { // nobody is subscribed yet
-		time.Sleep(time.Millisecond)
-	}
 }
 
 // The readiness check of an HTTP server that consumes in the background.

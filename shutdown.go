@@ -28,9 +28,8 @@ import (
 //
 // If ctx is canceled first, Shutdown does what [PubSub.Close] does, and returns an error that
 // wraps ctx.Err() and says how many messages had been read and were dropped: there may have
-// been more on their way. If Close ends the subscription
-// meanwhile, the error wraps redis.ErrClosed. Shutdown returns nil if the subscription is
-// closed already.
+// been more on their way. If Close ends the subscription meanwhile, the error wraps
+// redis.ErrClosed. Shutdown returns nil if the subscription is closed already.
 //
 // From the call on, [PubSub.Subscribe], [PubSub.Ready] and the like return redis.ErrClosed.
 // Shutdown may be called more than once. It must not be called from a loop body or a handler of

@@ -147,9 +147,18 @@ func (c *cluster) hint() bool {
 // nodes makes the client load the nodes of the cluster, and returns them. It returns none if
 // the cluster does not answer.
 func (c *cluster) nodes(ctx context.Context) []*redis.Client {
-	nodes, err := callOf(ctx, &c.calls, func() (nodes []*redis.Client, err error) {
+	nodes, err := c.collect(ctx, c.client.ForEachShard)
+	if err != nil {
+		return nil
+	}
+	return nodes
+}
+
+// collect returns the nodes with which each calls a function.
+func (c *cluster) collect(ctx context.Context, each func(context.Context, func(context.Context, *redis.Client) error) error) ([]*redis.Client, error) {
+	return callOf(ctx, &c.calls, func() (nodes []*redis.Client, err error) {
 		var mu sync.Mutex
-		err = c.client.ForEachShard(ctx, func(_ context.Context, node *redis.Client) error {
+		err = each(ctx, func(_ context.Context, node *redis.Client) error {
 			mu.Lock()
 			defer mu.Unlock()
 			nodes = append(nodes, node)
@@ -157,8 +166,4 @@ func (c *cluster) nodes(ctx context.Context) []*redis.Client {
 		})
 		return nodes, err
 	})
-	if err != nil {
-		return nil
-	}
-	return nodes
 }

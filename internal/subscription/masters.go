@@ -33,7 +33,7 @@ var errNoMasters = errors.New("tracedpubsub: no node of the cluster has slots")
 
 // allMasters returns the owners of a topic that is on all masters.
 func (c *cluster) allMasters(ctx context.Context) ([]*redis.Client, error) {
-	list, err := c.masters.get(ctx, c.client)
+	list, err := c.masters.get(ctx, c)
 	if err == nil && slices.ContainsFunc(list, func(node *redis.Client) bool { return c.isAmong(&c.avoid, node) }) {
 		c.reload(ctx) // as in owners
 		err = errAvoided
@@ -56,7 +56,7 @@ func (m *masters) begin() {
 
 // get returns the list, and loads it if it is not new. Only one goroutine loads it at a time, and
 // get does not wait longer than for ctx, since a Dialer may hang.
-func (m *masters) get(ctx context.Context, client clusterClient) ([]*redis.Client, error) {
+func (m *masters) get(ctx context.Context, of *cluster) ([]*redis.Client, error) {
 	m.mu.Lock()
 	now := time.Now()
 	loading := m.loading
@@ -67,7 +67,7 @@ func (m *masters) get(ctx context.Context, client clusterClient) ([]*redis.Clien
 	if loading == nil {
 		loading = make(chan struct{})
 		m.loading, m.loaded = loading, now
-		go m.load(context.WithoutCancel(ctx), client)
+		go m.load(context.WithoutCancel(ctx), of)
 	}
 	m.mu.Unlock()
 	select {
@@ -81,10 +81,10 @@ func (m *masters) get(ctx context.Context, client clusterClient) ([]*redis.Clien
 }
 
 // load loads the list. If that fails, the client returns what it has loaded before.
-func (m *masters) load(ctx context.Context, client clusterClient) {
+func (m *masters) load(ctx context.Context, of *cluster) {
 	ctx, cancel := context.WithTimeout(ctx, deadSilence)
 	defer cancel()
-	list, err := mastersOf(ctx, client)
+	list, err := of.collect(ctx, of.client.ForEachMaster)
 	if err == nil && len(list) == 0 {
 		err = errNoMasters
 	}
@@ -93,24 +93,6 @@ func (m *masters) load(ctx context.Context, client clusterClient) {
 	m.list, m.err = list, err
 	close(m.loading)
 	m.loading = nil
-}
-
-// mastersOf makes the client load the masters. It recovers from a panic of functions that the
-// client was given.
-func mastersOf(ctx context.Context, client clusterClient) (list []*redis.Client, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = panicError("go-redis, or a function among its options", v)
-		}
-	}()
-	var mu sync.Mutex
-	err = client.ForEachMaster(ctx, func(_ context.Context, node *redis.Client) error {
-		mu.Lock()
-		defer mu.Unlock()
-		list = append(list, node)
-		return nil
-	})
-	return list, err
 }
 
 // stale returns the topics that are on all masters after each verification, and all topics if
@@ -155,7 +137,7 @@ func (c *cluster) clientKnowsAll(ctx context.Context, uses []use) bool {
 	if len(used) == 0 {
 		return false
 	}
-	list, err := c.masters.get(ctx, c.client)
+	list, err := c.masters.get(ctx, c)
 	return err == nil && !slices.ContainsFunc(list, func(node *redis.Client) bool { return !used[node] })
 }
 

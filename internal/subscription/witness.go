@@ -107,21 +107,19 @@ func (c *cluster) note(all map[*redis.Client]*opinion, noCluster map[*redis.Clie
 // witnesses returns the opinions that count about a node: those of others that report that the
 // cluster works, and that are not deaf. If none does, as when slots are without an owner, all
 // others count.
-func witnesses(about *redis.Client, all map[*redis.Client]*opinion, deaf []*redis.Client) (others []*opinion) {
-	for node, o := range all {
-		if node != about && o.ok && !slices.Contains(deaf, node) {
-			others = append(others, o)
+func witnesses(about *redis.Client, all map[*redis.Client]*opinion, deaf []*redis.Client) []*opinion {
+	others := func(working bool) (others []*opinion) {
+		for node, o := range all {
+			if node != about && !slices.Contains(deaf, node) && (o.ok || !working) {
+				others = append(others, o)
+			}
 		}
-	}
-	if len(others) > 0 {
 		return others
 	}
-	for node, o := range all {
-		if node != about && !slices.Contains(deaf, node) {
-			others = append(others, o)
-		}
+	if working := others(true); len(working) > 0 {
+		return working
 	}
-	return others
+	return others(false)
 }
 
 // clientVerdict returns the verdict that follows from what the client has loaded.
@@ -130,7 +128,7 @@ func (c *cluster) clientVerdict(ctx context.Context, u use, known []*redis.Clien
 	var owners []*redis.Client
 	var err error
 	if u.spread && u.topic == "" {
-		owners, err = c.masters.get(ctx, c.client)
+		owners, err = c.masters.get(ctx, c)
 	} else {
 		key := u.topic
 		if key == "" {
