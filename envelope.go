@@ -119,7 +119,7 @@ func configOf(opts []Option) *config {
 // decode returns the payload of message, and puts its fields into carrier, which must be
 // empty.
 func (c *config) decode(message string, carrier *Carrier) (payload string, err error) {
-	payload, err = wire.Decode(message, c.propagation().fields, &carrier.fields)
+	payload, err = wire.Decode(message, c.propagation().fields, &carrier.fields, nil)
 	if c.foreignEnvelope != nil && isForeign(message, payload, err) {
 		return c.decodeForeign(message, carrier, err)
 	}

@@ -52,6 +52,7 @@ func TestAllocationsOfReading(t *testing.T) {
 		{"document by its size", "it is cut out of the message", start + `,"size":7,"payload":{"a":1}}`, names, 0},
 		{"document without size", "likewise", start + `,"payload":{"a":[1,{}]}}`, names, 0},
 		{"text", "likewise, and so are the fields", start + `,"baggage":"tenant=acme","payload":"hello"}`, names, 0},
+		{"accounting", "it is cut out of the message", start + `,"ts":1766000000000000,"src":"q83vEjRWeJA","seq":7,"size":7,"payload":{"a":1}}`, names, 0},
 		{"large text", "whatever the size", start + `,"payload":"` + strings.Repeat("the quick brown fox ", 3000) + `"}`, names, 0},
 		{"large document", "the traceparent is copied without an allocation", start + `,"size":60002,"payload":[` + strings.Repeat(" ", 60_000) + `]}`, names, 0},
 		{"large text with baggage", "one for the baggage, which would keep the message in memory", start + `,"baggage":"tenant=acme","payload":"` + strings.Repeat("x", 60_000) + `"}`, names, 1},
@@ -75,10 +76,11 @@ func TestAllocationsOfReading(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var f wire.Fields
+			var a wire.Accounting
 			var payload string
 			if got := testing.AllocsPerRun(100, func() {
 				f = wire.Fields{}
-				payload, _ = wire.Decode(tt.message, tt.names, &f)
+				payload, _ = wire.Decode(tt.message, tt.names, &f, &a)
 			}); got != tt.want {
 				t.Errorf("%s: %v allocations, want %v (payload %.50q)", tt.reason, got, tt.want, payload)
 			}

@@ -48,7 +48,7 @@ func usual(fields map[string]string) map[string]string {
 // decode calls Decode, and returns the fields as a map.
 func decode(message string, names []string) (payload string, fields map[string]string, err error) {
 	var f wire.Fields
-	payload, err = wire.Decode(message, names, &f)
+	payload, err = wire.Decode(message, names, &f, nil)
 	fields = make(map[string]string)
 	for _, name := range f.Names() {
 		fields[name] = f.Get(name)

@@ -59,7 +59,7 @@ func TestCostOfManyFields(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			small, large := tt.message(few), tt.message(many)
 			var f wire.Fields
-			if _, err := wire.Decode(large, w3c, &f); !errors.Is(err, tt.err) || tt.err == nil && err != nil {
+			if _, err := wire.Decode(large, w3c, &f, nil); !errors.Is(err, tt.err) || tt.err == nil && err != nil {
 				t.Fatalf("%s: %v, want %v", tt.reason, err, tt.err)
 			}
 			one := leastTime(func() { _, _, _ = decode(small, w3c) })
@@ -81,7 +81,7 @@ func TestCostOfManyFields(t *testing.T) {
 func TestCostOfGetOfManyFields(t *testing.T) {
 	ask := func(n int) func() {
 		var f wire.Fields
-		if _, err := wire.Decode(`{"tracedpubsub":1`+manyMembers(n, `,"%x":"v"`)+`,"payload":""}`, w3c, &f); err != nil {
+		if _, err := wire.Decode(`{"tracedpubsub":1`+manyMembers(n, `,"%x":"v"`)+`,"payload":""}`, w3c, &f, nil); err != nil {
 			t.Fatal(err)
 		}
 		names := f.Names()

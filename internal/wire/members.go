@@ -24,7 +24,8 @@ type members struct {
 	contentKind member     // of the last one: memberPayload or memberPayloadBase64
 	isString    bool       // the value of the last one is a string
 
-	found foundFields
+	found      foundFields
+	accounting foundAccounting
 }
 
 // stringText is the position of a JSON string in the message, without its quotes.
@@ -118,6 +119,8 @@ func (m *members) member(pos int) int {
 		m.contentKind, m.isString = kind, isString
 		m.value = m.message[start:end]
 		m.content = text
+	case kind.isAccounting():
+		m.noteAccounting(kind, m.message[start:end], text, isString)
 	case kind.isField() && isString:
 		m.note(kind, pos, name, text)
 	}

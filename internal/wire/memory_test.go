@@ -50,7 +50,7 @@ func TestSmallPartsDoNotKeepLargeMessages(t *testing.T) {
 			before := heap()
 			for i := range parts {
 				var f wire.Fields
-				payload, _ := wire.Decode(strings.Clone(tt.message), everyField, &f)
+				payload, _ := wire.Decode(strings.Clone(tt.message), everyField, &f, nil)
 				parts[i] = tt.keep(payload, f)
 			}
 			if grown := heap() - before; grown > kept*size/4 {
@@ -89,7 +89,7 @@ func TestFieldsOfALargeMessage(t *testing.T) {
 	const start = `{"tracedpubsub":1,"traceparent":"` + traceparent + `","baggage":"tenant=acme"`
 	body := strings.Repeat("x", 4<<10)
 	var f wire.Fields
-	if _, err := wire.Decode(start+`,"payload":"`+body+`"}`, w3c, &f); err != nil {
+	if _, err := wire.Decode(start+`,"payload":"`+body+`"}`, w3c, &f, nil); err != nil {
 		t.Fatal(err)
 	}
 	if value, only := f.Traceparent(); value != traceparent || only || f.Empty() {

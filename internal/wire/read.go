@@ -15,14 +15,19 @@ import (
 
 // Decode returns the payload of message, and sets its propagation fields in f, which must be
 // empty. In an envelope, every string member that means nothing else is such a field. In any
-// other JSON object, only those with the given names are.
+// other JSON object, only those with the given names are. If a is not nil, Decode sets it to
+// the accounting of the envelope, or to nothing. The source may be a substring of message.
 //
 // It applies the first of the rules R0 to R5 of the wire format that fits. If no rule finds
 // a payload, the whole message is the payload. Decode reads the message once, or twice if it
 // is an envelope of many fields, but not a JSON document whose size is in the envelope.
 // Without escapes, the payload and the fields are substrings of message, unless they are much
 // smaller: see [members.detach].
-func Decode(message string, names []string, f *Fields) (payload string, err error) {
+func Decode(message string, names []string, f *Fields, a *Accounting) (payload string, err error) {
+	if a == nil {
+		a = new(Accounting)
+	}
+	*a = Accounting{}
 	m := members{message: message, text: viewBytes(message), names: names}
 
 	pos := 0
@@ -33,14 +38,17 @@ func Decode(message string, names []string, f *Fields) (payload string, err erro
 				m.front()
 			}
 			if m.keepSound() { // R0
+				*a = m.account()
 				return document, m.fill(f)
 			}
 			m, pos = members{message: message, text: viewBytes(message), names: names}, 0
 		}
+		m.accounting = foundAccounting{} // object reads these members again
 	}
 	isObject := pos != jsontext.Broken && m.object(pos)
 	if isObject {
 		if payload, ok := m.payload(); ok { // R1
+			*a = m.account() // before the members are read again
 			if m.found.keepAll() {
 				m.object(0)
 			}
@@ -73,7 +81,7 @@ func IsEnvelope(payload []byte, names []string, f *Fields) bool {
 		return false
 	}
 	message := string(payload) // a copy, since the caller may change payload
-	body, err := Decode(message, names, f)
+	body, err := Decode(message, names, f, nil)
 	return len(body) < len(message) || errors.Is(err, ErrUnsupportedVersion)
 }
 
@@ -83,20 +91,9 @@ func (m *members) document(pos int) (payload string, ok bool) {
 	if pos == jsontext.Broken {
 		return "", false
 	}
-	rest := m.message[pos:]
-	if _, after, ok := cutNumber(rest, `,"ts":`); ok {
-		rest = after
-	}
-	if strings.HasPrefix(rest, `,"src":"`) {
-		start := len(m.message) - len(rest) + len(`,"src":`)
-		end, _ := jsontext.SkipString(m.text, start)
-		if end == jsontext.Broken {
-			return "", false
-		}
-		rest = m.message[end:]
-	}
-	if _, after, ok := cutNumber(rest, `,"seq":`); ok {
-		rest = after
+	rest, ok := m.cutAccounting(m.message[pos:])
+	if !ok {
+		return "", false
 	}
 	size, rest, ok := cutNumber(rest, `,"size":`)
 	if !ok {
@@ -107,6 +104,29 @@ func (m *members) document(pos int) (payload string, ok bool) {
 		return "", false
 	}
 	return m.detach(rest[:size]), true
+}
+
+// cutAccounting cuts ts, src and seq off the rest of the message, as far as they are there. ok
+// is false if the message is not a JSON object.
+func (m *members) cutAccounting(rest string) (after string, ok bool) {
+	const ts, src, seq = `,"ts":`, `,"src":`, `,"seq":`
+	if _, after, ok := cutNumber(rest, ts); ok {
+		m.noteAccounting(memberTime, rest[len(ts):len(rest)-len(after)], stringText{}, false)
+		rest = after
+	}
+	if strings.HasPrefix(rest, src+`"`) {
+		text, end := m.stringAt(len(m.message) - len(rest) + len(src))
+		if end == jsontext.Broken {
+			return "", false
+		}
+		m.noteAccounting(memberSource, "", text, true)
+		rest = m.message[end:]
+	}
+	if _, after, ok := cutNumber(rest, seq); ok {
+		m.noteAccounting(memberSequence, rest[len(seq):len(rest)-len(after)], stringText{}, false)
+		rest = after
+	}
+	return rest, true
 }
 
 // cutNumber cuts name and a decimal number off s.

@@ -270,6 +270,7 @@ func assertReadsLike(t *testing.T, message string) {
 	t.Helper()
 	want := readPlainly(message, everyField)
 	payload, fields, err := decode(message, everyField)
+	assertAccounting(t, message, readAccountingPlainly(message, want))
 	if !errors.Is(err, want.err) {
 		t.Errorf("%s: error %v, the plain reader has %v", want.rule, err, want.err)
 	}

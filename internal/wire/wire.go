@@ -9,8 +9,8 @@
 //	{"tracedpubsub":1,"traceparent":"00-…-01","payload_base64":"//79"}
 //
 // [Writer] writes the bytes of an envelope (write.go), and [Decode] reads them (read.go).
-// [Fields] holds the propagation fields. The package does not know Redis, nor the meaning of
-// the fields.
+// [Fields] holds the propagation fields, and [Accounting] what a publisher says about the delivery.
+// The package does not know Redis, nor the meaning of the fields.
 package wire
 
 import "errors"
@@ -60,6 +60,9 @@ const (
 
 // isField reports whether such a member is a propagation field, if it is a string.
 func (m member) isField() bool { return m <= memberBaggage }
+
+// isAccounting reports whether such a member belongs to an [Accounting].
+func (m member) isAccounting() bool { return m >= memberTime }
 
 func memberNamed(name string) member {
 	switch name {
