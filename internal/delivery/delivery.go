@@ -1,0 +1,147 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package delivery counts the messages that a subscriber has missed, from the numbers that
+// publishers give to their messages.
+//
+// The messages of one publisher on one channel are a stream. [Streams] holds all streams of a
+// subscription (delivery.go), and each has a window of numbers (window.go). The package has no
+// clock and no lock: the caller says what time it is, and makes one call at a time.
+package delivery
+
+import (
+	"container/list"
+	"hash/maphash"
+	"time"
+)
+
+const (
+	// Window is how many numbers a stream keeps. A missing number is lost when one has arrived
+	// that is larger by this.
+	Window = 64
+	// Patience is how long a missing number is waited for.
+	Patience = 5 * time.Second
+	// MaxStreams is the number of streams that are kept. When there are more, the one that has
+	// not been used for the longest time is forgotten.
+	MaxStreams = 65_536
+)
+
+// Key identifies a stream. Pattern is empty unless a pattern subscription has received the
+// message: a subscriber gets a message once for the channel and once for each pattern.
+type Key struct{ Source, Channel, Pattern string }
+
+// Arrival is what the arrival of a message tells about its stream.
+type Arrival struct {
+	Skipped   int64 // how many numbers right before it are missing
+	Lost      int64 // how many missing numbers are lost, because the window ends behind them
+	Duplicate bool  // the number had arrived before
+}
+
+// Loss is a number of messages that were lost because nothing came for too long.
+type Loss struct {
+	Template string // of the stream
+	Messages int64
+}
+
+// Streams holds the streams of a subscription. The zero Streams is empty and ready to use. It
+// is not safe for concurrent use.
+type Streams struct {
+	byKey   map[hashedKey]*stream
+	recent  list.List // of *stream, the one that was used last in front
+	waiting []*stream // those with missing numbers
+}
+
+// stream is what is known of one publisher on one channel.
+type stream struct {
+	window
+
+	key      hashedKey
+	template string
+	recent   *list.Element
+	waiting  int // the index in Streams.waiting, or -1
+}
+
+// Arrive records the arrival of a message, at the time now. The first message of a stream is
+// its base: what was published before was not missed. template is the template of the channel.
+func (s *Streams) Arrive(key Key, template string, number int64, now time.Duration) Arrival {
+	hashed := hashKey(key)
+	st, known := s.byKey[hashed]
+	if !known {
+		s.add(&stream{window: newWindow(number), key: hashed, template: template, waiting: -1})
+		return Arrival{}
+	}
+	s.recent.MoveToFront(st.recent)
+	arrival := st.arrive(number, now)
+	s.update(st)
+	return arrival
+}
+
+// Expire returns what is lost at the time now because it has been missing for [Patience].
+func (s *Streams) Expire(now time.Duration) (losses []Loss) {
+	for i := len(s.waiting) - 1; i >= 0; i-- { // backwards, since update moves the last one to i
+		st := s.waiting[i]
+		if n := st.expire(now - Patience); n > 0 {
+			losses = append(losses, Loss{st.template, n})
+		}
+		s.update(st)
+	}
+	return losses
+}
+
+// Waiting reports whether numbers are missing that are not lost yet.
+func (s *Streams) Waiting() bool { return len(s.waiting) > 0 }
+
+// Len returns the number of streams.
+func (s *Streams) Len() int { return len(s.byKey) }
+
+func (s *Streams) add(st *stream) {
+	if s.byKey == nil {
+		s.byKey = make(map[hashedKey]*stream)
+	}
+	if len(s.byKey) >= MaxStreams {
+		s.forget(s.recent.Back().Value.(*stream))
+	}
+	st.recent = s.recent.PushFront(st)
+	s.byKey[st.key] = st
+}
+
+// forget removes a stream. What is missing of it is not known to be lost.
+func (s *Streams) forget(st *stream) {
+	s.recent.Remove(st.recent)
+	delete(s.byKey, st.key)
+	s.stopWaiting(st)
+}
+
+// update puts st where it belongs after a change.
+func (s *Streams) update(st *stream) {
+	switch missing := st.missing() != 0; {
+	case !missing:
+		s.stopWaiting(st)
+	case st.waiting < 0:
+		st.waiting = len(s.waiting)
+		s.waiting = append(s.waiting, st)
+	}
+}
+
+func (s *Streams) stopWaiting(st *stream) {
+	if st.waiting < 0 {
+		return
+	}
+	end := len(s.waiting) - 1
+	last := s.waiting[end]
+	s.waiting[st.waiting], last.waiting = last, st.waiting
+	s.waiting[end] = nil
+	s.waiting = s.waiting[:end]
+	st.waiting = -1
+}
+
+// hashedKey stands for a Key. Publishers choose the names of channels, which may be long, and
+// a stream must not keep them in memory. They do not know the seed, so they cannot choose two
+// keys with the same hashes.
+type hashedKey struct{ source, channel, pattern uint64 }
+
+var seed = maphash.MakeSeed()
+
+func hashKey(k Key) hashedKey {
+	return hashedKey{maphash.String(seed, k.Source), maphash.String(seed, k.Channel), maphash.String(seed, k.Pattern)}
+}

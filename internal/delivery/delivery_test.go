@@ -1,0 +1,139 @@
+// SPDX-FileCopyrightText: The tracedpubsub Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package delivery_test
+
+import (
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/tracedpubsub/tracedpubsub/internal/delivery"
+)
+
+type (
+	arrival = delivery.Arrival
+	key     = delivery.Key
+)
+
+// What each arrival tells, step by step.
+func TestArrivals(t *testing.T) {
+	type step struct {
+		number int64
+		want   arrival
+	}
+	duplicate := arrival{Duplicate: true}
+	for _, tt := range []struct {
+		name, reason string
+		steps        []step
+	}{
+		{"in order", "nothing is missing", []step{{1, arrival{}}, {2, arrival{}}, {3, arrival{}}}},
+		{"from the middle", "what was published before was not missed", []step{{900, arrival{}}, {901, arrival{}}}},
+		{"before the base", "it is neither missing nor a duplicate", []step{{9, arrival{}}, {8, arrival{}}, {8, arrival{}}, {10, arrival{}}}},
+		{"a gap", "told at once, and lost when the window has passed", []step{{1, arrival{}}, {4, arrival{Skipped: 2}}, {5, arrival{}}, {65, arrival{Skipped: 59}}, {66, arrival{Lost: 1}}, {67, arrival{Lost: 1}}, {68, arrival{}}}},
+		{"out of order", "within the window it is no loss", []step{{1, arrival{}}, {3, arrival{Skipped: 1}}, {2, arrival{}}, {4, arrival{}}}},
+		{"out of order at the edge", "63 later ones have come", []step{{1, arrival{}}, {65, arrival{Skipped: 63}}, {2, arrival{}}, {66, arrival{}}}},
+		{"a jump", "most of what is missing is far behind", []step{{1, arrival{}}, {1001, arrival{Skipped: 999, Lost: 936}}}},
+		{"again", "a duplicate, as often as it comes", []step{{1, arrival{}}, {1, duplicate}, {2, arrival{}}, {1, duplicate}, {2, duplicate}}},
+		{"again far behind", "nothing was lost, so it had arrived", []step{{1, arrival{}}, {1001, arrival{Skipped: 999, Lost: 936}}, {1, duplicate}, {1002, arrival{Lost: 1}}}},
+		{"late far behind", "it is lost already, and no duplicate", []step{{1, arrival{}}, {1001, arrival{Skipped: 999, Lost: 936}}, {500, arrival{}}, {500, arrival{}}}},
+		{"largest numbers", "up to 2^53", []step{{0, arrival{}}, {1 << 53, arrival{Skipped: 1<<53 - 1, Lost: 1<<53 - 64}}, {1 << 53, duplicate}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var s delivery.Streams
+			for i, step := range tt.steps {
+				if got := s.Arrive(key{Source: "a"}, "", step.number, 0); got != step.want {
+					t.Errorf("step %d, number %d: got %+v, want %+v: %s", i, step.number, got, step.want, tt.reason)
+				}
+			}
+		})
+	}
+}
+
+// What is missing is lost five seconds after it was found missing, and once.
+func TestExpire(t *testing.T) {
+	var s delivery.Streams
+	s.Arrive(key{Source: "a"}, "one", 1, 0)
+	s.Arrive(key{Source: "a"}, "one", 4, time.Second)
+	s.Arrive(key{Source: "a"}, "one", 6, 2*time.Second)
+	s.Arrive(key{Source: "b"}, "two", 1, 0)
+	s.Arrive(key{Source: "b"}, "two", 3, 2*time.Second)
+	for _, step := range []struct {
+		now     time.Duration
+		want    []delivery.Loss
+		waiting bool
+	}{
+		{6*time.Second - 1, nil, true},
+		{6 * time.Second, []delivery.Loss{{Template: "one", Messages: 2}}, true},
+		{7 * time.Second, []delivery.Loss{{Template: "two", Messages: 1}, {Template: "one", Messages: 1}}, false},
+		{time.Hour, nil, false},
+	} {
+		if got := s.Expire(step.now); !slices.Equal(got, step.want) || s.Waiting() != step.waiting {
+			t.Errorf("at %v %v is lost, waiting %v, want %v, %v", step.now, got, s.Waiting(), step.want, step.waiting)
+		}
+	}
+	if got := s.Arrive(key{Source: "a"}, "one", 2, time.Hour); got != (arrival{}) {
+		t.Errorf("late: %+v, want nothing", got)
+	}
+	if got := s.Arrive(key{Source: "a"}, "one", 2, time.Hour); !got.Duplicate {
+		t.Errorf("late, and again: %+v, want a duplicate", got)
+	}
+}
+
+// Publishers, channels and patterns have streams of their own.
+func TestStreamsAreApart(t *testing.T) {
+	var s delivery.Streams
+	for _, k := range []key{{"a", "c", ""}, {"b", "c", ""}, {"a", "d", ""}, {"a", "c", "*"}, {"a", "", "c"}, {"", "a", "c"}} {
+		if got := s.Arrive(k, "", 1, 0); got != (arrival{}) {
+			t.Errorf("%+v: %+v, want nothing", k, got)
+		}
+	}
+	if n := s.Len(); n != 6 {
+		t.Errorf("%d streams, want 6", n)
+	}
+}
+
+// There are never more than 65,536 streams. What has not been used for the longest time goes
+// first, and with it what it waits for.
+func TestStreamsAreBounded(t *testing.T) {
+	var s delivery.Streams
+	name := func(i int) key { return key{Source: "a", Channel: strconv.Itoa(i)} }
+	for i := range delivery.MaxStreams {
+		s.Arrive(name(i), "", 1, 0)
+	}
+	s.Arrive(name(1), "", 3, 0)
+	s.Arrive(name(0), "", 3, 0)
+	for i := range delivery.MaxStreams - 1 { // all but 0, which was used last
+		s.Arrive(name(delivery.MaxStreams+i), "", 1, 0)
+	}
+	if n := s.Len(); n != delivery.MaxStreams {
+		t.Errorf("%d streams, want %d", n, delivery.MaxStreams)
+	}
+	if losses := s.Expire(delivery.Patience); len(losses) != 1 || losses[0].Messages != 1 {
+		t.Errorf("lost is %v, want one message of the stream that was kept", losses)
+	}
+	if got := s.Arrive(name(0), "", 4, 0); got != (arrival{}) {
+		t.Errorf("the stream that was used last: %+v, want the next message", got)
+	}
+	if got := s.Arrive(name(1), "", 1, 0); got.Duplicate {
+		t.Error("the stream that was not used is still there")
+	}
+}
+
+// An arrival of a known stream allocates nothing, neither in order nor with gaps.
+func TestAllocationsOfArrivals(t *testing.T) {
+	var s delivery.Streams
+	k, number := key{"q83vEjRWeJA", "reports", ""}, int64(1)
+	arrive := func() {
+		s.Arrive(k, "", number, 0)
+		s.Arrive(k, "", number+2, 0)
+		number += 3
+	}
+	for range 100 {
+		arrive()
+	}
+	if got := testing.AllocsPerRun(1000, arrive); got != 0 {
+		t.Errorf("%v allocations, want 0", got)
+	}
+}
