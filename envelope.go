@@ -53,7 +53,7 @@ var (
 func Encode(ctx context.Context, payload any, opts ...Option) ([]byte, error) {
 	e := encoders.Get().(*encoder)
 	defer e.free()
-	if err := e.encode(ctx, configOf(opts), payload); err != nil {
+	if err := e.encode(ctx, configOf(opts), payload, nil, ""); err != nil {
 		return nil, err
 	}
 	return e.AppendTo(make([]byte, 0, e.Len())), nil
@@ -136,15 +136,24 @@ type encoder struct {
 
 var encoders = sync.Pool{New: func() any { return &encoder{formatted: make([]byte, 0, 64)} }}
 
-// encode writes the envelope of payload. The error is that of rediscmd.PayloadBytes.
-func (e *encoder) encode(ctx context.Context, c *config, payload any) error {
+// encode writes the envelope of payload. If l is not nil, the message gets the next number of
+// channel. The error is that of rediscmd.PayloadBytes.
+func (e *encoder) encode(ctx context.Context, c *config, payload any, l *ledger, channel string) error {
 	body, err := rediscmd.PayloadBytes(e.formatted, payload)
 	if err != nil {
 		return err
 	}
 	e.begin(ctx, c)
-	e.Wrap(body)
+	e.wrap(body, l, channel)
 	return nil
+}
+
+// wrap writes the envelope of body, after begin.
+func (e *encoder) wrap(body []byte, l *ledger, channel string) {
+	if l != nil {
+		e.Account(l.next(channel))
+	}
+	e.Wrap(body)
 }
 
 // begin sets the context whose trace context and baggage the next envelopes carry.

@@ -109,8 +109,8 @@ func (t *tracing) substitute(ctx context.Context, e *encoder, m *publishCommand)
 		return
 	case m.err != nil:
 		ok = m.SubstitutePayload(ctx, rediscmd.Refused(payload, m.err))
-	default:
-		e.Wrap(m.body)
+	case m.Substitutable(): // otherwise the message must not use up a number
+		e.wrap(m.body, t.cfg.ledgerOf(m.operation), m.channel)
 		ok = m.SubstituteEnvelope(ctx, e.Text())
 	}
 	if !ok {

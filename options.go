@@ -265,6 +265,7 @@ type config struct {
 	template        func(channel string) string // nil: none
 	errorHandler    func(error)
 	foreignEnvelope func(message string) (Envelope, bool) // nil: none
+	ledgers         *ledgers                              // nil: no accounting
 	channelSize     int
 
 	healthCheckInterval time.Duration

@@ -123,9 +123,9 @@ func (c *Client) clientOf(p any) any {
 
 // publication is how a message is published.
 type publication struct {
-	rdb       any // a Publisher or a ShardPublisher, as send needs it
-	client    any // has the address of the server
-	operation *telemetry.Operation
+	rdb       any                  // a Publisher or a ShardPublisher, as send needs it
+	client    any                  // has the address of the server
+	operation *telemetry.Operation // Publish or SPublish
 	send      func(ctx context.Context, rdb any, channel string, message any) *redis.IntCmd
 }
 
@@ -154,7 +154,7 @@ func (c *config) publish(ctx context.Context, p *publication, channel string, pa
 	ctx, span := c.telemetry.Start(ctx, &start)
 	defer span.End()
 
-	message, wrapped, err := c.message(ctx, channel, payload)
+	message, wrapped, err := c.message(ctx, p.operation, channel, payload)
 	if !wrapped {
 		ctx = withoutEnvelope(ctx, channel)
 	}
@@ -186,13 +186,13 @@ func isDeferred(rdb any) bool {
 
 // message returns the message for payload: its envelope, or payload itself if channel has
 // no envelopes. If err is not nil, go-redis fails with the same error for message.
-func (c *config) message(ctx context.Context, channel string, payload any) (message any, wrapped bool, err error) {
+func (c *config) message(ctx context.Context, o *telemetry.Operation, channel string, payload any) (message any, wrapped bool, err error) {
 	if !c.envelopes(channel) {
 		return payload, false, nil
 	}
 	e := encoders.Get().(*encoder)
 	defer e.free()
-	if err := e.encode(ctx, c, payload); err != nil {
+	if err := e.encode(ctx, c, payload, c.ledgerOf(o), channel); err != nil {
 		return rediscmd.Refused(payload, err), false, err
 	}
 	return rediscmd.NewWireMessage(e.Text()), true, nil

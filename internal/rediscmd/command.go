@@ -21,6 +21,15 @@ type PublishCommand struct {
 	substitute redis.Cmder // nil: there is none
 }
 
+// Substitutable reports whether the command of the caller has a Go type whose reply can be set.
+func (c *PublishCommand) Substitutable() bool {
+	switch c.Caller.(type) {
+	case *redis.IntCmd, *redis.Cmd, *redis.RawCmd:
+		return true
+	}
+	return false
+}
+
 // SubstituteEnvelope makes a substitute that publishes envelope, as a [WireMessage]. It
 // returns false if the command of the caller has a Go type whose reply cannot be set.
 func (c *PublishCommand) SubstituteEnvelope(ctx context.Context, envelope string) bool {

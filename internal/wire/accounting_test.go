@@ -125,3 +125,30 @@ func isUsable(number string) bool {
 	n, _ := new(big.Int).SetString(number, 10)
 	return n.Cmp(big.NewInt(1<<53)) <= 0
 }
+
+// An accounting is behind the fields and in front of the payload, whatever its form. It is of
+// one envelope only.
+func TestWriterWritesAccounting(t *testing.T) {
+	a := wire.Accounting{Time: 1766000000000000, Source: "q83vEjRWeJA", Sequence: 7}
+	const accounted = `,"ts":1766000000000000,"src":"q83vEjRWeJA","seq":7`
+	f := fieldsOf("traceparent", traceparent, "b3", "1")
+	var w wire.Writer
+	for _, payload := range payloads {
+		bare, err := wire.Append(nil, &f, payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const front = `{"tracedpubsub":1,"traceparent":"` + traceparent + `","b3":"1"`
+		want := strings.Replace(string(bare), front, front+accounted, 1)
+		_ = w.Begin(&f)
+		for range 2 {
+			w.Account(a)
+			w.Wrap([]byte(payload))
+			assertWrites(t, &w, want)
+		}
+		assertAccounting(t, want, a)
+		_ = w.Begin(&f)
+		w.Wrap([]byte(payload))
+		assertWrites(t, &w, string(bare))
+	}
+}

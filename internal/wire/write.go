@@ -19,19 +19,21 @@ import (
 // the envelope is valid.
 func Append(b []byte, f *Fields, payload string) ([]byte, error) {
 	start, leftOut := appendStart(b, f)
-	w := Writer{front: start, start: len(start)}
+	w := Writer{front: start, fields: len(start), start: len(start)}
 	w.Wrap(viewBytes(payload))
 	b = append(w.front, w.verbatim...)
 	return append(b, w.end...), leftOut
 }
 
-// Writer writes envelopes, and reuses its memory. Call Begin to set the fields, then Wrap for
-// each payload, and then AppendTo or Text to get the envelope.
+// Writer writes envelopes, and reuses its memory. Call Begin to set the fields, then Account, if
+// the message has an accounting, and Wrap for each payload, and then AppendTo or Text to get
+// the envelope.
 type Writer struct {
 	// An envelope is front, verbatim and end. A payload that needs no escapes is not
 	// copied to front, since it may be large, but is verbatim.
 	front    []byte
-	start    int // the length of the part of front that Begin has written
+	fields   int // the length of the part of front that Begin has written
+	start    int // the same with what Account has written
 	verbatim []byte
 	end      string
 }
@@ -41,7 +43,7 @@ type Writer struct {
 func (w *Writer) Begin(f *Fields) error {
 	var leftOut error
 	w.front, leftOut = appendStart(w.front[:0], f)
-	w.start = len(w.front)
+	w.fields, w.start = len(w.front), len(w.front)
 	return leftOut
 }
 
@@ -51,6 +53,17 @@ func (w *Writer) BeginTraceparent(traceparent []byte) {
 	w.front = append(w.front[:0], version1+`,"`+nameTraceparent+`":"`...)
 	w.front = append(w.front, traceparent...)
 	w.front = append(w.front, '"')
+	w.fields, w.start = len(w.front), len(w.front)
+}
+
+// Account sets the accounting of the next envelope. Its source must need no escapes.
+func (w *Writer) Account(a Accounting) {
+	b := append(w.front[:w.fields], `,"ts":`...)
+	b = strconv.AppendInt(b, a.Time, 10)
+	b = append(b, `,"src":"`...)
+	b = append(b, a.Source...)
+	b = append(b, `","seq":`...)
+	w.front = strconv.AppendInt(b, a.Sequence, 10)
 	w.start = len(w.front)
 }
 
