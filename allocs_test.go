@@ -147,17 +147,6 @@ func TestAllocationsOfPublishing(t *testing.T) {
 	}
 }
 
-// To account for a message adds nothing, once its channel is known.
-func TestAllocationsOfAccounting(t *testing.T) {
-	ctx := context.Background()
-	assertAllocs(t, 3, producerSpan, func(c *config) func() {
-		WithAccounting().apply(c)
-		return func() {
-			c.publish(ctx, &publication{succeeding, nil, telemetry.Publish, viaPublish}, "reports", "hello")
-		}
-	})
-}
-
 // silent is a Publisher that always returns the same command, and so allocates nothing.
 type silent struct{ cmd *redis.IntCmd }
 

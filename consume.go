@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tracedpubsub/tracedpubsub/internal/subscription"
+	"github.com/tracedpubsub/tracedpubsub/internal/wire"
 )
 
 // Messages returns an iterator over the messages of the subscription. Each message has a
@@ -137,12 +138,21 @@ func (p *PubSub) ReceiveMessage(ctx context.Context) (*Message, error) {
 // deliver passes m to the consumers. It waits until one takes m, or there is room in the
 // buffer. It drops m when the subscription is closed.
 func (p *PubSub) deliver(m *redis.Message) {
-	msg := p.cfg.open(m, p.server)
+	var a wire.Accounting
+	msg := p.cfg.open(m, p.server, &a)
+	p.arrivals.add(msg, &a)
 	p.sending.Lock()
 	defer p.sending.Unlock()
 	if p.sealed {
 		return
 	}
+	select {
+	case p.messages <- msg:
+		return
+	default:
+	}
+	p.arrivals.blocked.Store(true)
+	defer p.arrivals.blocked.Store(false)
 	select {
 	case p.messages <- msg:
 	case <-p.done:

@@ -75,7 +75,7 @@ func Encode(ctx context.Context, payload any, opts ...Option) ([]byte, error) {
 func Decode(message string, opts ...Option) (Envelope, error) {
 	e := Envelope{cfg: configOf(opts)}
 	var err error
-	e.Payload, err = e.cfg.decode(message, &e.Carrier)
+	e.Payload, err = e.cfg.decode(message, &e.Carrier, nil)
 	return e, err
 }
 
@@ -117,9 +117,9 @@ func configOf(opts []Option) *config {
 }
 
 // decode returns the payload of message, and puts its fields into carrier, which must be
-// empty.
-func (c *config) decode(message string, carrier *Carrier) (payload string, err error) {
-	payload, err = wire.Decode(message, c.propagation().fields, &carrier.fields, nil)
+// empty, and its accounting into a, unless that is nil.
+func (c *config) decode(message string, carrier *Carrier, a *wire.Accounting) (payload string, err error) {
+	payload, err = wire.Decode(message, c.propagation().fields, &carrier.fields, a)
 	if c.foreignEnvelope != nil && isForeign(message, payload, err) {
 		return c.decodeForeign(message, carrier, err)
 	}

@@ -59,7 +59,7 @@ func (t *tracing) inspect(m *publishCommand) (carrier Carrier, traced bool) {
 	m.plain = !t.cfg.envelopes(channel)
 	payload := rediscmd.PayloadOf(m.Caller)
 	if message, ok := payload.(*rediscmd.WireMessage); ok {
-		_, _ = t.cfg.decode(message.String(), &carrier)
+		_, _ = t.cfg.decode(message.String(), &carrier, nil)
 		m.envelope = true
 		return carrier, true
 	}

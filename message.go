@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tracedpubsub/tracedpubsub/internal/telemetry"
+	"github.com/tracedpubsub/tracedpubsub/internal/wire"
 )
 
 // Message is a message that was received, with the trace context of its producer.
@@ -35,6 +37,15 @@ type Message struct {
 	// [ErrMalformedEnvelope] and [ErrUnsupportedVersion], Payload is the whole
 	// message. With [ErrCarrierTooLarge], the message has no trace context.
 	Err error
+	// PublishedAt is the time at which the message was published, by the clock of its
+	// publisher, which may differ from that of the consumer. It is the zero Time unless the
+	// publisher accounts for its messages; see [WithAccounting].
+	PublishedAt time.Time
+	// Skipped is how many messages were missing right before this one when it was received:
+	// of the same publisher, on the same channel. Some of them may still arrive, if they were
+	// overtaken. It is 0 for the first message, unless the publisher accounts for its
+	// messages, and for messages that a [PubSub] has not received.
+	Skipped int64
 
 	carrier  Carrier
 	cfg      *config // nil in a literal: the defaults
@@ -50,13 +61,13 @@ type Message struct {
 // If you decode many messages with options, use [Client.FromRedis], which evaluates the
 // options once.
 func FromRedis(m *redis.Message, opts ...Option) *Message {
-	return configOf(opts).open(m, nil)
+	return configOf(opts).open(m, nil, nil)
 }
 
 // FromRedis is like the function [FromRedis], with the options of c. The consumer span has
 // the server address of the client that c wraps.
 func (c *Client) FromRedis(m *redis.Message) *Message {
-	return c.cfg.open(m, c.cfg.server(c.rdb))
+	return c.cfg.open(m, c.cfg.server(c.rdb), nil)
 }
 
 // NewMessage decodes a message that another Redis client has received, such as rueidis or
@@ -68,11 +79,15 @@ func (c *Client) FromRedis(m *redis.Message) *Message {
 // Options are evaluated by each call, which costs more than all the rest of it. A program
 // with one set of providers needs none: it sets the global ones.
 func NewMessage(channel, pattern, payload string, opts ...Option) *Message {
-	return configOf(opts).open(&redis.Message{Channel: channel, Pattern: pattern, Payload: payload}, nil)
+	return configOf(opts).open(&redis.Message{Channel: channel, Pattern: pattern, Payload: payload}, nil, nil)
 }
 
-// open decodes m. A nil m is an empty message.
-func (c *config) open(m *redis.Message, server *telemetry.Server) *Message {
+// open decodes m. A nil m is an empty message. If a is not nil, open sets it to the accounting
+// of m.
+func (c *config) open(m *redis.Message, server *telemetry.Server, a *wire.Accounting) *Message {
+	if a == nil {
+		a = new(wire.Accounting)
+	}
 	msg := &Message{cfg: c, server: server}
 	if m == nil {
 		return msg
@@ -87,7 +102,10 @@ func (c *config) open(m *redis.Message, server *telemetry.Server) *Message {
 		msg.template = m.Pattern
 	}
 	if m.PayloadSlice == nil {
-		msg.Payload, msg.Err = c.decode(m.Payload, &msg.carrier)
+		msg.Payload, msg.Err = c.decode(m.Payload, &msg.carrier, a)
+		if a.Source != "" {
+			msg.PublishedAt = time.UnixMicro(a.Time)
+		}
 	}
 	return msg
 }
@@ -113,7 +131,7 @@ func (m *Message) Extract(ctx context.Context) context.Context {
 // opts are passed to the tracer after the options of this package. Invalid UTF-8 in their
 // attributes and links becomes U+FFFD; that of strings that are set on the span later does
 // not, and exporters refuse it. The first call counts m in
-// messaging.client.consumed.messages.
+// messaging.client.consumed.messages, and records its delay in tracedpubsub.delivery.delay.
 func (m *Message) Start(ctx context.Context, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
 	ctx, span := m.start(ctx, opts...)
 	return ctx, span.Unwrap()
@@ -132,6 +150,7 @@ func (m *Message) start(ctx context.Context, opts ...trace.SpanStartOption) (con
 		Template:    m.template,
 		Server:      m.server,
 		Envelope:    envelopeState(m.Err),
+		Skipped:     m.Skipped,
 		Options:     opts,
 	}
 	caller := trace.SpanFromContext(ctx)
@@ -145,6 +164,9 @@ func (m *Message) start(ctx context.Context, opts ...trace.SpanStartOption) (con
 	ctx, span := c.telemetry.Start(ctx, &start)
 	if atomic.CompareAndSwapUint32(&m.counted, 0, 1) {
 		span.Consumed()
+		if !m.PublishedAt.IsZero() {
+			span.Delayed(m.PublishedAt)
+		}
 	}
 	return ctx, span
 }

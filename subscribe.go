@@ -87,6 +87,15 @@ func (c *Client) SSubscribe(ctx context.Context, channels ...string) *PubSub {
 // notify-keyspace-events must be set on each node. A message that is published on such a channel
 // by hand is received once for each master.
 //
+// A PubSub counts what it has missed of publishers that account for their messages; see
+// [WithAccounting]. [Message.Skipped] tells it at once, and tracedpubsub.delivery.lost when it
+// is certain: when 64 later messages of the same publisher and channel have arrived, or after
+// 5 s, during which the subscription was not kept from reading by slow consumers. What was
+// missing for a shorter time when the subscription was closed is not counted. Counting begins
+// with the first message of a publisher on a channel, and anew when the channel is subscribed
+// to once more. At most 65,536 pairs of a publisher and a channel are kept; the one without
+// messages for the longest time goes first.
+//
 // A PubSub reads nothing before the first call that needs a message or a confirmation.
 // Until then it has no goroutine, except while it connects or sends a command.
 //
@@ -97,6 +106,7 @@ type PubSub struct {
 	server *telemetry.Server
 	sub    *subscription.Subscription
 
+	arrivals arrivals
 	messages chan *Message // the buffer for consumers
 	sending  sync.Mutex    // held to send on messages, and to close it
 	sealed   bool          // messages is closed
@@ -115,6 +125,7 @@ func (c *config) subscribe(ctx context.Context, rdb Subscriber, kind subscriptio
 		messages: make(chan *Message, c.channelSize),
 		done:     make(chan struct{}),
 	}
+	p.arrivals.telemetry, p.arrivals.server = &c.telemetry, p.server
 	p.sub = subscription.New(subscription.Config{
 		Client: rdb, Deliver: p.deliver, Observer: observer{p}, PingSilence: c.healthCheckInterval,
 	})
@@ -160,16 +171,19 @@ func (p *PubSub) Ready(ctx context.Context) error {
 // Subscribe returns ctx.Err() if ctx is canceled, and redis.ErrClosed if the
 // subscription is closed.
 func (p *PubSub) Subscribe(ctx context.Context, channels ...string) error {
+	p.arrivals.forget(channels, false)
 	return p.sub.Subscribe(ctx, subscription.Channels, channels...)
 }
 
 // PSubscribe is like [PubSub.Subscribe], for patterns.
 func (p *PubSub) PSubscribe(ctx context.Context, patterns ...string) error {
+	p.arrivals.forget(patterns, true)
 	return p.sub.Subscribe(ctx, subscription.Patterns, patterns...)
 }
 
 // SSubscribe is like [PubSub.Subscribe], for sharded channels.
 func (p *PubSub) SSubscribe(ctx context.Context, channels ...string) error {
+	p.arrivals.forget(channels, false)
 	return p.sub.Subscribe(ctx, subscription.ShardChannels, channels...)
 }
 
@@ -231,6 +245,7 @@ func (p *PubSub) Close() error {
 			p.dropped.Add(1)
 		}
 		p.sub.Close()
+		p.arrivals.close()
 	})
 	return nil
 }

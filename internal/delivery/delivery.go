@@ -47,8 +47,9 @@ type Loss struct {
 // is not safe for concurrent use.
 type Streams struct {
 	byKey   map[hashedKey]*stream
-	recent  list.List // of *stream, the one that was used last in front
-	waiting []*stream // those with missing numbers
+	byTopic map[topic]*list.List // of *stream
+	recent  list.List            // of *stream, the one that was used last in front
+	waiting []*stream            // those with missing numbers
 }
 
 // stream is what is known of one publisher on one channel.
@@ -58,7 +59,8 @@ type stream struct {
 	key      hashedKey
 	template string
 	recent   *list.Element
-	waiting  int // the index in Streams.waiting, or -1
+	sibling  *list.Element // in the list of the topic
+	waiting  int           // the index in Streams.waiting, or -1
 }
 
 // Arrive records the arrival of a message, at the time now. The first message of a stream is
@@ -88,6 +90,15 @@ func (s *Streams) Expire(now time.Duration) (losses []Loss) {
 	return losses
 }
 
+// Forget forgets the streams of a channel or pattern. If the subscriber subscribes to it once
+// more, what was published meanwhile was not missed.
+func (s *Streams) Forget(name string, isPattern bool) {
+	streams := s.byTopic[topic{maphash.String(seed, name), isPattern}]
+	for streams != nil && streams.Len() > 0 {
+		s.forget(streams.Front().Value.(*stream))
+	}
+}
+
 // Waiting reports whether numbers are missing that are not lost yet.
 func (s *Streams) Waiting() bool { return len(s.waiting) > 0 }
 
@@ -96,19 +107,30 @@ func (s *Streams) Len() int { return len(s.byKey) }
 
 func (s *Streams) add(st *stream) {
 	if s.byKey == nil {
-		s.byKey = make(map[hashedKey]*stream)
+		s.byKey, s.byTopic = make(map[hashedKey]*stream), make(map[topic]*list.List)
 	}
 	if len(s.byKey) >= MaxStreams {
 		s.forget(s.recent.Back().Value.(*stream))
 	}
 	st.recent = s.recent.PushFront(st)
 	s.byKey[st.key] = st
+	siblings := s.byTopic[st.key.topic()]
+	if siblings == nil {
+		siblings = list.New()
+		s.byTopic[st.key.topic()] = siblings
+	}
+	st.sibling = siblings.PushBack(st)
 }
 
 // forget removes a stream. What is missing of it is not known to be lost.
 func (s *Streams) forget(st *stream) {
 	s.recent.Remove(st.recent)
 	delete(s.byKey, st.key)
+	siblings := s.byTopic[st.key.topic()]
+	siblings.Remove(st.sibling)
+	if siblings.Len() == 0 {
+		delete(s.byTopic, st.key.topic())
+	}
 	s.stopWaiting(st)
 }
 
@@ -140,7 +162,23 @@ func (s *Streams) stopWaiting(st *stream) {
 // keys with the same hashes.
 type hashedKey struct{ source, channel, pattern uint64 }
 
-var seed = maphash.MakeSeed()
+// topic is what the subscriber has subscribed to: a channel or a pattern.
+type topic struct {
+	name      uint64
+	isPattern bool
+}
+
+var (
+	seed  = maphash.MakeSeed()
+	empty = maphash.String(seed, "")
+)
+
+func (k hashedKey) topic() topic {
+	if k.pattern != empty {
+		return topic{k.pattern, true}
+	}
+	return topic{k.channel, false}
+}
 
 func hashKey(k Key) hashedKey {
 	return hashedKey{maphash.String(seed, k.Source), maphash.String(seed, k.Channel), maphash.String(seed, k.Pattern)}

@@ -94,6 +94,39 @@ func TestStreamsAreApart(t *testing.T) {
 	}
 }
 
+// A topic that is forgotten begins anew, and no other does.
+func TestForget(t *testing.T) {
+	var s delivery.Streams
+	keys := []key{{"a", "c", ""}, {"b", "c", ""}, {"a", "c", "*"}, {"a", "d", "*"}, {"a", "*", ""}}
+	for _, step := range []struct {
+		name      string
+		isPattern bool
+		forgotten []int
+	}{{"c", false, []int{0, 1}}, {"*", true, []int{2, 3}}, {"*", false, []int{4}}, {"unknown", false, nil}} {
+		for _, k := range keys {
+			s.Arrive(k, "", 1, 0)
+			s.Arrive(k, "", 3, 0)
+		}
+		s.Forget(step.name, step.isPattern)
+		if n := s.Len(); n != len(keys)-len(step.forgotten) {
+			t.Errorf("%d streams without %q, want %d", n, step.name, len(keys)-len(step.forgotten))
+		}
+		for i, k := range keys {
+			got := s.Arrive(k, "", 6, 0).Skipped
+			if want := int64(2); (got == want) == slices.Contains(step.forgotten, i) {
+				t.Errorf("without %q, pattern %v, %d are missing of %+v", step.name, step.isPattern, got, k)
+			}
+		}
+		for _, k := range keys {
+			s.Forget(k.Channel, false)
+			s.Forget(k.Pattern, true)
+		}
+		if s.Len() != 0 || s.Waiting() {
+			t.Errorf("%d streams are left, waiting %v", s.Len(), s.Waiting())
+		}
+	}
+}
+
 // There are never more than 65,536 streams. What has not been used for the longest time goes
 // first, and with it what it waits for.
 func TestStreamsAreBounded(t *testing.T) {

@@ -20,6 +20,7 @@ var messagingSystem = semconv.MessagingSystemKey.String("redis")
 const (
 	receiversKey = attribute.Key("tracedpubsub.receivers")
 	envelopeKey  = attribute.Key("tracedpubsub.envelope")
+	skippedKey   = attribute.Key("tracedpubsub.delivery.skipped")
 )
 
 // spanName returns the name of a span: "{operation} {template or destination}".
@@ -35,7 +36,7 @@ func spanName(s *SpanStart) string {
 
 // maxAttributes is the largest number of attributes that appendSpanAttributes and
 // appendSeriesAttributes append.
-const maxAttributes = 9
+const maxAttributes = 10
 
 // appendSpanAttributes appends the attributes with which a span starts.
 func appendSpanAttributes(a []attribute.KeyValue, s *SpanStart) []attribute.KeyValue {
@@ -49,6 +50,9 @@ func appendSpanAttributes(a []attribute.KeyValue, s *SpanStart) []attribute.KeyV
 	a = s.Server.appendAttributes(a)
 	if s.Envelope != "" {
 		a = append(a, envelopeKey.String(s.Envelope))
+	}
+	if s.Skipped > 0 {
+		a = append(a, skippedKey.Int64(s.Skipped))
 	}
 	if s.Messages > 0 {
 		a = append(a, semconv.MessagingBatchMessageCount(s.Messages))

@@ -26,9 +26,12 @@ type instruments struct {
 	processDuration   metric.Float64Histogram
 	reconnects        metric.Int64Counter
 	errors            metric.Int64Counter
+	delay             metric.Float64Histogram
+	lost              metric.Int64Counter
+	duplicates        metric.Int64Counter
 }
 
-// durations are the bucket boundaries of both histograms, in seconds, as the conventions
+// durations are the bucket boundaries of all histograms, in seconds, as the conventions
 // advise.
 var durations = metric.WithExplicitBucketBoundaries(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 
@@ -46,6 +49,12 @@ func makeInstruments(provider metric.MeterProvider, t *Telemetry) (*instruments,
 		"Number of times that a subscription replaced a lost connection.")
 	failures, err6 := newCounter(meter, "tracedpubsub.subscription.errors", "{error}",
 		"Number of times that a subscription lost its connection, failed to connect, or had a channel or pattern refused or removed by the server.")
+	delay, err7 := newHistogram(meter, "tracedpubsub.delivery.delay",
+		"Time from publishing a message, by the clock of its publisher, to the hand-over to the consumer.")
+	lost, err8 := newCounter(meter, "tracedpubsub.delivery.lost", "{message}",
+		"Number of messages that their publishers numbered and that did not arrive while 64 later ones, or 5 s, went by.")
+	duplicates, err9 := newCounter(meter, "tracedpubsub.delivery.duplicates", "{message}",
+		"Number of messages that had arrived before.")
 	return &instruments{
 		telemetry:         t,
 		series:            newSeriesCache(),
@@ -55,7 +64,18 @@ func makeInstruments(provider metric.MeterProvider, t *Telemetry) (*instruments,
 		processDuration:   processDuration.Inst(),
 		reconnects:        reconnects,
 		errors:            failures,
-	}, errors.Join(err1, err2, err3, err4, err5, err6)
+		delay:             delay,
+		lost:              lost,
+		duplicates:        duplicates,
+	}, errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9)
+}
+
+func newHistogram(meter metric.Meter, name, description string) (metric.Float64Histogram, error) {
+	histogram, err := meter.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(description), durations)
+	if err != nil {
+		return noop.Float64Histogram{}, err
+	}
+	return histogram, nil
 }
 
 func newCounter(meter metric.Meter, name, unit, description string) (metric.Int64Counter, error) {

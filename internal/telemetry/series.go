@@ -33,7 +33,7 @@ const (
 // series is a time series, with the options to record to it. Its template is the key in the
 // cache.
 type series struct {
-	operation *Operation // nil: a series of subscriptions, not of messages
+	operation *Operation // nil: a series of subscriptions or of deliveries
 	server    *Server
 	errorType string // "": success
 

@@ -17,6 +17,7 @@ type SpanStart struct {
 	Template    string // the low-cardinality name of Destination; "": none
 	Server      *Server
 	Envelope    string // the value of tracedpubsub.envelope; "": none
+	Skipped     int64  // how many messages were skipped right before this one
 	Messages    int    // the number of messages of a batch; 0: a single message
 
 	Root    bool // the span has no parent

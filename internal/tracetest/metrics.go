@@ -25,6 +25,9 @@ const (
 	ProcessDuration    = "messaging.process.duration"
 	Reconnects         = "tracedpubsub.subscription.reconnects"
 	SubscriptionErrors = "tracedpubsub.subscription.errors"
+	DeliveryDelay      = "tracedpubsub.delivery.delay"
+	DeliveryLost       = "tracedpubsub.delivery.lost"
+	DeliveryDuplicates = "tracedpubsub.delivery.duplicates"
 )
 
 // Metrics is a meter provider that keeps what is recorded, as an exporter gets it.
