@@ -5,6 +5,7 @@ package tracetest
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -86,6 +87,17 @@ func (r *ReportLog) WaitFor(t *testing.T, op, topic string) Report {
 func (r *ReportLog) Await(t *testing.T, op, topic string) {
 	t.Helper()
 	_ = r.WaitFor(t, op, topic)
+}
+
+// AwaitRecovery waits for a report that an outage of all of topics is over. It may be about
+// others, too: outages that end at about the same time are one report.
+func (r *ReportLog) AwaitRecovery(t *testing.T, topics ...string) {
+	t.Helper()
+	r.WaitUntil(t, fmt.Sprintf("the end of the outage of %q", topics), func(all []Report) bool {
+		return slices.ContainsFunc(all, func(e Report) bool {
+			return e.Recovered && !slices.ContainsFunc(topics, func(topic string) bool { return !slices.Contains(e.Channels, topic) })
+		})
+	})
 }
 
 // WaitUntil waits until the reports so far are enough, and returns them; what says in a

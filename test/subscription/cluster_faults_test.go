@@ -235,10 +235,5 @@ func testRemovedMaster(t *testing.T, s *clusterSubject) {
 		s.assertDelivers(t, sub, i, channel)
 	}
 	tracetest.WaitReady(t, sub)
-	// Sharded channels of the node may have recovered at the same time. They are in the same report.
-	s.reports.WaitUntil(t, "the end of the outage of the channel and the pattern", func(all []tracetest.Report) bool {
-		return slices.ContainsFunc(all, func(e tracetest.Report) bool {
-			return e.Recovered && slices.Contains(e.Channels, "pattern*") && slices.Contains(e.Channels, "plain")
-		})
-	})
+	s.reports.AwaitRecovery(t, "pattern*", "plain")
 }
