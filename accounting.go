@@ -24,9 +24,8 @@ import (
 // a message is not published after all, because of an error, a pipeline that is discarded or a
 // transaction that is tried again, subscribers count it as lost: it has not arrived.
 //
-// Subscribers expect messages roughly in the order of their numbers: one that is overtaken by
-// 64 others counts as lost. Numbers are given before the message is sent, so many goroutines
-// that publish on one channel at once may overtake each other.
+// Goroutines that publish on one channel at once may overtake each other, since no lock is held
+// while a message is sent. Subscribers wait 5 s for a message that others have overtaken.
 //
 // A publisher keeps the numbers of 65,536 channels. If there are more, it goes on as a new
 // publisher, and subscribers cannot tell what they have missed at that moment. [Encode]

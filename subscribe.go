@@ -89,9 +89,9 @@ func (c *Client) SSubscribe(ctx context.Context, channels ...string) *PubSub {
 //
 // A PubSub counts what it has missed of publishers that account for their messages; see
 // [WithAccounting]. [Message.Skipped] tells it at once, and tracedpubsub.delivery.lost when it
-// is certain: when 64 later messages of the same publisher and channel have arrived, or after
-// 5 s, during which the subscription was not kept from reading by slow consumers. What was
-// missing for a shorter time when the subscription was closed is not counted. Counting begins
+// is certain: 5 s after a later message of the same publisher and channel has arrived, without
+// the time in which slow consumers kept the subscription from reading. What was missing for a
+// shorter time when the subscription was closed is not counted. Counting begins
 // with the first message of a publisher on a channel, and anew when the channel is subscribed
 // to once more. At most 65,536 pairs of a publisher and a channel are kept; the one without
 // messages for the longest time goes first.

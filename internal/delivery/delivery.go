@@ -5,7 +5,7 @@
 // publishers give to their messages.
 //
 // The messages of one publisher on one channel are a stream. [Streams] holds all streams of a
-// subscription (delivery.go), and each has a window of numbers (window.go). The package has no
+// subscription (delivery.go), and each keeps which of its numbers are missing (window.go). The package has no
 // clock and no lock: the caller says what time it is, and makes one call at a time.
 package delivery
 
@@ -16,14 +16,21 @@ import (
 )
 
 const (
-	// Window is how many numbers a stream keeps. A missing number is lost when one has arrived
-	// that is larger by this.
-	Window = 64
-	// Patience is how long a missing number is waited for.
+	// Patience is how long a missing number is waited for. No number of later ones shortens it:
+	// a goroutine that is suspended between numbering and sending is overtaken by any number.
 	Patience = 5 * time.Second
+	// MaxGaps is the number of ranges of missing numbers that a stream keeps. When there are
+	// more, the first of them is lost at once.
+	MaxGaps = 1024
+	// MaxSkipped is how many numbers a message can have skipped. No publisher sends more within
+	// an outage, so with a larger number the stream begins anew.
+	MaxSkipped = 1 << 32
 	// MaxStreams is the number of streams that are kept. When there are more, the one that has
 	// not been used for the longest time is forgotten.
 	MaxStreams = 65_536
+
+	// keptGaps is the room for gaps that a stream without gaps may keep.
+	keptGaps = 16
 )
 
 // Key identifies a stream. Pattern is empty unless a pattern subscription has received the
@@ -33,7 +40,7 @@ type Key struct{ Source, Channel, Pattern string }
 // Arrival is what the arrival of a message tells about its stream.
 type Arrival struct {
 	Skipped   int64 // how many numbers right before it are missing
-	Lost      int64 // how many missing numbers are lost, because the window ends behind them
+	Lost      int64 // how many missing numbers are lost, because there are too many gaps
 	Duplicate bool  // the number had arrived before
 }
 
@@ -136,8 +143,8 @@ func (s *Streams) forget(st *stream) {
 
 // update puts st where it belongs after a change.
 func (s *Streams) update(st *stream) {
-	switch missing := st.missing() != 0; {
-	case !missing:
+	switch {
+	case len(st.gaps) == 0:
 		s.stopWaiting(st)
 	case st.waiting < 0:
 		st.waiting = len(s.waiting)

@@ -41,17 +41,12 @@ func (m *model) arrive(number int64, now time.Duration) (a delivery.Arrival) {
 	}
 	m.arrived[number] = true
 	delete(m.missing, number)
-	a.Lost = m.lose(func(n int64, _ time.Duration) bool { return m.last-n >= 64 })
 	return a
 }
 
-func (m *model) expire(now time.Duration) int64 {
-	return m.lose(func(_ int64, since time.Duration) bool { return now-since >= 5*time.Second })
-}
-
-func (m *model) lose(is func(number int64, since time.Duration) bool) (lost int64) {
+func (m *model) expire(now time.Duration) (lost int64) {
 	for n, since := range m.missing {
-		if is(n, since) {
+		if now-since >= 5*time.Second {
 			delete(m.missing, n)
 			m.lost[n] = true
 			lost++
@@ -60,12 +55,9 @@ func (m *model) lose(is func(number int64, since time.Duration) bool) (lost int6
 	return lost
 }
 
-// unknown reports whether a stream cannot know if a number has arrived before: it is smaller
-// than the window, and between lost ones.
+// unknown reports whether a stream cannot know if a number has arrived before: it is between
+// lost ones.
 func (m *model) unknown(number int64) bool {
-	if m.last-number < 64 {
-		return false
-	}
 	smaller, larger := false, false
 	for n := range m.lost {
 		smaller, larger = smaller || n <= number, larger || n >= number
@@ -153,12 +145,12 @@ func FuzzStream(f *testing.F) {
 		c.arrive(t, number)
 		for _, step := range steps[:min(len(steps), 500)] {
 			switch {
-			case step < 0x80: // up to two windows ahead
+			case step < 0x80: // ahead
 				number += int64(step)
 				c.arrive(t, number)
-			case step < 0xc0: // within the window
+			case step < 0xc0: // a little behind
 				c.arrive(t, number-int64(step-0x80))
-			case step < 0xe0: // behind it
+			case step < 0xe0: // far behind
 				c.arrive(t, number-60-int64(step-0xc0))
 			default:
 				c.pass(t, time.Duration(step-0xe0)*250*time.Millisecond)

@@ -52,7 +52,7 @@ func makeInstruments(provider metric.MeterProvider, t *Telemetry) (*instruments,
 	delay, err7 := newHistogram(meter, "tracedpubsub.delivery.delay",
 		"Time from publishing a message, by the clock of its publisher, to the hand-over to the consumer.")
 	lost, err8 := newCounter(meter, "tracedpubsub.delivery.lost", "{message}",
-		"Number of messages that their publishers numbered and that did not arrive while 64 later ones, or 5 s, went by.")
+		"Number of messages that their publishers numbered and that had not arrived 5 s after a later one.")
 	duplicates, err9 := newCounter(meter, "tracedpubsub.delivery.duplicates", "{message}",
 		"Number of messages that had arrived before.")
 	return &instruments{
