@@ -149,7 +149,7 @@ func (a *api) getPub(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, http.StatusServiceUnavailable, err)
 		return
 	}
-	reply(w, http.StatusAccepted, map[string]string{"published": string(message)})
+	reply(w, http.StatusAccepted, map[string]any{"published": query})
 }
 
 func reply(w http.ResponseWriter, status int, v any) {

@@ -28,6 +28,7 @@ func workerService(part string) string { return "worker-" + part }
 // tracer provider and a connection to Redis of its own, as in a process of its own.
 type app struct {
 	*options
+	screen         screen
 	stdout, stderr io.Writer
 	telemetry      *telemetry
 	url            string // of the API
@@ -39,8 +40,8 @@ type app struct {
 }
 
 // start returns when all services are ready. The caller ends the app.
-func start(ctx context.Context, o *options, stdout, stderr io.Writer) (*app, error) {
-	a := &app{options: o, stdout: stdout, stderr: stderr}
+func start(ctx context.Context, o *options, s screen, stdout, stderr io.Writer) (*app, error) {
+	a := &app{options: o, screen: s, stdout: stdout, stderr: stderr}
 	a.ctx, a.cancel = context.WithCancelCause(ctx)
 	if err := a.startAll(); err != nil {
 		a.end()
@@ -104,7 +105,7 @@ func (a *app) startLogger() error {
 	if err != nil {
 		return err
 	}
-	l := &logger{redis: bus, out: a.stdout}
+	l := &logger{redis: bus, print: a.print}
 	return a.startService(loggerService, "is subscribed to "+pubChannel, l.run)
 }
 
@@ -147,10 +148,13 @@ func (a *app) startService(name, does string, run func(ctx context.Context, read
 		return context.Cause(a.ctx)
 	}
 	if !a.order {
-		fmt.Fprintf(a.stdout, "%s %s\n", name, does)
+		a.print(name + " " + does)
 	}
 	return nil
 }
+
+// print prints a line.
+func (a *app) print(line string) { fmt.Fprintln(a.stdout, a.screen.fit(line)) }
 
 func (a *app) atEnd(cleanup func()) { a.cleanups = append(a.cleanups, cleanup) }
 

@@ -69,7 +69,16 @@ func (c *client) call(ctx context.Context, method, path string, body []byte, wan
 		return err
 	}
 	if resp.StatusCode != want {
-		return fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, bytes.TrimSpace(text))
+		return fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, reasonIn(text))
 	}
 	return json.Unmarshal(text, answer)
+}
+
+// reasonIn returns the error in an answer of the API.
+func reasonIn(text []byte) string {
+	var answer struct{ Error string }
+	if err := json.Unmarshal(text, &answer); err != nil || answer.Error == "" {
+		return string(bytes.TrimSpace(text))
+	}
+	return answer.Error
 }

@@ -6,7 +6,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"go.opentelemetry.io/otel/trace"
 )
@@ -14,7 +13,7 @@ import (
 // logger prints every message of best-channel-ever.
 type logger struct {
 	redis *bus
-	out   io.Writer
+	print func(line string)
 }
 
 // run prints until ctx is canceled. It calls ready once it is subscribed.
@@ -29,7 +28,7 @@ func (l *logger) run(ctx context.Context, ready func()) error {
 		for ctx, msg := range sub.Messages(ctx) {
 			// The context carries the consumer span, so a log line can have the trace ID.
 			id := trace.SpanContextFromContext(ctx).TraceID()
-			fmt.Fprintf(l.out, "logger: %s: %#q trace=%s\n", msg.Channel, msg.Payload, id)
+			l.print(fmt.Sprintf("logger: trace=%s %s: %s", id, msg.Channel, msg.Payload))
 		}
 		return nil
 	})

@@ -14,25 +14,33 @@ import (
 	"time"
 )
 
-const usage = `Reports is an HTTP API and four workers that talk to each other over Redis Pub/Sub.
+const usage = `Reports is an HTTP API and four workers that talk to each other over Redis
+Pub/Sub.
 
-  reports [flags]          all of it in one process: order one report, print its trace, and exit
-  reports -serve [flags]   all of it in one process, until Ctrl-C; print each trace as it finishes
+  reports [flags]          all of it in one process: order one report, print
+                           its trace, and exit
+  reports -serve [flags]   all of it in one process, until Ctrl-C; print each
+                           trace as it finishes
   reports api [flags]      the API alone
   reports worker [flags]   the workers alone, or with -part one of them
   reports logger [flags]   the subscriber of best-channel-ever alone
 
-  -redis ADDR[,ADDR…]   the Redis server, or several nodes of a cluster, on which the messages go
-                        through sharded channels (REDIS_ADDR; without it a Redis in this process)
-  -addr ADDR            where the API listens (127.0.0.1:8080; for one report any free port)
-  -part PART[,PART…]    which workers to run: summary, chart, table, pdf (all; one report needs all)
-  -otlp[=URL]           send the traces to this OTLP backend as well (http://localhost:4318; the
-                        standard variables OTEL_EXPORTER_OTLP_… do, too)
+  -redis ADDR[,ADDR…]   the Redis server, or several nodes of a cluster, on
+                        which the messages go through sharded channels
+                        (REDIS_ADDR; without it a Redis in this process)
+  -addr ADDR            where the API listens (127.0.0.1:8080; for one report
+                        any free port)
+  -part PART[,PART…]    which workers to run: summary, chart, table, pdf (all;
+                        one report needs all)
+  -otlp[=URL]           send the traces to this OTLP backend as well
+                        (http://localhost:4318; the standard variables
+                        OTEL_EXPORTER_OTLP_… do, too)
   -timeout DURATION     how long one report may take (10s)
 
 The API:
 
-  curl -d '{"title":"Sales","rows":[{"name":"north","amount":42}]}' localhost:8080/reports
+  curl localhost:8080/reports \
+    -d '` + sampleJSON + `'
   curl localhost:8080/reports/ID?wait=5s
   curl localhost:8080/pub?any=thing
 `

@@ -51,6 +51,9 @@ var sample = order{
 	Rows:  []row{{"north", 42}, {"east", 17}, {"south", 64}, {"west", 28}},
 }
 
+// sampleJSON is a short order, for people.
+const sampleJSON = `{"title":"Sales","rows":[{"name":"north","amount":42}]}`
+
 // report is the result of an order.
 type report struct {
 	ID      string            `json:"id"`

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
@@ -24,35 +23,46 @@ func (s screen) render(t *collected) string {
 	fmt.Fprintf(&b, "\n%s\n", s.paint(bold, clip("trace "+t.id.String(), s.width)))
 	fmt.Fprintf(&b, "%s\n\n", s.paint(dim, clip(l.total(len(t.spans)+t.more, t.more), s.width)))
 	fmt.Fprintf(&b, "%s\n", s.paint(dim, l.head()))
-	strays := false
 	for _, line := range all {
 		fmt.Fprintf(&b, "%s\n", l.row(line))
 		if failed(line.span) {
 			fmt.Fprintf(&b, "%s\n", l.failure(line))
 		}
-		strays = strays || line.stray
 	}
-	if strays {
-		fmt.Fprintf(&b, "\n%s\n", s.paint(dim, clip(strayMark+"its parent is not here: of another process, or lost", s.width)))
+	for i, explained := range legend(all) {
+		if i == 0 {
+			b.WriteString("\n")
+		}
+		fmt.Fprintf(&b, "%s\n", s.paint(dim, clip(explained, s.width)))
 	}
 	return b.String()
 }
 
 // Marks before the name of a span.
 const (
-	strayMark  = "↳ "
+	redisMark  = "⇢ "
 	failedMark = "✗ "
 )
 
-func marks(l line) string {
-	var marks string
-	if l.stray {
-		marks += strayMark
+func marks(l line) (redis, failure string) {
+	if crossedRedis(l.span) {
+		redis = redisMark
 	}
 	if failed(l.span) {
-		marks += failedMark
+		failure = failedMark
 	}
-	return marks
+	return redis, failure
+}
+
+// legend explains the marks of a trace.
+func legend(all []line) (lines []string) {
+	if slices.ContainsFunc(all, func(l line) bool { return crossedRedis(l.span) }) {
+		lines = append(lines, redisMark+"received through Redis Pub/Sub")
+	}
+	if slices.ContainsFunc(all, func(l line) bool { return l.stray }) {
+		lines = append(lines, strayTwig+"parent span is in another process")
+	}
+	return lines
 }
 
 // layout holds the widths of the columns. A column of width 0 is left out.
@@ -81,20 +91,24 @@ func newLayout(s screen, spans []sdktrace.ReadOnlySpan, all []line) *layout {
 		if !slices.Contains(l.services, service) {
 			l.services = append(l.services, service)
 		}
-		l.name = max(l.name, width(line.twigs+marks(line)+line.span.Name()))
+		redis, failure := marks(line)
+		l.name = max(l.name, width(line.twigs+redis+failure+printable(line.span.Name())))
 		l.service = max(l.service, width(service))
 		l.kind = max(l.kind, width(line.span.SpanKind().String()))
+		l.start = max(l.start, width(l.time(line.span.StartTime().Sub(l.begin))))
+		l.took = max(l.took, width(l.time(duration(line.span))))
 	}
-	l.start = max(l.start, width(l.time(l.length)))
-	l.took = l.start
-	for _, column := range []*int{&l.kind, &l.start, &l.service} {
+	for _, column := range []*int{&l.start, &l.kind, &l.service} {
 		if l.left() < leastBar {
 			*column = 0
 		}
 	}
 	if l.bar = min(l.left(), mostBar); l.bar < leastBar {
 		l.bar = 0
-		l.name = max(min(l.name, l.width-gap-l.took), 1)
+		if l.width <= gap+l.took {
+			l.took = 0
+		}
+		l.name = min(l.name, l.name+l.left()+gap)
 	}
 	return l
 }
@@ -137,16 +151,19 @@ func (l *layout) head() string {
 
 func (l *layout) row(r line) string {
 	s := r.span
-	offset, took := s.StartTime().Sub(l.begin), s.EndTime().Sub(s.StartTime())
+	offset, took := s.StartTime().Sub(l.begin), duration(s)
 	service := serviceOf(s)
 	hue := hues[slices.Index(l.services, service)%len(hues)]
 	color := plain
 	if failed(s) {
 		hue, color = red, red
 	}
-	name := pad(marks(r)+printable(s.Name()), l.name-width(r.twigs))
+	redis, failure := marks(r)
+	name := clip(r.twigs+redis+failure+printable(s.Name()), l.name)
+	name, twigs := cutPrefix(name, r.twigs)
+	name, redis = cutPrefix(name, redis)
 	return l.join(
-		l.paint(dim, clip(r.twigs, l.name))+l.paint(color, name),
+		l.paint(dim, twigs)+l.paint(bold, redis)+l.paint(color, pad(name, l.name-width(twigs+redis))),
 		l.paint(hue, pad(service, l.service)),
 		l.paint(dim, pad(s.SpanKind().String(), l.kind)),
 		padLeft(l.time(offset), l.start),
@@ -175,14 +192,16 @@ func (l *layout) join(cells ...string) string {
 	return strings.TrimRight(strings.Join(there, strings.Repeat(" ", gap)), " ")
 }
 
-// time writes all times of a trace with the same unit and precision, so that
-// they can be compared.
+// time writes the times of a trace with the same unit and precision, so that they can be
+// compared. A time of which too little would be left has a smaller unit.
 func (l *layout) time(d time.Duration) string {
 	ms := float64(d) / float64(time.Millisecond)
 	switch {
+	case d > 0 && d < 10*time.Microsecond:
+		return fmt.Sprintf("%.1f µs", float64(d)/float64(time.Microsecond))
 	case l.length < 10*time.Millisecond:
 		return fmt.Sprintf("%.3f ms", ms)
-	case l.length < 100*time.Millisecond:
+	case l.length < 100*time.Millisecond || d > 0 && d < 10*time.Millisecond:
 		return fmt.Sprintf("%.2f ms", ms)
 	case l.length < time.Second:
 		return fmt.Sprintf("%.1f ms", ms)
@@ -215,17 +234,3 @@ func bar(offset, took, length time.Duration, columns int) string {
 	}
 	return b.String()
 }
-
-func width(s string) int { return utf8.RuneCountInString(s) }
-
-// clip shortens s to n columns.
-func clip(s string, n int) string {
-	if width(s) <= n {
-		return s
-	}
-	return string([]rune(s)[:max(n-1, 0)]) + "…"
-}
-
-func pad(s string, n int) string { return fmt.Sprintf("%-*s", n, clip(s, n)) }
-
-func padLeft(s string, n int) string { return fmt.Sprintf("%*s", n, clip(s, n)) }

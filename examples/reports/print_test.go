@@ -7,58 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
-
-	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/sdk/resource"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
-	"go.opentelemetry.io/otel/trace"
-
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
-)
-
-// made is a span made by hand. The times are microseconds, beginning with the
-// trace.
-type made struct {
-	id, parent byte // parent 0: none
-	name       string
-	service    string
-	kind       trace.SpanKind
-	from, to   int
-	failure    string
-}
-
-var midnight = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-
-func madeTrace(spans ...made) *collected {
-	t := &collected{id: trace.TraceID{0xab, 15: 1}}
-	context := func(id byte) trace.SpanContext {
-		if id == 0 {
-			return trace.SpanContext{}
-		}
-		return trace.NewSpanContext(trace.SpanContextConfig{TraceID: t.id, SpanID: trace.SpanID{7: id}})
-	}
-	for _, m := range spans {
-		stub := tracetest.SpanStub{
-			Name: m.name, SpanKind: m.kind, SpanContext: context(m.id), Parent: context(m.parent),
-			StartTime: midnight.Add(time.Duration(m.from) * time.Microsecond),
-			EndTime:   midnight.Add(time.Duration(m.to) * time.Microsecond),
-			Resource:  resource.NewSchemaless(semconv.ServiceName(m.service)),
-		}
-		if m.failure != "" {
-			stub.Status = sdktrace.Status{Code: codes.Error, Description: m.failure}
-		}
-		t.spans = append(t.spans, stub.Snapshot())
-	}
-	return t
-}
-
-const (
-	internal = trace.SpanKindInternal
-	server   = trace.SpanKindServer
-	producer = trace.SpanKindProducer
-	consumer = trace.SpanKindConsumer
 )
 
 // In the order in which they end, as they are collected.
@@ -78,72 +26,82 @@ func TestPrint(t *testing.T) {
 		trace *collected
 		want  string
 	}{
-		{"a failed span is marked, and says why", 88, madeTrace(madeReport...), `
+		{"a failed span is marked, and says why", 90, madeTrace(madeReport...), `
 trace ab000000000000000000000000000001
 6 spans of 4 services in 4.000 ms
 
-span                     service       kind         start      took  0          4.000 ms
-order                    client        internal  0.000 ms  4.000 ms  ███████████████████
-└ POST /reports          api           server    0.200 ms  0.800 ms  ▐███▌
-  └ publish reports      api           producer  0.400 ms  0.500 ms   ▐██
-    ├ process reports    worker-chart  consumer  0.800 ms  3.200 ms     ▐███████████████
-    │ └ store chart      worker-chart  internal  2.000 ms  1.990 ms           ▐████████▌
-    └ ✗ process reports  worker-pdf    consumer  0.950 ms  1.650 ms      ▐███████
+span                       service       kind         start      took  0          4.000 ms
+order                      client        internal  0.000 ms  4.000 ms  ███████████████████
+└ POST /reports            api           server    0.200 ms  0.800 ms  ▐███▌
+  └ publish reports        api           producer  0.400 ms  0.500 ms   ▐██
+    ├ ⇢ process reports    worker-chart  consumer  0.800 ms  3.200 ms     ▐███████████████
+    │ └ store chart        worker-chart  internal  2.000 ms  1.990 ms           ▐████████▌
+    └ ⇢ ✗ process reports  worker-pdf    consumer  0.950 ms  1.650 ms      ▐███████
         no paper�[2J
+
+⇢ received through Redis Pub/Sub
 `},
-		{"the kind gives way to the bars", 70, madeTrace(madeReport...), `
+		{"the start gives way to the bars", 72, madeTrace(madeReport...), `
 trace ab000000000000000000000000000001
 6 spans of 4 services in 4.000 ms
 
-span                     service          start      took  0  4.000 ms
-order                    client        0.000 ms  4.000 ms  ███████████
-└ POST /reports          api           0.200 ms  0.800 ms  ▐█▌
-  └ publish reports      api           0.400 ms  0.500 ms   █
-    ├ process reports    worker-chart  0.800 ms  3.200 ms    █████████
-    │ └ store chart      worker-chart  2.000 ms  1.990 ms       ▐████▌
-    └ ✗ process reports  worker-pdf    0.950 ms  1.650 ms    ▐████
+span                       service       kind          took  0  4.000 ms
+order                      client        internal  4.000 ms  ███████████
+└ POST /reports            api           server    0.800 ms  ▐█▌
+  └ publish reports        api           producer  0.500 ms   █
+    ├ ⇢ process reports    worker-chart  consumer  3.200 ms    █████████
+    │ └ store chart        worker-chart  internal  1.990 ms       ▐████▌
+    └ ⇢ ✗ process reports  worker-pdf    consumer  1.650 ms    ▐████
         no paper�[2J
+
+⇢ received through Redis Pub/Sub
 `},
-		{"then the start", 60, madeTrace(madeReport...), `
+		{"then the kind", 62, madeTrace(madeReport...), `
 trace ab000000000000000000000000000001
 6 spans of 4 services in 4.000 ms
 
-span                     service           took  0  4.000 ms
-order                    client        4.000 ms  ███████████
-└ POST /reports          api           0.800 ms  ▐█▌
-  └ publish reports      api           0.500 ms   █
-    ├ process reports    worker-chart  3.200 ms    █████████
-    │ └ store chart      worker-chart  1.990 ms       ▐████▌
-    └ ✗ process reports  worker-pdf    1.650 ms    ▐████
+span                       service           took  0  4.000 ms
+order                      client        4.000 ms  ███████████
+└ POST /reports            api           0.800 ms  ▐█▌
+  └ publish reports        api           0.500 ms   █
+    ├ ⇢ process reports    worker-chart  3.200 ms    █████████
+    │ └ store chart        worker-chart  1.990 ms       ▐████▌
+    └ ⇢ ✗ process reports  worker-pdf    1.650 ms    ▐████
         no paper�[2J
+
+⇢ received through Redis Pub/Sub
 `},
-		{"then the service", 46, madeTrace(madeReport...), `
+		{"then the service", 48, madeTrace(madeReport...), `
 trace ab000000000000000000000000000001
 6 spans of 4 services in 4.000 ms
 
-span                         took  0  4.000 ms
-order                    4.000 ms  ███████████
-└ POST /reports          0.800 ms  ▐█▌
-  └ publish reports      0.500 ms   █
-    ├ process reports    3.200 ms    █████████
-    │ └ store chart      1.990 ms       ▐████▌
-    └ ✗ process reports  1.650 ms    ▐████
+span                           took  0  4.000 ms
+order                      4.000 ms  ███████████
+└ POST /reports            0.800 ms  ▐█▌
+  └ publish reports        0.500 ms   █
+    ├ ⇢ process reports    3.200 ms    █████████
+    │ └ store chart        1.990 ms       ▐████▌
+    └ ⇢ ✗ process reports  1.650 ms    ▐████
         no paper�[2J
+
+⇢ received through Redis Pub/Sub
 `},
-		{"then the bars themselves", 35, madeTrace(madeReport...), `
-trace ab00000000000000000000000000…
+		{"then the bars themselves", 37, madeTrace(madeReport...), `
+trace ab0000000000000000000000000000…
 6 spans of 4 services in 4.000 ms
 
-span                         took
-order                    4.000 ms
-└ POST /reports          0.800 ms
-  └ publish reports      0.500 ms
-    ├ process reports    3.200 ms
-    │ └ store chart      1.990 ms
-    └ ✗ process reports  1.650 ms
+span                           took
+order                      4.000 ms
+└ POST /reports            0.800 ms
+  └ publish reports        0.500 ms
+    ├ ⇢ process reports    3.200 ms
+    │ └ store chart        1.990 ms
+    └ ⇢ ✗ process reports  1.650 ms
         no paper�[2J
+
+⇢ received through Redis Pub/Sub
 `},
-		{"and at last the names are cut", 24, madeTrace(madeReport...), `
+		{"then the names are cut", 24, madeTrace(madeReport...), `
 trace ab000000000000000…
 6 spans of 4 services i…
 
@@ -151,10 +109,27 @@ span                took
 order           4.000 ms
 └ POST /repor…  0.800 ms
   └ publish r…  0.500 ms
-    ├ process…  3.200 ms
+    ├ ⇢ proce…  3.200 ms
     │ └ store…  1.990 ms
-    └ ✗ proce…  1.650 ms
+    └ ⇢ ✗ pro…  1.650 ms
         no paper�[2J
+
+⇢ received through Redi…
+`},
+		{"and at last there is no room for times", 10, madeTrace(madeReport...), `
+trace ab0…
+6 spans o…
+
+span
+order
+└ POST /r…
+  └ publi…
+    ├ ⇢ p…
+    │ └ s…
+    └ ⇢ ✗…
+        n…
+
+⇢ receive…
 `},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -177,18 +152,48 @@ func TestPrintShortTraces(t *testing.T) {
 		trace *collected
 		want  string
 	}{
-		{"a span whose parent is not here", madeTrace(
+		{"spans whose parents are in other processes", madeTrace(
 			made{2, 9, "process reports", "worker-pdf", consumer, 0, 15_000, ""},
 			made{3, 2, "store pdf", "worker-pdf", internal, 5_000, 15_000, ""},
+			made{4, 8, "GET /metrics", "worker-pdf", server, 7_500, 7_503, ""},
 		), `
 trace ab000000000000000000000000000001
-2 spans of 1 service in 15.00 ms
+3 spans of 1 service in 15.00 ms
 
-span               service     kind         start      took  0  15.00 ms
-↳ process reports  worker-pdf  consumer   0.00 ms  15.00 ms  ███████████
-└ store pdf        worker-pdf  internal   5.00 ms  10.00 ms     ▐███████
+span                 service     kind        start      took  0 15.00 ms
+↳ ⇢ process reports  worker-pdf  consumer  0.00 ms  15.00 ms  ██████████
+  └ store pdf        worker-pdf  internal  5.00 ms  10.00 ms     ███████
+↳ GET /metrics       worker-pdf  server    7.50 ms    3.0 µs       ▌
 
-↳ its parent is not here: of another process, or lost
+⇢ received through Redis Pub/Sub
+↳ parent span is in another process
+`},
+		{"times that differ by orders of magnitude", madeTrace(
+			made{1, 0, "order", "client", internal, 0, 2_000_000, ""},
+			made{2, 1, "a", "client", internal, 0, 7, ""},
+			made{3, 1, "b", "client", internal, 1_250, 1_260, ""},
+			made{4, 1, "c", "client", internal, 10_000, 19_990, ""},
+		), `
+trace ab000000000000000000000000000001
+4 spans of 1 service in 2.000 s
+
+span   service  kind        start     took  0                    2.000 s
+order  client   internal  0.000 s  2.000 s  ████████████████████████████
+├ a    client   internal  0.000 s   7.0 µs  ▌
+├ b    client   internal  1.25 ms  0.01 ms  ▌
+└ c    client   internal  0.010 s  9.99 ms  ▌
+`},
+		{"characters of two columns, and of none", madeTrace(
+			made{1, 0, "注文 Gru\u0308n", "client", internal, 0, 1000, ""},
+			made{2, 1, "GET", "服务", server, 0, 1000, "没有纸，没有纸，没有纸，没有纸，没有纸，没有纸，没有纸，没有纸，没有纸"},
+		), `
+trace ab000000000000000000000000000001
+2 spans of 2 services in 1.000 ms
+
+span       service  kind         start      took  0             1.000 ms
+注文 Grün  client   internal  0.000 ms  1.000 ms  ██████████████████████
+└ ✗ GET    服务     server    0.000 ms  1.000 ms  ██████████████████████
+    没有纸，没有纸，没有纸，没有纸，没有纸，没有纸，没有纸，没有纸，没…
 `},
 		{"spans of two publishers with clocks that differ", madeTrace(
 			made{1, 0, "order", "client", internal, 500, 900, ""},
@@ -255,40 +260,5 @@ func TestPrintedTraceIsBounded(t *testing.T) {
 	c.more = 3
 	if got, want := (screen{width: 100}).render(c), "\n9 spans of 4 services in 4.000 ms; the last 3 are not shown\n"; !strings.Contains(got, want) {
 		t.Errorf("printed is\n%s\nwant it with %q", got, want)
-	}
-}
-
-func TestMissing(t *testing.T) {
-	whole := []made{
-		{1, 0, "order a report", "client", internal, 0, 9, ""},
-		{2, 1, "HTTP POST", "client", trace.SpanKindClient, 0, 9, ""},
-		{3, 2, "POST /reports", "api", server, 0, 9, ""},
-		{4, 3, "publish reports", "api", producer, 0, 9, ""},
-		{5, 4, "process reports", "worker-summary", consumer, 0, 9, ""},
-		{6, 4, "process reports", "worker-chart", consumer, 0, 9, ""},
-		{7, 4, "process reports", "worker-table", consumer, 0, 9, ""},
-		{8, 4, "process reports", "worker-pdf", consumer, 0, 9, ""},
-	}
-	for _, tt := range []struct {
-		name   string
-		change func(spans []made) []made
-		want   string
-	}{
-		{"nothing", func(s []made) []made { return s }, ``},
-		{"everything", func([]made) []made { return nil }, `"order a report" (client); "POST /reports" (api); "publish reports" (api); ` +
-			`"process reports" (worker-summary); "process reports" (worker-chart); "process reports" (worker-table); "process reports" (worker-pdf)`},
-		{"one worker", func(s []made) []made { return s[:7] }, `"process reports" (worker-pdf)`},
-		{"the publish alone: what is below it is there", func(s []made) []made { return append(s[:3], s[4:]...) }, `"publish reports" (api)`},
-		{"a worker twice is not two workers", func(s []made) []made { s[7].service = "worker-table"; return s }, `"process reports" (worker-pdf)`},
-		{"a worker beside the publish, not below it", func(s []made) []made { s[7].parent = 3; return s }, `"process reports" (worker-pdf)`},
-		{"the parent of a worker is not here", func(s []made) []made { s[7].parent = 99; return s }, `"process reports" (worker-pdf)`},
-		{"another kind", func(s []made) []made { s[3].kind = internal; return s }, `"publish reports" (api)`},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			got := strings.Join(missing(madeTrace(tt.change(append([]made(nil), whole...))...).spans, "publish"), "; ")
-			if got != tt.want {
-				t.Errorf("missing is %s, want %s", got, tt.want)
-			}
-		})
 	}
 }

@@ -37,19 +37,27 @@ func wholeTrace(publish string) []string {
 	return want
 }
 
-var spanRow = regexp.MustCompile(`^([│├└ ]*)(\S.*?) {2,}(\S+) {2,}(internal|client|server|producer|consumer) {2,}\d+\.\d{1,3} m?s +\d+\.\d{1,3} m?s  +[█▌▐]+$`)
+var spanRow = regexp.MustCompile(`^([│├└↳ ]*)(⇢ )?(\S.*?) {2,}(\S+) {2,}(internal|client|server|producer|consumer)` +
+	` {2,}\d+\.\d{1,3} [mµ]?s +\d+\.\d{1,3} [mµ]?s  +[█▌▐]+$`)
 
 // printedTrace reads the tree that was printed: each span behind its parents,
-// sorted.
-func printedTrace(text string) []string {
+// sorted. It fails the test if not exactly the consumers are marked.
+func printedTrace(t *testing.T, text string) []string {
+	t.Helper()
 	var paths, parents []string
 	for line := range strings.Lines(text) {
 		m := spanRow.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
 		if m == nil {
 			continue
 		}
+		if crossed := m[2] != ""; crossed != (m[5] == "consumer") {
+			t.Errorf("a mark for what crossed Redis is missing or wrong: %s", line)
+		}
 		depth := width(m[1]) / 2
-		parents = append(parents[:min(depth, len(parents))], m[2]+" of "+m[3])
+		if strings.HasPrefix(m[1], strayTwig) {
+			depth = 0
+		}
+		parents = append(parents[:min(depth, len(parents))], m[3]+" of "+m[4])
 		paths = append(paths, strings.Join(parents, " > "))
 	}
 	slices.Sort(paths)
@@ -79,7 +87,7 @@ func TestOneReport(t *testing.T) {
 			if code := p.wait(); code != exitDone {
 				t.Errorf("exit code = %d, want %d", code, exitDone)
 			}
-			if got, want := printedTrace(p.stdout.String()), wholeTrace(tt.publish); !slices.Equal(got, want) {
+			if got, want := printedTrace(t, p.stdout.String()), wholeTrace(tt.publish); !slices.Equal(got, want) {
 				t.Errorf("the printed tree has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 			}
 			if got := p.stderr.String(); got != "" {
@@ -116,13 +124,53 @@ func TestOneReportWithoutItsMessage(t *testing.T) {
 	if code := p.wait(); code != exitFailed {
 		t.Errorf("exit code = %d, want %d", code, exitFailed)
 	}
-	const want = `reports: missing in the trace: "process reports" (worker-summary), "process reports" (worker-chart), ` +
-		`"process reports" (worker-table), "process reports" (worker-pdf)` + "\n"
+	const want = `reports: timed out after 100ms (-timeout); missing in the trace: "process reports" (worker-summary), "process reports" (worker-chart), ` +
+		`"process reports" (worker-table), "process reports" (worker-pdf); ` +
+		`missing in the report: summary, chart, table, pdf` + "\n"
 	if got := p.stderr.String(); got != want {
 		t.Errorf("standard error = %q, want %q", got, want)
 	}
-	if got, want := len(printedTrace(p.stdout.String())), len(wholeTrace("publish"))-3*len(partNames); got != want {
+	if got, want := len(printedTrace(t, p.stdout.String())), len(wholeTrace("publish"))-3*len(partNames); got != want {
 		t.Errorf("%d spans are printed, want the %d that are no worker's", got, want)
+	}
+}
+
+// A Redis that does not answer is a timeout, too.
+func TestOneReportOfAHangingRedis(t *testing.T) {
+	t.Parallel() // it waits
+	redis := miniredis.RunT(t)
+	ended := make(chan struct{})
+	redis.Server().SetPreHook(func(_ *miniserver.Peer, command string, _ ...string) bool {
+		if command == "HGETALL" {
+			<-ended
+		}
+		return false
+	})
+	p := startProgram(t, "-redis", redis.Addr(), "-timeout", "100ms")
+	if code := p.wait(); code != exitFailed {
+		t.Errorf("exit code = %d, want %d", code, exitFailed)
+	}
+	close(ended)
+	if got, want := p.stderr.String(), "reports: timed out after 3.1s: "; !strings.HasPrefix(got, want) {
+		t.Errorf("standard error = %q, want it to begin with %q", got, want)
+	}
+}
+
+// The error of the API is told in plain words, and not as the JSON of its answer.
+func TestOneReportThatIsRefused(t *testing.T) {
+	redis := miniredis.RunT(t)
+	redis.Server().SetPreHook(func(c *miniserver.Peer, command string, _ ...string) bool {
+		if command == "MULTI" {
+			c.WriteError("LOADING not yet")
+		}
+		return command == "MULTI"
+	})
+	p := startProgram(t, "-redis", redis.Addr())
+	if code := p.wait(); code != exitFailed {
+		t.Errorf("exit code = %d, want %d", code, exitFailed)
+	}
+	if got, want := p.stderr.String(), "reports: POST /reports: 503 Service Unavailable: LOADING not yet\n"; got != want {
+		t.Errorf("standard error = %q, want %q", got, want)
 	}
 }
 
@@ -198,6 +246,11 @@ func TestFailures(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
+	for line := range strings.Lines(usage) {
+		if n := width(strings.TrimSuffix(line, "\n")); n > 80 {
+			t.Errorf("a line has %d columns, want at most 80: %s", n, line)
+		}
+	}
 	for _, args := range [][]string{{"-help"}, {"-h"}, {"worker", "-help"}} {
 		p := startProgram(t, args...)
 		if code := p.wait(); code != exitDone || p.stdout.String() != usage || p.stderr.String() != "" {

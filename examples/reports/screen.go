@@ -17,6 +17,7 @@ import (
 // screen describes the terminal or file to which the trees are printed.
 type screen struct {
 	width  int
+	narrow bool // longer lines would be broken
 	colors bool
 }
 
@@ -25,14 +26,14 @@ type screen struct {
 func screenOf(w io.Writer) screen {
 	s := screen{width: 100}
 	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
-		s.width = n
+		s.width, s.narrow = n, true
 	}
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return s
 	}
 	if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
-		s.width = n
+		s.width, s.narrow = n, true
 	}
 	s.colors = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	return s
@@ -54,6 +55,14 @@ func (s screen) paint(color, text string) string {
 		return text
 	}
 	return "\x1b[" + color + "m" + text + "\x1b[0m"
+}
+
+// fit shortens a line of text that the terminal would break. A file gets all of it.
+func (s screen) fit(line string) string {
+	if line = printable(line); s.narrow {
+		line = clip(line, s.width)
+	}
+	return line
 }
 
 // printable replaces the characters that control a terminal.

@@ -145,22 +145,24 @@ func TestRequestsThatTheAPIRefuses(t *testing.T) {
 
 func TestPub(t *testing.T) {
 	p := startProgram(t, "-serve", "-addr", "127.0.0.1:0")
-	if status, answer := call(t, "GET", p.url()+"/pub?any=thing&n=1&n=2", ""); status != http.StatusAccepted {
-		t.Errorf("GET /pub: %d %s, want 202", status, answer)
+	const want = `{"any":"thing","n":["1","2"]}`
+	status, answer := call(t, "GET", p.url()+"/pub?any=thing&n=1&n=2", "")
+	if wantAnswer := `{"published":` + want + "}\n"; status != http.StatusAccepted || answer != wantAnswer {
+		t.Errorf("GET /pub: %d %s, want 202 %s", status, answer, wantAnswer)
 	}
-	logged := p.stdout.waitFor(t, regexp.MustCompile("logger: best-channel-ever: `(.*)` trace=(\\w+)\n"))
-	if want := `{"any":"thing","n":["1","2"]}`; logged[1] != want {
-		t.Errorf("logged is %s, want %s", logged[1], want)
+	logged := p.stdout.waitFor(t, regexp.MustCompile("logger: trace=(\\w+) best-channel-ever: (.*)\n"))
+	if logged[2] != want {
+		t.Errorf("logged is %s, want %s", logged[2], want)
 	}
-	p.stdout.waitFor(t, regexp.MustCompile(`trace `+logged[2]+`\n3 spans of 2 services in `))
+	p.stdout.waitFor(t, regexp.MustCompile(`trace `+logged[1]+`\n3 spans of 2 services in `))
 	p.stop()
-	want := []string{
+	wantTree := []string{
 		"GET /pub of api",
 		"GET /pub of api > publish best-channel-ever of api",
 		"GET /pub of api > publish best-channel-ever of api > process best-channel-ever of logger",
 	}
-	if got := printedTrace(p.stdout.String()); !slices.Equal(got, want) {
-		t.Errorf("the printed tree has %q, want %q", got, want)
+	if got := printedTrace(t, p.stdout.String()); !slices.Equal(got, wantTree) {
+		t.Errorf("the printed tree has %q, want %q", got, wantTree)
 	}
 }
 
@@ -172,7 +174,7 @@ func TestAMessageThatIsNoOrder(t *testing.T) {
 	url := p.url()
 	server.Publish(reportsChannel, "\x1b[2Jhello")
 	for _, part := range partNames {
-		p.stdout.waitFor(t, regexp.MustCompile(`✗ process reports  worker-`+part+` .*\n +message on reports: invalid character`))
+		p.stdout.waitFor(t, regexp.MustCompile(`⇢ ✗ process reports  worker-`+part+` .*\n +message on reports: invalid character`))
 	}
 	orderReport(t, url)
 	p.stop()
@@ -215,12 +217,13 @@ func TestSeparateProcesses(t *testing.T) {
 	api := startProgram(t, append([]string{"api", "-addr", "127.0.0.1:0"}, flags...)...)
 	orderReport(t, api.url())
 	call(t, "GET", api.url()+"/pub?any=thing", "")
-	logger.stdout.waitFor(t, regexp.MustCompile(`logger: best-channel-ever: `))
+	logger.stdout.waitFor(t, regexp.MustCompile(`logger: trace=\w+ best-channel-ever: `))
 
 	for i, part := range partNames {
-		workers[i].stdout.waitFor(t, regexp.MustCompile(`↳ process reports  worker-`+part+` `))
+		workers[i].stdout.waitFor(t, regexp.MustCompile(`(?s)\n↳ ⇢ process reports  worker-`+part+` .*\n  ├ make `+part+` .*\n  └ store `+part+
+			` .*\n\n⇢ received through Redis Pub/Sub\n↳ parent span is in another process\n`))
 		workers[i].stop()
-		if got := len(printedTrace(workers[i].stdout.String())); got != 3 {
+		if got := len(printedTrace(t, workers[i].stdout.String())); got != 3 {
 			t.Errorf("worker %s printed %d spans, want its own three", part, got)
 		}
 	}

@@ -20,10 +20,15 @@ type line struct {
 	span  sdktrace.ReadOnlySpan
 	twigs string // the branches in front of its name
 	stem  string // the branches below it
-	// stray is true if the parent of the span is missing: it belongs to another process,
-	// or was lost.
-	stray bool
+	stray bool   // its parent is not among the spans
 }
+
+// The branches in front of a name. The stray one stands for a parent in another process.
+const (
+	middleTwig = "├ "
+	lastTwig   = "└ "
+	strayTwig  = "↳ "
+)
 
 // lines returns all spans in the order of a tree: children below their parents, and in the
 // order of their start.
@@ -46,7 +51,7 @@ func lines(spans []sdktrace.ReadOnlySpan) []line {
 	var add func(s sdktrace.ReadOnlySpan, above string, twig, stem string)
 	add = func(s sdktrace.ReadOnlySpan, above, twig, stem string) {
 		below := children[s.SpanContext().SpanID()]
-		l := line{span: s, twigs: above + twig, stem: above + stem, stray: above+twig == "" && s.Parent().IsValid()}
+		l := line{span: s, twigs: above + twig, stem: above + stem, stray: twig == strayTwig}
 		if len(below) > 0 {
 			l.stem += "│ "
 		} else {
@@ -55,14 +60,18 @@ func lines(spans []sdktrace.ReadOnlySpan) []line {
 		all = append(all, l)
 		for i, child := range below {
 			if i < len(below)-1 {
-				add(child, above+stem, "├ ", "│ ")
+				add(child, above+stem, middleTwig, "│ ")
 			} else {
-				add(child, above+stem, "└ ", "  ")
+				add(child, above+stem, lastTwig, "  ")
 			}
 		}
 	}
 	for _, s := range tops {
-		add(s, "", "", "")
+		if s.Parent().IsValid() {
+			add(s, "", strayTwig, "  ")
+		} else {
+			add(s, "", "", "")
+		}
 	}
 	return all
 }
@@ -96,9 +105,16 @@ func extent(spans []sdktrace.ReadOnlySpan) (begin time.Time, length time.Duratio
 	return begin, end.Sub(begin)
 }
 
+func duration(s sdktrace.ReadOnlySpan) time.Duration { return s.EndTime().Sub(s.StartTime()) }
+
 func serviceOf(s sdktrace.ReadOnlySpan) string {
 	name, _ := s.Resource().Set().Value(semconv.ServiceNameKey)
 	return name.AsString()
+}
+
+// crossedRedis reports whether the span is that of a message that was received from Redis.
+func crossedRedis(s sdktrace.ReadOnlySpan) bool {
+	return s.SpanKind() == trace.SpanKindConsumer && slices.Contains(s.Attributes(), semconv.MessagingSystemKey.String("redis"))
 }
 
 func failed(s sdktrace.ReadOnlySpan) bool { return s.Status().Code == codes.Error }
