@@ -36,6 +36,9 @@ Pub/Sub.
                         (http://localhost:4318; the standard variables
                         OTEL_EXPORTER_OTLP_… do, too)
   -timeout DURATION     how long one report may take (10s)
+  -svg DIR              also draw the trace of one report, and what the program
+                        prints of it, as SVG files; the times in them are those
+                        of a recorded run
 
 The API:
 
@@ -62,6 +65,7 @@ type options struct {
 	parts   []string
 	otlp    endpoint
 	timeout time.Duration
+	svg     string // a folder for pictures, or ""
 }
 
 func (o *options) runs(role string) bool { return o.role == roleAll || o.role == role }
@@ -93,6 +97,7 @@ func parseOptions(args []string) (*options, error) {
 	if o.role == roleAll {
 		flags.BoolVar(&serve, "serve", false, "")
 		flags.DurationVar(&o.timeout, "timeout", 10*time.Second, "")
+		flags.StringVar(&o.svg, "svg", "", "")
 	}
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -101,6 +106,9 @@ func parseOptions(args []string) (*options, error) {
 		return nil, err
 	}
 	o.order = o.role == roleAll && !serve
+	if serve && o.svg != "" {
+		return nil, errors.New("-svg draws the trace of one report, and does not go with -serve")
+	}
 	if o.order && parts != "" {
 		return nil, errors.New("-part is for -serve and for worker: one report needs all parts")
 	}

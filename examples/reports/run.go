@@ -47,6 +47,9 @@ func orderOne(ctx context.Context, o *options, s screen, stdout, stderr io.Write
 	for _, line := range epilogue {
 		a.print(line)
 	}
+	if o.svg != "" {
+		return writePictures(o.svg, t)
+	}
 	return nil
 }
 

@@ -225,6 +225,7 @@ func TestFailures(t *testing.T) {
 		{"an argument too many", []string{"-serve", "api"}, exitUsage, `"api"`},
 		{"no URL", []string{"-otlp=ftp://localhost"}, exitUsage, "http://localhost:4318"},
 		{"a URL after a space", []string{"-otlp", "http://localhost:4318"}, exitUsage, "-otlp=URL"},
+		{"pictures of no report", []string{"-serve", "-svg", "."}, exitUsage, "-svg"},
 		{"no time at all", []string{"-timeout", "0s"}, exitUsage, "-timeout"},
 		{"a time that the API would refuse", []string{"-timeout", "2m"}, exitUsage, "-timeout"},
 	} {
