@@ -213,6 +213,7 @@ func (h *hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			return next(ctx, cmd)
 		}
 		m.template = h.cfg.templateOf(m.channel)
+		m.ignored = h.cfg.ledgers != nil && rediscmd.OnFullDuplex()
 		return h.publish(ctx, &m, next)
 	}
 }

@@ -24,6 +24,7 @@ type publishCommand struct {
 	channel   string
 	template  string
 	envelope  bool               // the payload is an envelope already, and is sent as it is
+	ignored   bool               // go-redis will not send the substitute, so the message gets no number
 	plain     bool               // the payload is sent without an envelope
 	body      []byte             // the bytes of the payload, unless plain is set
 	err       error              // why the payload has no bytes
@@ -110,7 +111,11 @@ func (t *tracing) substitute(ctx context.Context, e *encoder, m *publishCommand)
 	case m.err != nil:
 		ok = m.SubstitutePayload(ctx, rediscmd.Refused(payload, m.err))
 	case m.Substitutable(): // otherwise the message must not use up a number
-		e.wrap(m.body, t.cfg.ledgerOf(m.operation), m.channel)
+		ledger := t.cfg.ledgerOf(m.operation)
+		if m.ignored {
+			ledger = nil
+		}
+		e.wrap(m.body, ledger, m.channel)
 		ok = m.SubstituteEnvelope(ctx, e.Text())
 	}
 	if !ok {

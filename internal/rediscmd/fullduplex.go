@@ -11,22 +11,22 @@ import (
 // fullDuplexFunction is in the names of the functions of a full-duplex auto-pipeline.
 const fullDuplexFunction = "go-redis/v9.(*fdEngine)."
 
+// outermost is the number of frames in which a goroutine of a full-duplex auto-pipeline begins:
+// that of the runtime, that of the go statement, and that of the function.
+const outermost = 3
+
 // OnFullDuplex reports whether the hook that calls it runs on a full-duplex auto-pipeline.
 // There, go-redis sends the command of the caller, and ignores a substitute.
 //
-// A substitute without a reply looks the same if a later hook has sent nothing. go-redis
-// tells a hook in no other way, and the command of the caller must not be read, because it
-// may be receiving its reply. OnFullDuplex takes microseconds, so it is for rare cases.
+// go-redis tells a hook in no other way than by the goroutine that it starts for the hook. The
+// command of the caller must not be read, because it may be receiving its reply.
 func OnFullDuplex() bool {
-	var callers [256]uintptr
-	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers[:])])
-	for {
-		frame, more := frames.Next()
-		if strings.Contains(frame.Function, fullDuplexFunction) {
+	var stack [256]uintptr
+	n := runtime.Callers(2, stack[:])
+	for _, pc := range stack[max(0, n-outermost):n] {
+		if f := runtime.FuncForPC(pc - 1); f != nil && strings.Contains(f.Name(), fullDuplexFunction) {
 			return true
 		}
-		if !more {
-			return false
-		}
 	}
+	return false
 }
