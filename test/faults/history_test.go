@@ -42,8 +42,8 @@ func payload(seq int, padding string) string {
 	return fmt.Sprintf("%d %d %s", seq, time.Now().UnixNano(), padding)
 }
 
-// add adds a message that is received now.
-func (h *history) add(channel, payload string) {
+// add adds a message that is received now, and returns its number.
+func (h *history) add(channel, payload string) (seq int) {
 	a := arrival{channel: channel, at: time.Now()}
 	number, rest, _ := strings.Cut(payload, " ")
 	sent, _, _ := strings.Cut(rest, " ")
@@ -53,12 +53,13 @@ func (h *history) add(channel, payload string) {
 	defer h.mu.Unlock()
 	if errSeq != nil || errSent != nil {
 		h.strange = append(h.strange, payload)
-		return
+		return 0
 	}
 	a.seq, a.sent = seq, time.Unix(0, nano)
 	h.arrivals = append(h.arrivals, a)
 	h.last[channel] = a
 	h.count[channel]++
+	return seq
 }
 
 func (h *history) all() []arrival {

@@ -69,27 +69,29 @@ func scenesAtOnce() int {
 // reference that the fault does not touch. Each row has a client of its own.
 func TestMatrix(t *testing.T) {
 	var scenes sync.WaitGroup
-	free := make(chan struct{}, scenesAtOnce())
-	run := func(i int) {
+	begin := func(i int, idle func()) {
 		f := allFaults[i]
-		t.Run(f.name, func(t *testing.T) { runFault(t, f, rowsOf(i)) })
-	}
-	for i, f := range allFaults {
-		if f.alone {
-			continue
-		}
-		free <- struct{}{}
 		scenes.Go(func() {
-			defer func() { <-free }()
-			run(i)
+			idle := sync.OnceFunc(idle)
+			defer idle()
+			t.Run(f.name, func(t *testing.T) { runFault(t, f, rowsOf(i), idle) })
 		})
 	}
-	scenes.Wait()
 	for i, f := range allFaults {
 		if f.alone {
-			run(i)
+			done := make(chan struct{})
+			begin(i, func() { close(done) })
+			<-done
 		}
 	}
+	free := make(chan struct{}, scenesAtOnce())
+	for i, f := range allFaults {
+		if !f.alone {
+			free <- struct{}{}
+			begin(i, func() { <-free })
+		}
+	}
+	scenes.Wait()
 }
 
 // rowsOf returns the rows of the fault with number i: with -full all of them, and
@@ -137,8 +139,9 @@ const (
 	sharedMachine = time.Second
 )
 
-// runFault runs a fault on all its rows at once, and then checks each of them.
-func runFault(t *testing.T, f fault, rows []*row) {
+// runFault runs a fault on all its rows at once, and then checks each of them. It calls idle
+// when it has nothing to do for seconds but to wait: for the losses to be counted.
+func runFault(t *testing.T, f fault, rows []*row, idle func()) {
 	s := newScene(t, f, rows)
 	t.Logf("clients: %v", s.constructors(t))
 	if *fullMatrix {
@@ -162,6 +165,10 @@ func runFault(t *testing.T, f fault, rows []*row) {
 	s.stopPublishing()
 	for _, r := range rows {
 		r.awaitLast(t, s)
+	}
+	idle()
+	for _, r := range rows {
+		r.account.await(t)
 	}
 	for _, r := range rows {
 		r.close(t)

@@ -23,7 +23,8 @@ const publishInterval = 2 * time.Millisecond
 
 // publisher publishes numbers, which count the messages of each channel. It does not
 // repeat a message that fails, as the server may have got it. It connects to the servers
-// directly, and follows a channel to its owner.
+// directly, and follows a channel to its owner. It accounts for its messages, through one
+// Client for all servers, which counts as one publisher.
 type publisher struct {
 	spans    spanCount
 	provider *sdktrace.TracerProvider
@@ -34,7 +35,7 @@ type publisher struct {
 	held      bool // publish does nothing
 	addrs     map[string][]string
 	clients   map[string]*redis.Client
-	wrapped   map[string]*tracedpubsub.Client
+	wrapped   *tracedpubsub.Client
 	next      map[string]int
 	confirmed map[string]int // the last number that a server acknowledged
 	last      error
@@ -42,7 +43,7 @@ type publisher struct {
 
 func newPublisher(t *testing.T) *publisher {
 	p := &publisher{
-		addrs: make(map[string][]string), clients: make(map[string]*redis.Client), wrapped: make(map[string]*tracedpubsub.Client),
+		addrs: make(map[string][]string), clients: make(map[string]*redis.Client),
 		next: make(map[string]int), confirmed: make(map[string]int),
 	}
 	p.provider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(&p.spans))
@@ -73,7 +74,6 @@ func (p *publisher) hold() {
 		_ = rdb.Close()
 	}
 	clear(p.clients)
-	clear(p.wrapped)
 	p.mu.Unlock()
 	p.sending.Lock()
 	defer p.sending.Unlock()
@@ -129,16 +129,18 @@ func (p *publisher) publish(channel, padding string) {
 		return
 	}
 	addr := p.addrs[channel][0]
-	client := p.client(addr)
+	rdb := p.client(addr)
 	p.next[channel]++
 	seq := p.next[channel]
 	p.mu.Unlock()
 
-	publish := client.Publish
+	ctx := context.Background()
+	var err error
 	if isSharded(channel) {
-		publish = client.SPublish
+		err = p.wrapped.SPublishTo(ctx, rdb, channel, payload(seq, padding)).Err()
+	} else {
+		err = p.wrapped.PublishTo(ctx, rdb, channel, payload(seq, padding)).Err()
 	}
-	err := publish(context.Background(), channel, payload(seq, padding)).Err()
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -159,19 +161,20 @@ func (p *publisher) publish(channel, padding string) {
 		_ = rdb.Close()
 	}
 	delete(p.clients, addr)
-	delete(p.wrapped, addr)
 	p.addrs[channel] = append(p.addrs[channel][1:], addr)
 }
 
 // client returns the client for an address. The caller holds p.mu.
-func (p *publisher) client(addr string) *tracedpubsub.Client {
-	if p.wrapped[addr] == nil {
+func (p *publisher) client(addr string) *redis.Client {
+	if p.clients[addr] == nil {
 		// A long timeout waits for a server that is stopped. The client of a server that is
 		// down is replaced after each failure, as a pool whose dials fail pauses.
 		p.clients[addr] = redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1, DialerRetries: 1, ReadTimeout: time.Minute})
-		p.wrapped[addr] = tracedpubsub.Wrap(p.clients[addr], tracedpubsub.WithTracerProvider(p.provider))
 	}
-	return p.wrapped[addr]
+	if p.wrapped == nil {
+		p.wrapped = tracedpubsub.Wrap(p.clients[addr], tracedpubsub.WithTracerProvider(p.provider), tracedpubsub.WithAccounting())
+	}
+	return p.clients[addr]
 }
 
 // acked returns the last number of a channel that a server acknowledged.

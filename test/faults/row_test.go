@@ -26,6 +26,7 @@ type row struct {
 	rdb      redis.UniversalClient
 	sub      *tracedpubsub.PubSub
 	received *history
+	account  *account
 	reports  *tracetest.ReportLog
 	spans    spanCount
 	loop     sync.WaitGroup
@@ -72,7 +73,8 @@ func (r *row) subscribe(t *testing.T, s *scene) {
 	r.reports = tracetest.NewReportLog()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(&r.spans))
 	t.Cleanup(func() { _ = provider.Shutdown(context.Background()) })
-	client := tracedpubsub.Wrap(r.rdb, tracedpubsub.WithTracerProvider(provider),
+	r.account = newAccount(t)
+	client := tracedpubsub.Wrap(r.rdb, tracedpubsub.WithTracerProvider(provider), r.account.meters.Option(),
 		tracedpubsub.WithErrorHandler(r.reports.Handle))
 	for {
 		r.sub = r.kind.subscribe(tracetest.Context(t), client, r.channels(s))
@@ -89,7 +91,7 @@ func (r *row) subscribe(t *testing.T, s *scene) {
 			if gate := r.gate.Load(); gate != nil {
 				<-*gate
 			}
-			r.received.add(m.Channel, m.Payload)
+			r.account.add(m.Channel, int64(r.received.add(m.Channel, m.Payload)), m.Skipped)
 			return true
 		})
 	})
