@@ -33,7 +33,7 @@ func (r *row) check(t *testing.T, s *scene) {
 	r.assertOnceInOrder(t, s, got)
 	r.assertReturned(t, s, got)
 	r.assertAccounted(t, s, got, reference, reports)
-	r.account.check(t)
+	r.deliveries.check(t)
 	for _, channel := range r.channels(s) {
 		r.assertReported(t, s, channel, reports)
 		if s.reach > signOfLife {

@@ -168,7 +168,7 @@ func runFault(t *testing.T, f fault, rows []*row, idle func()) {
 	}
 	idle()
 	for _, r := range rows {
-		r.account.await(t)
+		r.deliveries.await(t)
 	}
 	for _, r := range rows {
 		r.close(t)

@@ -23,14 +23,14 @@ type row struct {
 	way  tracetest.Consumer
 	turn int // the clients of a scene take turns
 
-	rdb      redis.UniversalClient
-	sub      *tracedpubsub.PubSub
-	received *history
-	account  *account
-	reports  *tracetest.ReportLog
-	spans    spanCount
-	loop     sync.WaitGroup
-	gate     atomic.Pointer[chan struct{}] // if set, the consumer waits until it is closed
+	rdb        redis.UniversalClient
+	sub        *tracedpubsub.PubSub
+	received   *history
+	deliveries *deliveries
+	reports    *tracetest.ReportLog
+	spans      spanCount
+	loop       sync.WaitGroup
+	gate       atomic.Pointer[chan struct{}] // if set, the consumer waits until it is closed
 }
 
 func (r *row) name() string { return r.kind.name + " " + r.way.Name }
@@ -73,8 +73,8 @@ func (r *row) subscribe(t *testing.T, s *scene) {
 	r.reports = tracetest.NewReportLog()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(&r.spans))
 	t.Cleanup(func() { _ = provider.Shutdown(context.Background()) })
-	r.account = newAccount(t)
-	client := tracedpubsub.Wrap(r.rdb, tracedpubsub.WithTracerProvider(provider), r.account.meters.Option(),
+	r.deliveries = newDeliveries(t)
+	client := tracedpubsub.Wrap(r.rdb, tracedpubsub.WithTracerProvider(provider), r.deliveries.meters.Option(),
 		tracedpubsub.WithErrorHandler(r.reports.Handle))
 	for {
 		r.sub = r.kind.subscribe(tracetest.Context(t), client, r.channels(s))
@@ -91,7 +91,7 @@ func (r *row) subscribe(t *testing.T, s *scene) {
 			if gate := r.gate.Load(); gate != nil {
 				<-*gate
 			}
-			r.account.add(m.Channel, int64(r.received.add(m.Channel, m.Payload)), m.Skipped)
+			r.deliveries.add(m.Channel, int64(r.received.add(m.Channel, m.Payload)), m.Skipped)
 			return true
 		})
 	})

@@ -38,7 +38,8 @@ const (
 )
 
 // soakPublisher publishes to the servers directly, without a proxy. The messages on the sharded
-// channel have a server of their own; it may be the same one.
+// channel have a server of their own; it may be the same one. All are accounted for, by one
+// publisher for the channels that stay the same, and one for the others.
 type soakPublisher struct {
 	spans    spanCount
 	provider *sdktrace.TracerProvider
@@ -49,17 +50,14 @@ type soakPublisher struct {
 	pace     time.Duration          // the least time between two batches
 	padding  atomic.Pointer[string] // of each payload
 
-	sending sync.Mutex // held while a batch is sent
+	sending sync.Mutex       // held while a batch is sent
+	numbers map[string]int64 // how many messages there are on the channels that stay the same
+	steady  *tracedpubsub.Client
+	alone   *tracedpubsub.Client
 
 	mu          sync.Mutex
-	held        bool // nothing is published
-	rest, shard soakTarget
-}
-
-// soakTarget is a server to which the publisher publishes.
-type soakTarget struct {
-	rdb    *redis.Client
-	client *tracedpubsub.Client
+	held        bool          // nothing is published
+	rest, shard *redis.Client // of the servers
 }
 
 // soakTimes has the times when the last batches were published. A message was published
@@ -100,12 +98,11 @@ func (s *soakTimes) of(n int64) (began, ended time.Time) {
 
 func newSoakPublisher(t *testing.T) *soakPublisher {
 	t.Helper()
-	p := &soakPublisher{sent: &soakTimes{}}
+	p := &soakPublisher{sent: &soakTimes{}, numbers: make(map[string]int64)}
 	p.padding.Store(new(string))
 	p.provider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(&p.spans))
 	t.Cleanup(func() {
-		p.rest.close()
-		p.shard.close()
+		closeClients(p.rest, p.shard)
 		_ = p.provider.Shutdown(context.Background())
 	})
 	return p
@@ -115,21 +112,29 @@ func newSoakPublisher(t *testing.T) *soakPublisher {
 func (p *soakPublisher) to(rest, shard *redistest.Server) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.rest.close()
-	p.shard.close()
-	p.rest, p.shard = p.target(rest), p.target(shard)
+	closeClients(p.rest, p.shard)
+	p.rest, p.shard = soakClient(rest), soakClient(shard)
 	p.held = false
-}
-
-func (p *soakPublisher) target(server *redistest.Server) soakTarget {
-	rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1, ReadTimeout: time.Minute})
-	return soakTarget{rdb, tracedpubsub.Wrap(rdb, tracedpubsub.WithTracerProvider(p.provider))}
-}
-
-func (t soakTarget) close() {
-	if t.rdb != nil {
-		_ = t.rdb.Close()
+	if p.steady == nil {
+		p.steady, p.alone = p.accounting(), p.accounting()
 	}
+}
+
+func soakClient(server *redistest.Server) *redis.Client {
+	return redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1, ReadTimeout: time.Minute})
+}
+
+func closeClients(clients ...*redis.Client) {
+	for _, rdb := range clients {
+		if rdb != nil {
+			_ = rdb.Close()
+		}
+	}
+}
+
+// accounting returns a publisher. It publishes through pipelines of any client.
+func (p *soakPublisher) accounting() *tracedpubsub.Client {
+	return tracedpubsub.Wrap(p.rest, tracedpubsub.WithTracerProvider(p.provider), tracedpubsub.WithAccounting())
 }
 
 // hold stops publishing until to is called. It interrupts a batch that waits for a server: first
@@ -139,8 +144,8 @@ func (p *soakPublisher) hold() {
 	p.held = true
 	rest, shard := p.rest, p.shard
 	p.mu.Unlock()
-	for i, target := range []soakTarget{shard, rest} {
-		defer time.AfterFunc(time.Duration(i+1)*time.Second, target.close).Stop()
+	for i, rdb := range []*redis.Client{shard, rest} {
+		defer time.AfterFunc(time.Duration(i+1)*time.Second, func() { _ = rdb.Close() }).Stop()
 	}
 	p.sending.Lock()
 	defer p.sending.Unlock()
@@ -239,20 +244,20 @@ func neverSent(err error) bool {
 
 // publishSome publishes those messages of a batch beginning with number n that belong to a
 // server, and reports whether the server may have got any of them.
-func (p *soakPublisher) publishSome(to soakTarget, n int64, belongs func(n int64) bool) bool {
+func (p *soakPublisher) publishSome(rdb *redis.Client, n int64, belongs func(n int64) bool) bool {
 	ctx, padding := context.Background(), *p.padding.Load()
-	_, err := to.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+	_, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for i := n; i < n+soakBatch; i++ {
 			if !belongs(i) {
 				continue
 			}
 			switch i % soakPattern {
 			case soakSteady:
-				to.client.PublishTo(ctx, pipe, "soak:steady", payload(int(i), padding))
+				p.steady.PublishTo(ctx, pipe, "soak:steady", p.numbered("soak:steady", i, padding))
 			case soakShard:
-				to.client.SPublishTo(ctx, pipe, "soak:shard", payload(int(i), padding))
+				p.steady.SPublishTo(ctx, pipe, "soak:shard", p.numbered("soak:shard", i, padding))
 			default:
-				to.client.PublishTo(ctx, pipe, fmt.Sprint("soak:", i), payload(int(i), padding))
+				p.alone.PublishTo(ctx, pipe, fmt.Sprint("soak:", i), payload(int(i), padding))
 			}
 		}
 		return nil
@@ -262,4 +267,11 @@ func (p *soakPublisher) publishSome(to soakTarget, n int64, belongs func(n int64
 		p.sent.fail(n)
 	}
 	return !neverSent(err)
+}
+
+// numbered returns the payload of message n, with the next number of the channel. A message that
+// was not sent and is published once more has another number there.
+func (p *soakPublisher) numbered(channel string, n int64, padding string) string {
+	p.numbers[channel]++
+	return payload(int(n), fmt.Sprint(p.numbers[channel], " ", padding))
 }

@@ -27,12 +27,13 @@ type soaker struct {
 	receives       func(n int64) bool
 	sent           *soakTimes
 
-	rdb     redis.UniversalClient
-	sub     *tracedpubsub.PubSub
-	reports *tracetest.ReportLog
-	spans   spanCount
-	loop    sync.WaitGroup
-	gate    atomic.Pointer[chan struct{}] // if set, the consumer waits until it is closed
+	rdb        redis.UniversalClient
+	sub        *tracedpubsub.PubSub
+	reports    *tracetest.ReportLog
+	deliveries *deliveries
+	spans      spanCount
+	loop       sync.WaitGroup
+	gate       atomic.Pointer[chan struct{}] // if set, the consumer waits until it is closed
 
 	last     atomic.Int64 // number
 	received atomic.Int64
@@ -69,10 +70,10 @@ func newSoakers(t *testing.T, clients []constructor, sent *soakTimes) []*soaker 
 		{name: "Subscribe-again", reported: "soak:steady", receives: soakSteadily},
 	}
 	for i, s := range soakers {
-		s.sent, s.reports = sent, tracetest.NewReportLog()
+		s.sent, s.reports, s.deliveries = sent, tracetest.NewReportLog(), newDeliveries(t)
 		s.rdb = clients[i%len(clients)].make(s.name)
 		provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(&s.spans))
-		client := tracedpubsub.Wrap(s.rdb, tracedpubsub.WithTracerProvider(provider), tracedpubsub.WithErrorHandler(s.reports.Handle))
+		client := tracedpubsub.Wrap(s.rdb, tracedpubsub.WithTracerProvider(provider), s.deliveries.meters.Option(), tracedpubsub.WithErrorHandler(s.reports.Handle))
 		switch {
 		case strings.HasPrefix(s.name, "P"):
 			s.sub = client.PSubscribe(tracetest.Context(t), s.reported)
@@ -98,8 +99,10 @@ func (s *soaker) take(m *tracedpubsub.Message) bool {
 		<-*gate
 	}
 	s.received.Add(1)
-	number, _, _ := strings.Cut(m.Payload, " ")
-	n, err := strconv.ParseInt(number, 10, 64)
+	if m.Payload == filling {
+		return true
+	}
+	n, err := s.count(m)
 	last := s.last.Load()
 	if s.repeats && err == nil && n <= last && s.sent.mayRepeat(n) {
 		s.again++
@@ -114,6 +117,24 @@ func (s *soaker) take(m *tracedpubsub.Message) bool {
 	s.noteLost(last+1, n)
 	s.last.Store(n)
 	return true
+}
+
+// count adds m to the deliveries, and returns its number among all messages.
+func (s *soaker) count(m *tracedpubsub.Message) (n int64, err error) {
+	fields := strings.SplitN(m.Payload, " ", 4) // see payload and soakPublisher.numbered
+	if n, err = strconv.ParseInt(fields[0], 10, 64); err != nil {
+		return 0, err
+	}
+	if !soakSteadily(n) && !soakSharded(n) {
+		s.deliveries.addAlone(m.Channel, n, m.Skipped)
+		return n, nil
+	}
+	if len(fields) < 3 {
+		return 0, strconv.ErrSyntax
+	}
+	number, err := strconv.ParseInt(fields[2], 10, 64)
+	s.deliveries.add(m.Channel, number, m.Skipped)
+	return n, err
 }
 
 // noteLost notes the numbers from first to end, end excluded, that s should have
@@ -225,6 +246,7 @@ func (s *soaker) check(t *testing.T) {
 	if len(s.reports.Others()) > 0 {
 		t.Errorf("%s: the error handler got errors that are no SubscriptionError: %v", s.name, s.reports.Others())
 	}
+	s.deliveries.check(t)
 	if started, ended := s.spans.started.Load(), s.spans.ended.Load(); started != ended || ended != s.received.Load() {
 		t.Errorf("%s: %d spans started, %d ended, of %d messages", s.name, started, ended, s.received.Load())
 	}

@@ -43,7 +43,9 @@ func TestSoak(t *testing.T) {
 		}
 	}
 	random := soakRandom(t)
-	heap, channels := soak(t, newSoakWorld(t, random), length, soakFewest)
+	w := newSoakWorld(t, random)
+	w.publisher.fill(t)
+	heap, channels := soak(t, w, length, soakFewest)
 	assertFlat(t, heap, channels)
 }
 
@@ -98,6 +100,9 @@ func soak(t *testing.T, w *soakWorld, length time.Duration, fewest int) (heap []
 	work.Wait()
 	p.awaitLast(t)
 	for _, s := range p.soakers {
+		s.deliveries.await(t)
+	}
+	for _, s := range p.soakers {
 		s.close(t)
 	}
 	for _, s := range p.soakers {
@@ -129,6 +134,7 @@ func (w *soakWorld) strike(t *testing.T, length time.Duration, fewest int) (heap
 		for _, s := range w.publisher.soakers {
 			s.account(t, time.Now().Add(-soakMemory))
 		}
+		w.publisher.restart()
 		heap = append(heap, heapInUse())
 		tracetest.LetTimePass(time.Duration(w.random.Int64N(int64(500 * time.Millisecond))))
 	}
