@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/tracedpubsub/tracedpubsub"
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
@@ -23,6 +24,7 @@ type vector struct {
 	Payload            []byte `json:"payload_b64"`
 	Message            []byte `json:"message_b64"`
 	Error              string
+	Accounting         *struct{ TS int64 }
 }
 
 // vectorErrors are the errors of vectors, by their names in the file.
@@ -97,6 +99,14 @@ func assertDecodes(t *testing.T, v vector) {
 	maps.DeleteFunc(seen, func(name, _ string) bool { return !slices.Contains(everyField, name) })
 	if !maps.Equal(seen, v.Carrier) {
 		t.Errorf("%s (%s): carrier %.300q, want %.300q", v.Rule, v.Reason, seen, v.Carrier)
+	}
+
+	var published time.Time
+	if v.Accounting != nil {
+		published = time.UnixMicro(v.Accounting.TS)
+	}
+	if m := tracedpubsub.NewMessage("", "", string(v.Message)); !m.PublishedAt.Equal(published) {
+		t.Errorf("%s (%s): published at %v, want %v", v.Rule, v.Reason, m.PublishedAt, published)
 	}
 
 	// What has been decoded can be sent on, and arrives as it is.

@@ -2,115 +2,13 @@
 # SPDX-FileCopyrightText: The tracedpubsub Authors
 # SPDX-License-Identifier: Apache-2.0
 """Writes vectors.json: examples of every rule of the wire format, made without the library itself."""
-import base64, json, re, sys
+import base64, json, sys
 
-sys.setrecursionlimit(20000)
+sys.dont_write_bytecode = True
+from wire_rules import accounting, encode, level
 
 TP = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TP0 = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
-
-def jstr(s):
-    out = ['"']
-    short = {'"': '\\"', '\\': '\\\\', '\b': '\\b', '\f': '\\f', '\n': '\\n', '\r': '\\r', '\t': '\\t'}
-    for c in s:
-        if c in short: out.append(short[c])
-        elif ord(c) < 0x20: out.append('\\u%04x' % ord(c))
-        else: out.append(c)
-    return ''.join(out) + '"'
-
-def depth(s):
-    d = best = 0; inside = esc = False
-    for c in s:
-        if inside:
-            if esc: esc = False
-            elif c == '\\': esc = True
-            elif c == '"': inside = False
-        elif c == '"': inside = True
-        elif c in '{[': d += 1; best = max(best, d)
-        elif c in '}]': d -= 1
-    return best
-
-def lone_surrogate(s):
-    """Says whether a \\u escape in the JSON text s is half of a pair without the other half."""
-    units = re.findall(r'\\(?:u([0-9a-fA-F]{4})|.)|([^\\]+)', s, re.S)
-    high = False
-    for hexa, _ in units:
-        u = int(hexa, 16) if hexa else 0
-        low = 0xDC00 <= u <= 0xDFFF
-        if low != high: return True
-        high = 0xD800 <= u <= 0xDBFF
-    return high
-
-def is_document(b):
-    try: s = b.decode('utf-8')
-    except UnicodeDecodeError: return False
-    if not s or s[0] not in '{[' or s[-1] not in '}]': return False
-    if depth(s) > 60 or lone_surrogate(s): return False
-    def no_const(_): raise ValueError
-    try: json.loads(s, parse_constant=no_const, parse_int=str, parse_float=str)
-    except (ValueError, RecursionError): return False
-    return True
-
-def encode(carrier, payload):
-    first = [k for k in ("traceparent", "tracestate", "baggage") if carrier.get(k)]
-    rest = sorted(k for k in carrier if k not in first and carrier[k] and k not in
-                  ("tracedpubsub", "size", "payload", "payload_base64", "ts", "src", "seq", "traceparent", "tracestate", "baggage"))
-    if sum(len(k.encode()) + len(carrier[k].encode()) for k in first + rest) > 16384: first = rest = []
-    out = ['{"tracedpubsub":1']
-    for k in first + rest: out.append(',' + jstr(k) + ':' + jstr(carrier[k]))
-    head = ''.join(out).encode()
-    if is_document(payload): body = b',"size":%d,"payload":' % len(payload) + payload
-    else:
-        try: body = (',"payload":' + jstr(payload.decode('utf-8'))).encode()
-        except UnicodeDecodeError: body = b',"payload_base64":"' + base64.b64encode(payload) + b'"'
-    return head + body + b'}'
-
-# The level of a vector says who must get it right. A reader of a dozen lines has nothing but a JSON parser and three
-# rules: an object is a carrier, one with the marker 1 has a payload, and anything else is the payload itself. "simple" is
-# what such a reader in any language gets right, the bytes and the trace. That leaves out what it does not check, and what
-# the JSON parsers of the languages do not agree about. All else is "full".
-
-def dozen_lines(message):
-    """What the reader of a dozen lines makes of a message: the payload and the traceparent."""
-    parent = None
-    try:
-        m = json.loads(message)
-        if not isinstance(m, dict): return message, None
-        parent = m.get("traceparent") if isinstance(m.get("traceparent"), str) else None
-        if isinstance(m.get("tracedpubsub"), bool) or m.get("tracedpubsub") != 1: return message, parent
-        if "payload" not in m: # a decoder that takes what it can
-            digits = re.sub("[^A-Za-z0-9+/]", "", m["payload_base64"])
-            digits = digits[:len(digits) - (len(digits) % 4 == 1)]
-            return base64.b64decode(digits + "=" * (-len(digits) % 4)), parent
-        if isinstance(m["payload"], str): return m["payload"].encode(), parent
-        end = len(message) - 1
-        start = end - m.get("size", 0)
-        if message[max(start - 10, 0):max(start, 0)] == b'"payload":': return message[start:end], parent
-        return json.dumps(m["payload"], separators=(",", ":"), ensure_ascii=False).encode(), parent
-    except (ValueError, TypeError, KeyError): return message, parent
-
-def parsers_agree(message):
-    """Says whether all JSON parsers read the same from a message, or all refuse it."""
-    try: text = message.decode()
-    except UnicodeDecodeError: return False
-    if text.startswith("\ufeff") or depth(text) > 61 or lone_surrogate(text): return False
-    agree = True
-    def members(pairs):
-        nonlocal agree
-        agree = agree and len(dict(pairs)) == len(pairs) # the first one, the last one, or an error
-        agree = agree and not any(name.startswith("\0") for name, _ in pairs) # objects of PHP have no such name
-        return dict(pairs)
-    def number(digits):
-        nonlocal agree
-        agree = agree and len(digits) <= 300 and abs(float(digits)) <= 2**53 # a number of any language
-    try: json.loads(text, object_pairs_hook=members, parse_int=number, parse_float=number)
-    except ValueError: pass
-    return agree
-
-def level(message, payload, carrier):
-    # OpenTelemetry for PHP ignores the case of names.
-    simple = parsers_agree(message) and b'"Traceparent"' not in message and dozen_lines(message) == (payload, carrier.get("traceparent"))
-    return "simple" if simple else "full"
 
 def b64(b): return base64.b64encode(b).decode()
 
@@ -184,7 +82,8 @@ E("fields-too-large", "no fields rather than more than a reader accepts", {"trac
 dec = []
 def D(name, rule, reason, message, payload, carrier=None, error=None):
     dec.append({"name": name, "rule": rule, "level": level(message, payload, carrier or {}), "reason": reason,
-                "message_b64": b64(message), "payload_b64": b64(payload), "carrier": carrier or {}, "error": error})
+                "message_b64": b64(message), "payload_b64": b64(payload), "carrier": carrier or {}, "error": error,
+                "accounting": accounting(message, rule)})
 def whole(name, rule, reason, message, carrier=None, error=None): D(name, rule, reason, message, message, carrier, error)
 
 T = TP.encode()
@@ -279,7 +178,38 @@ whole("brace", "R5", "just a brace", b"{")
 whole("broken-json", "R5", "broken, and no marker", b'{"traceparent":"%s"' % T)
 whole("deep", "R5", "depth is no weapon", b"[" * 20000)
 big = b"k=" + b"v" * 20000
+
+# What a reader makes of ts, src and seq. The payload is the same whatever they are.
+def A(name, reason, members): D("accounting-" + name, "R1", reason, b'{"tracedpubsub":1,%s,"payload":"hi"}' % members, b"hi")
+A("zero", "the smallest numbers", b'"ts":0,"src":"a","seq":0')
+A("largest", "2^53 is exact everywhere", b'"ts":9007199254740992,"src":"a","seq":9007199254740992')
+A("too-large", "2^53+1 is not", b'"ts":1766000000000000,"src":"a","seq":9007199254740993')
+A("too-late", "nor as a time", b'"ts":9007199254740993,"src":"a","seq":3')
+A("negative", "no such number", b'"ts":1766000000000000,"src":"a","seq":-3')
+A("fraction", "not a whole number", b'"ts":1766000000000000,"src":"a","seq":3.5')
+A("fraction-zero", "written with a fraction", b'"ts":1766000000000000,"src":"a","seq":3.0')
+A("exponent", "or with an exponent", b'"ts":1.766e15,"src":"a","seq":3')
+A("string", "a string is no number", b'"ts":1766000000000000,"src":"a","seq":"3"')
+A("null", "null is no number", b'"ts":null,"src":"a","seq":3')
+A("src-number", "a number is no string", b'"ts":1766000000000000,"src":5,"seq":3')
+A("src-empty", "nobody", b'"ts":1766000000000000,"src":"","seq":3')
+A("src-64", "the longest", b'"ts":1766000000000000,"src":"%s","seq":3' % (b"s" * 64))
+A("src-65", "one too many", b'"ts":1766000000000000,"src":"%s","seq":3' % (b"s" * 65))
+A("src-64-bytes", "bytes count, not characters", '"ts":1766000000000000,"src":"%s","seq":3'.replace("%s", "ž" * 32).encode())
+A("src-66-bytes", "33 characters of two bytes", '"ts":1766000000000000,"src":"%s","seq":3'.replace("%s", "ž" * 33).encode())
+A("src-escaped", "an escape is one byte", rb'"ts":1766000000000000,"src":"\u0061","seq":3')
+A("seq-twice", "two readers could disagree", b'"ts":1766000000000000,"src":"a","seq":3,"seq":3')
+A("src-twice", "likewise", b'"ts":1766000000000000,"src":"a","src":"a","seq":3')
+A("two-of-three", "all three or none", b'"ts":1766000000000000,"src":"a"')
+D("accounting-behind", "R1", "member order is free", b'{"payload":{"a":1},"seq":3,"src":"a","ts":1766000000000000,"tracedpubsub":1}', b'{"a":1}')
+D("accounting-document-too-large", "R0", "what cannot be used changes nothing else", b'{"tracedpubsub":1,"ts":1766000000000000,"src":"a","seq":9007199254740993,"size":7,"payload":{"a":!}}', b'{"a":!}')
+D("accounting-document-negative", "R1", "not R0: no such number", b'{"tracedpubsub":1,"ts":1766000000000000,"src":"a","seq":-3,"size":7,"payload":{"a":1}}', b'{"a":1}')
+D("accounting-in-payload", "R1", "members of the payload are the application's", b'{"tracedpubsub":1,"payload":{"ts":1766000000000000,"src":"a","seq":3}}', b'{"ts":1766000000000000,"src":"a","seq":3}')
+D("accounting-carrier-too-large", "R1", "the context is dropped, and nothing else", b'{"tracedpubsub":1,"traceparent":"%s","baggage":"%s","ts":1766000000000000,"src":"a","seq":3,"payload":"hi"}' % (T, big), b"hi", None, "carrier_too_large")
+whole("accounting-version-2", "R3", "nobody knows what they mean there", b'{"tracedpubsub":2,"ts":1766000000000000,"src":"a","seq":3,"payload":"hi"}', None, "unsupported")
+whole("accounting-without-marker", "R5", "no envelope", b'{"ts":1766000000000000,"src":"a","seq":3,"payload":"hi"}')
+
 D("carrier-too-large", "R1", "the context is dropped, the payload is not", b'{"tracedpubsub":1,"traceparent":"%s","baggage":"%s","payload":"hi"}' % (T, big), b"hi", None, "carrier_too_large")
 
-json.dump({"version": 1, "notes": "carrier lists the fields that a W3C and B3 propagator sees, and no others. level: simple is what a reader of a dozen lines gets right, its bytes and its traceparent; full is for readers that hold to every rule. error: null, malformed, unsupported or carrier_too_large", "encode": enc, "decode": dec}, open(sys.argv[1] if len(sys.argv) > 1 else "vectors.json", "w"), ensure_ascii=True, indent=1)
+json.dump({"version": 1, "notes": "carrier lists the fields that a W3C and B3 propagator sees, and no others. level: simple is what a reader of a dozen lines gets right, its bytes and its traceparent; full is for readers that hold to every rule. error: null, malformed, unsupported or carrier_too_large. accounting: what a subscriber counts with, or null if there is nothing that it can use", "encode": enc, "decode": dec}, open(sys.argv[1] if len(sys.argv) > 1 else "vectors.json", "w"), ensure_ascii=True, indent=1)
 print(len(enc), "encode,", len(dec), "decode")

@@ -45,6 +45,12 @@ type decodeVector struct {
 	Payload []byte            `json:"payload_b64"`
 	Carrier map[string]string `json:"carrier"`
 	Error   *string           `json:"error"`
+
+	Accounting *struct {
+		Time     int64  `json:"ts"`
+		Source   string `json:"src"`
+		Sequence int64  `json:"seq"`
+	} `json:"accounting"`
 }
 
 // err returns the error that the vector asks for.
@@ -135,6 +141,7 @@ func TestVectorsMustBeUnderstood(t *testing.T) {
 		{"unknown member", `"notes"`, `"remarks"`, "a member of the file that no test reads"},
 		{"unknown member of an encode vector", `"carrier":{},"payload_b64":""`, `"carrier":{},"flags":1,"payload_b64":""`, "something that the encoder is to do and no test asks for"},
 		{"unknown member of a decode vector", `"rule":"R5",`, `"rule":"R5","flags":1,`, "something that the decoder is to do and no test asks for"},
+		{"unknown member of an accounting", `"error":null`, `"error":null,"accounting":{"flags":1}`, "something that a subscriber is to count and no test asks for"},
 		{"unknown rule", `"R5"`, `"R6"`, "the wire format has a new rule"},
 		{"no rule", `"R5"`, `""`, "a vector that fits all rules fits none"},
 		{"unknown level", `"level":"full"`, `"level":"half"`, "nobody knows who must read it"},
@@ -194,6 +201,14 @@ func TestDecodeVectors(t *testing.T) {
 			}
 			if !maps.Equal(usual(fields), v.Carrier) {
 				t.Errorf("%s (%s): fields %.300q, want %.300q", v.Rule, v.Reason, fields, v.Carrier)
+			}
+			var accounting, want wire.Accounting
+			_, _ = wire.Decode(string(v.Message), everyField, new(wire.Fields), &accounting)
+			if v.Accounting != nil {
+				want = wire.Accounting(*v.Accounting)
+			}
+			if accounting != want {
+				t.Errorf("%s (%s): accounting %+v, want %+v", v.Rule, v.Reason, accounting, want)
 			}
 
 			// What has been decoded can be sent on, and arrives as it is.
