@@ -74,12 +74,11 @@ type stream struct {
 // its base: what was published before was not missed. template is the template of the channel.
 func (s *Streams) Arrive(key Key, template string, number int64, now time.Duration) Arrival {
 	hashed := hashKey(key)
-	st, known := s.byKey[hashed]
-	if !known {
+	st := s.find(hashed)
+	if st == nil {
 		s.add(&stream{window: newWindow(number), key: hashed, template: template, waiting: -1})
 		return Arrival{}
 	}
-	s.recent.MoveToFront(st.recent)
 	arrival := st.arrive(number, now)
 	s.update(st)
 	return arrival
@@ -111,6 +110,21 @@ func (s *Streams) Waiting() bool { return len(s.waiting) > 0 }
 
 // Len returns the number of streams.
 func (s *Streams) Len() int { return len(s.byKey) }
+
+// find returns the stream with the given key, and moves it to the front of s.recent. Most
+// messages are of the stream of the last one, which is found without the map.
+func (s *Streams) find(key hashedKey) *stream {
+	if front := s.recent.Front(); front != nil {
+		if st := front.Value.(*stream); st.key == key {
+			return st
+		}
+	}
+	st := s.byKey[key]
+	if st != nil {
+		s.recent.MoveToFront(st.recent)
+	}
+	return st
+}
 
 func (s *Streams) add(st *stream) {
 	if s.byKey == nil {
@@ -188,5 +202,9 @@ func (k hashedKey) topic() topic {
 }
 
 func hashKey(k Key) hashedKey {
-	return hashedKey{maphash.String(seed, k.Source), maphash.String(seed, k.Channel), maphash.String(seed, k.Pattern)}
+	hashed := hashedKey{maphash.String(seed, k.Source), maphash.String(seed, k.Channel), empty}
+	if k.Pattern != "" {
+		hashed.pattern = maphash.String(seed, k.Pattern)
+	}
+	return hashed
 }

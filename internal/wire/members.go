@@ -60,7 +60,7 @@ func (m *members) front() int {
 }
 
 // object reads the members of the message, and reports whether the message is a JSON object.
-// If front has read some of them, it goes on at pos.
+// If front and frontAccounting have read some of them, it goes on at pos.
 func (m *members) object(pos int) bool {
 	if pos == 0 {
 		pos = jsontext.SkipSpace(m.text, 0)

@@ -32,7 +32,7 @@ func Decode(message string, names []string, f *Fields, a *Accounting) (payload s
 
 	pos := 0
 	if strings.HasPrefix(message, version1+`,"`) {
-		pos = m.front()
+		pos = m.frontAccounting(m.front())
 		if document, ok := m.document(pos); ok {
 			if m.found.keepAll() {
 				m.front()
@@ -43,7 +43,6 @@ func Decode(message string, names []string, f *Fields, a *Accounting) (payload s
 			}
 			m, pos = members{message: message, text: viewBytes(message), names: names}, 0
 		}
-		m.accounting = foundAccounting{} // object reads these members again
 	}
 	isObject := pos != jsontext.Broken && m.object(pos)
 	if isObject {
@@ -86,16 +85,12 @@ func IsEnvelope(payload []byte, names []string, f *Fields) bool {
 }
 
 // document returns the payload by R0. The size says where it ends, so that it need not be
-// read. pos is the position that front has returned.
+// read. pos is the position that frontAccounting has returned.
 func (m *members) document(pos int) (payload string, ok bool) {
 	if pos == jsontext.Broken {
 		return "", false
 	}
-	rest, ok := m.cutAccounting(m.message[pos:])
-	if !ok {
-		return "", false
-	}
-	size, rest, ok := cutNumber(rest, `,"size":`)
+	size, rest, ok := cutNumber(m.message[pos:], `,"size":`)
 	if !ok {
 		return "", false
 	}
@@ -106,10 +101,14 @@ func (m *members) document(pos int) (payload string, ok bool) {
 	return m.detach(rest[:size]), true
 }
 
-// cutAccounting cuts ts, src and seq off the rest of the message, as far as they are there. ok
-// is false if the message is not a JSON object.
-func (m *members) cutAccounting(rest string) (after string, ok bool) {
+// frontAccounting reads ts, src and seq if they are at pos, as [Writer] writes them, and returns
+// the position after them. Like front, it may return jsontext.Broken.
+func (m *members) frontAccounting(pos int) int {
 	const ts, src, seq = `,"ts":`, `,"src":`, `,"seq":`
+	if pos == jsontext.Broken {
+		return pos
+	}
+	rest := m.message[pos:]
 	if _, after, ok := cutNumber(rest, ts); ok {
 		m.noteAccounting(memberTime, rest[len(ts):len(rest)-len(after)], stringText{}, false)
 		rest = after
@@ -117,7 +116,7 @@ func (m *members) cutAccounting(rest string) (after string, ok bool) {
 	if strings.HasPrefix(rest, src+`"`) {
 		text, end := m.stringAt(len(m.message) - len(rest) + len(src))
 		if end == jsontext.Broken {
-			return "", false
+			return jsontext.Broken
 		}
 		m.noteAccounting(memberSource, "", text, true)
 		rest = m.message[end:]
@@ -126,7 +125,11 @@ func (m *members) cutAccounting(rest string) (after string, ok bool) {
 		m.noteAccounting(memberSequence, rest[len(seq):len(rest)-len(after)], stringText{}, false)
 		rest = after
 	}
-	return rest, true
+	if !strings.HasPrefix(rest, ",") { // perhaps the rest of a number that is not a whole one
+		m.accounting = foundAccounting{}
+		return pos
+	}
+	return len(m.message) - len(rest)
 }
 
 // cutNumber cuts name and a decimal number off s.
