@@ -42,11 +42,11 @@ func TestADeadAddress(t *testing.T) {
 			s := tracetest.NewSubject(t, server.Addr())
 			sub := s.Subscription(t, "a")
 			err := tt.failure(t, s, sub)
-			e, ok := errors.AsType[*tracedpubsub.SubscriptionError](err)
+			e, ok := tracetest.As[*tracedpubsub.SubscriptionError](err)
 			if !ok || e.Op != "connect" || !slices.Equal(e.Channels, []string{"a"}) || e.Count != 1 {
 				t.Errorf("%s: %#v, want a SubscriptionError about a", tt.reason, err)
 			}
-			if _, ok := errors.AsType[*net.OpError](err); !ok || !errors.Is(err, syscall.ECONNREFUSED) {
+			if _, ok := tracetest.As[*net.OpError](err); !ok || !errors.Is(err, syscall.ECONNREFUSED) {
 				t.Errorf("%v does not wrap its cause", err)
 			}
 			server.Restart()

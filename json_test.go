@@ -112,7 +112,7 @@ func TestJSONFails(t *testing.T) {
 			},
 		} {
 			err := publish(tracedpubsub.JSON(make(chan int)))
-			if _, ok := errors.AsType[*json.UnsupportedTypeError](err); !ok {
+			if _, ok := tracetest.As[*json.UnsupportedTypeError](err); !ok {
 				t.Errorf("%s: the error is %v, want that of json.Marshal", name, err)
 			}
 			if err := publish(tracedpubsub.JSON(failingJSON{})); !errors.Is(err, tracetest.ErrTest) {
@@ -125,7 +125,7 @@ func TestJSONFails(t *testing.T) {
 		}
 	})
 	_, err := tracedpubsub.Encode(context.Background(), tracedpubsub.JSON(make(chan int)))
-	if _, ok := errors.AsType[*json.UnsupportedTypeError](err); !ok || !strings.HasPrefix(err.Error(), "tracedpubsub: ") {
+	if _, ok := tracetest.As[*json.UnsupportedTypeError](err); !ok || !strings.HasPrefix(err.Error(), "tracedpubsub: ") {
 		t.Errorf("the error of Encode is %v, want that of json.Marshal in it", err)
 	}
 }
@@ -165,6 +165,6 @@ func TestMessageJSONFails(t *testing.T) {
 }
 
 func isError[T error](err error) bool {
-	_, ok := errors.AsType[T](err)
-	return ok
+	var e T
+	return errors.As(err, &e)
 }

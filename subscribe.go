@@ -154,9 +154,9 @@ func (c *config) subscribe(ctx context.Context, rdb Subscriber, kind subscriptio
 // Ready after it has subscribed to something, but another goroutine may.
 func (p *PubSub) Ready(ctx context.Context) error {
 	err := p.sub.Ready(ctx)
-	f, ok := errors.AsType[*subscription.Failure](err)
+	var f *subscription.Failure
 	switch {
-	case !ok:
+	case !errors.As(err, &f):
 		return err
 	case errors.Is(err, ctx.Err()) && ctx.Err() != nil:
 		return fmt.Errorf("%w: %w", ctx.Err(), (*SubscriptionError)(f))

@@ -64,6 +64,9 @@ func TestPayloadBytesAreThoseOfGoRedis(t *testing.T) {
 	rdb, conn := newRecordingClient(t)
 	for _, payload := range payloadsOfEveryType() {
 		t.Run(nameOf(payload), func(t *testing.T) {
+			if strings.Contains(t.Name(), "uintptr") && redis.Version() < "9.23" {
+				t.Skip("go-redis writes a uintptr from v9.23 on")
+			}
 			if err := rdb.Publish(t.Context(), "reports", payload).Err(); err != nil {
 				t.Fatalf("go-redis: %v", err)
 			}

@@ -83,6 +83,6 @@ func ErrorOf(cmd redis.Cmder) error { return cmd.Clone().Err() }
 // another hook may panic, for example because it is a nil pointer. Then it is not a reply.
 func IsReply(err error) (is bool) {
 	defer func() { _ = recover() }()
-	_, is = errors.AsType[redis.Error](err)
-	return is
+	var reply redis.Error
+	return errors.As(err, &reply)
 }

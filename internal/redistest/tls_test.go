@@ -65,7 +65,8 @@ func TestExpireAndRenew(t *testing.T) {
 		s.Expire()
 	}
 	err := pingTLS(t, s.TLSAddr(), s.ClientTLS())
-	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); !ok || invalid.Reason != x509.Expired {
+	var invalid x509.CertificateInvalidError
+	if !errors.As(err, &invalid) || invalid.Reason != x509.Expired {
 		t.Errorf("ping with an expired certificate of the server: %v", err)
 	}
 	s.Renew()
@@ -75,6 +76,6 @@ func TestExpireAndRenew(t *testing.T) {
 }
 
 func isErr[E error](err error) bool {
-	_, ok := errors.AsType[E](err)
-	return ok
+	var e E
+	return errors.As(err, &e)
 }

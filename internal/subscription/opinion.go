@@ -64,8 +64,8 @@ func opinionOf(ctx context.Context, node *redis.Client) (o *opinion, err error) 
 // isRefusal reports whether a server will never answer such a command: the user may not use it,
 // or there is none.
 func isRefusal(err error) bool {
-	_, reply := errors.AsType[redis.Error](err)
-	return reply && (strings.HasPrefix(err.Error(), "NOPERM") || strings.HasPrefix(err.Error(), "ERR unknown command") ||
+	var reply redis.Error
+	return errors.As(err, &reply) && (strings.HasPrefix(err.Error(), "NOPERM") || strings.HasPrefix(err.Error(), "ERR unknown command") ||
 		strings.Contains(err.Error(), "cluster support disabled"))
 }
 

@@ -62,7 +62,8 @@ func (sh *shard) take(conn *connection, reply any) (err error) {
 // takeError handles the error of a read. It returns nil if the error is the server's reply to
 // a command: conn can still be used then.
 func (sh *shard) takeError(conn *connection, err error) error {
-	if _, ok := errors.AsType[redis.Error](err); !ok || errors.Is(err, redis.Nil) {
+	var reply redis.Error
+	if !errors.As(err, &reply) || errors.Is(err, redis.Nil) {
 		return err
 	}
 	return sh.whileBusy(conn, func(*state) error {

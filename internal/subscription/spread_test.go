@@ -304,8 +304,8 @@ func TestARingNeedsATopic(t *testing.T) {
 		if err := sub.Subscribe(t.Context(), subscription.Patterns); err != nil {
 			t.Fatal(err)
 		}
-		f, ok := errors.AsType[*subscription.Failure](sub.Ready(t.Context()))
-		if !ok || f.Op != "psubscribe" || len(f.Channels) > 0 {
+		var f *subscription.Failure
+		if !errors.As(sub.Ready(t.Context()), &f) || f.Op != "psubscribe" || len(f.Channels) > 0 {
 			t.Errorf("Ready: %v, want a Failure without topics", f)
 		}
 		mustSubscribe(t, sub, subscription.Channels, "a")

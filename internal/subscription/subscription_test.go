@@ -206,8 +206,8 @@ func TestARefusedTopicIsFound(t *testing.T) {
 			t.Fatal(err)
 		}
 		err := sub.Ready(t.Context())
-		f, ok := errors.AsType[*subscription.Failure](err)
-		if !ok || f.Op != "subscribe" || !slices.Equal(f.Channels, []string{"secret"}) {
+		var f *subscription.Failure
+		if !errors.As(err, &f) || f.Op != "subscribe" || !slices.Equal(f.Channels, []string{"secret"}) {
 			t.Fatalf("Ready: %#v, want a Failure about the secret channel", err)
 		}
 		s.push("message", "f", "1")

@@ -62,7 +62,8 @@ func typeName(err error) string {
 // server, that is its prefix. For other errors it is one of the values above, or the type of
 // the error.
 func clientErrorType(err error) string {
-	if reply, ok := errors.AsType[redis.Error](err); ok {
+	var reply redis.Error
+	if errors.As(err, &reply) {
 		prefix, _, _ := strings.Cut(reply.Error(), " ")
 		if !errorPrefix.MatchString(prefix) {
 			return semconv.ErrorTypeOther.Value.AsString()
@@ -88,8 +89,8 @@ func isTimeout(err error) bool {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, redis.ErrPoolTimeout) {
 		return true
 	}
-	network, ok := errors.AsType[net.Error](err)
-	return ok && network.Timeout()
+	var network net.Error
+	return errors.As(err, &network) && network.Timeout()
 }
 
 func isConnectionError(err error) bool {
@@ -98,7 +99,7 @@ func isConnectionError(err error) bool {
 			return true
 		}
 	}
-	_, failed := errors.AsType[*net.OpError](err)
-	_, kernel := errors.AsType[syscall.Errno](err)
-	return failed || kernel
+	var failed *net.OpError
+	var kernel syscall.Errno
+	return errors.As(err, &failed) || errors.As(err, &kernel)
 }

@@ -55,3 +55,9 @@ func AssertSameError(t *testing.T, err, want error) {
 		t.Errorf("error is %v, want %v, as go-redis has it", err, want)
 	}
 }
+
+// As is errors.AsType, which Go has from 1.26 on.
+func As[E error](err error) (e E, ok bool) {
+	ok = errors.As(err, &e)
+	return e, ok
+}

@@ -4,7 +4,6 @@
 package tracetest
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -36,7 +35,7 @@ func NewReportLog() *ReportLog { return &ReportLog{changed: make(chan struct{})}
 func (r *ReportLog) Handle(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if e, ok := errors.AsType[*tracedpubsub.SubscriptionError](err); ok {
+	if e, ok := As[*tracedpubsub.SubscriptionError](err); ok {
 		r.reports = append(r.reports, Report{e, time.Now()})
 		r.total++
 	} else {

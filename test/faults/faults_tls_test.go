@@ -5,7 +5,6 @@ package faults
 
 import (
 	"crypto/x509"
-	"errors"
 	"slices"
 	"testing"
 
@@ -39,7 +38,7 @@ var tlsFaults = []fault{{
 		for _, r := range s.rows {
 			r.reports.WaitUntil(t, "an expired certificate", func(reports []tracetest.Report) bool {
 				return slices.ContainsFunc(reports, func(e tracetest.Report) bool {
-					invalid, ok := errors.AsType[x509.CertificateInvalidError](e)
+					invalid, ok := tracetest.As[x509.CertificateInvalidError](e)
 					return ok && invalid.Reason == x509.Expired
 				})
 			})

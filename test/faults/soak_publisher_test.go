@@ -238,8 +238,8 @@ func (p *soakPublisher) await(t *testing.T, what string, holds func(*soaker) boo
 
 // neverSent reports whether err says that nothing was sent.
 func neverSent(err error) bool {
-	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "dial"
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
 }
 
 // publishSome publishes those messages of a batch beginning with number n that belong to a

@@ -86,7 +86,7 @@ func assertSeenOnceInAutoPipelines(t *testing.T, cluster *redistest.Cluster) {
 				tracetest.Instrument(t, rdb, rec, errs.Option(), meters.Option())
 				var options *redis.AutoPipelineOptions
 				if fullDuplex {
-					options = &redis.AutoPipelineOptions{FullDuplex: true}
+					options = tracetest.FullDuplex(t)
 				}
 				ap, err := face(rdb, options)
 				if err != nil {

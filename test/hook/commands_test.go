@@ -69,7 +69,7 @@ var commands = []struct {
 	reason:    "pointers are followed",
 	operation: "spublish",
 	run: func(ctx context.Context, rdb commander, channel string) func() (int64, error) {
-		return rdb.Do(ctx, "SPUBLISH", &channel, new("hello")).Int64
+		return rdb.Do(ctx, "SPUBLISH", &channel, tracetest.Pointer("hello")).Int64
 	},
 	sharded: true,
 	outside: true,

@@ -29,12 +29,15 @@ func TestHookDoesNotTouchCommands(t *testing.T) {
 		options      *redis.AutoPipelineOptions
 	}{
 		{"half-duplex", "batches are sent one by one", nil},
-		{"full-duplex", "commands are sent before the hook sees them", &redis.AutoPipelineOptions{FullDuplex: true}},
+		{"full-duplex", "commands are sent before the hook sees them", nil},
 		{"unordered", "batches are sent at the same time", &redis.AutoPipelineOptions{Unordered: true, MaxConcurrentBatches: 4}},
 	}
 	tracetest.OnEachServer(t, func(t *testing.T, rdb *redis.Client) {
 		for _, row := range rows {
 			t.Run(row.name, func(t *testing.T) {
+				if row.name == "full-duplex" {
+					row.options = tracetest.FullDuplex(t)
+				}
 				ctx := tracetest.Context(t)
 				own := tracetest.OtherClient(t, rdb)
 				var errs tracetest.ErrorLog
@@ -79,12 +82,9 @@ func TestHookOnFullDuplex(t *testing.T) {
 				own := tracetest.OtherClient(t, rdb)
 				var errs tracetest.ErrorLog
 				tracetest.Instrument(t, own, rec, errs.Option(), meters.Option())
-				ap, err := face(own, &redis.AutoPipelineOptions{FullDuplex: true})
+				ap, err := face(own, tracetest.FullDuplex(t))
 				if err != nil {
 					t.Fatal(err)
-				}
-				if !ap.Config().FullDuplex {
-					t.Fatal("it is not full-duplex")
 				}
 				raw := tracetest.ReadyRaw(t, rdb.Subscribe(ctx, name))
 				publishing, caller := tracetest.WithCaller(t, ctx)
@@ -129,7 +129,7 @@ func TestHookOnFullDuplexThatFails(t *testing.T) {
 	rdb := limited(t)
 	var errs tracetest.ErrorLog
 	tracetest.Instrument(t, rdb, rec, errs.Option(), meters.Option())
-	ap, err := rdb.AsyncAutoPipelineWithOptions(&redis.AutoPipelineOptions{FullDuplex: true})
+	ap, err := rdb.AsyncAutoPipelineWithOptions(tracetest.FullDuplex(t))
 	if err != nil {
 		t.Fatal(err)
 	}

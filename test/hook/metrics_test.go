@@ -5,7 +5,6 @@ package hook
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -188,7 +187,7 @@ func pipelined(ctx context.Context, run func(context.Context, func(redis.Pipelin
 
 // answeredWith returns nil if err is an error of the server with the given prefix.
 func answeredWith(prefix string, err error) error {
-	if answer, ok := errors.AsType[redis.Error](err); ok && strings.HasPrefix(answer.Error(), prefix+" ") {
+	if answer, ok := tracetest.As[redis.Error](err); ok && strings.HasPrefix(answer.Error(), prefix+" ") {
 		return nil
 	}
 	return fmt.Errorf("got %w, want %s", err, prefix)

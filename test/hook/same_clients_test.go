@@ -125,6 +125,9 @@ func TestHookChangesNothingElse(t *testing.T) {
 			c.subscribe(t)
 			for _, use := range comparedUses {
 				t.Run(use.name, func(t *testing.T) {
+					if use.fullDuplex {
+						tracetest.FullDuplex(t) // or skip
+					}
 					ctx := tracetest.Context(t)
 					run := func(instrumented bool) []redis.Cmder {
 						for _, node := range c.nodes {

@@ -129,6 +129,7 @@ var comparedUses = []struct {
 	name, reason string
 	run          func(ctx context.Context, rdb redis.UniversalClient) []redis.Cmder
 	breaks       bool // the connection breaks at the first message
+	fullDuplex   bool // go-redis has it from v9.23 on
 }{{
 	name:   "one by one",
 	reason: "the usual case",
@@ -212,9 +213,10 @@ var comparedUses = []struct {
 	reason: "the hook only watches",
 	run: func(ctx context.Context, rdb redis.UniversalClient) []redis.Cmder {
 		return automatically(ctx, func() (*redis.AutoPipeliner, error) {
-			return rdb.AsyncAutoPipelineWithOptions(&redis.AutoPipelineOptions{FullDuplex: true})
+			return rdb.AsyncAutoPipelineWithOptions(tracetest.FullDuplexOptions())
 		})
 	},
+	fullDuplex: true,
 }, {
 	name:   "closed client",
 	reason: "no command is sent",

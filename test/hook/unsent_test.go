@@ -152,7 +152,7 @@ func TestUnsentOnFullDuplex(t *testing.T) {
 			var errs tracetest.ErrorLog
 			tracetest.Instrument(t, rdb, tracetest.NewRecorder(t), errs.Option())
 			rdb.AddHook(tt.later)
-			ap, err := rdb.AutoPipelineWithOptions(&redis.AutoPipelineOptions{FullDuplex: true})
+			ap, err := rdb.AutoPipelineWithOptions(tracetest.FullDuplex(t))
 			if err != nil {
 				t.Fatal(err)
 			}

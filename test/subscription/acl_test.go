@@ -4,7 +4,6 @@
 package subscription
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,14 +40,14 @@ func startACLServer(t *testing.T, channels ...string) (s *tracetest.Subject, rdb
 // the given topics.
 func assertRefused(t *testing.T, err error, op string, topics ...string) {
 	t.Helper()
-	e, ok := errors.AsType[*tracedpubsub.SubscriptionError](err)
+	e, ok := tracetest.As[*tracedpubsub.SubscriptionError](err)
 	if !ok {
 		t.Fatalf("%v is no SubscriptionError", err)
 	}
 	if e.Op != op || !slices.Equal(e.Channels, topics) {
 		t.Errorf("it is about %s %v, want %s %v", e.Op, e.Channels, op, topics)
 	}
-	answer, ok := errors.AsType[redis.Error](err)
+	answer, ok := tracetest.As[redis.Error](err)
 	if !ok || !strings.HasPrefix(answer.Error(), "NOPERM") {
 		t.Errorf("%v: its cause is not the server's NOPERM", err)
 	}
@@ -115,7 +114,7 @@ func TestARefusedTopicIsUnsubscribed(t *testing.T) {
 	client := tracedpubsub.Wrap(s.RDB, tracedpubsub.WithTracerProvider(s.Spans), tracedpubsub.WithErrorHandler(func(err error) {
 		sub := <-subscription
 		subscription <- sub
-		if e, ok := errors.AsType[*tracedpubsub.SubscriptionError](err); ok {
+		if e, ok := tracetest.As[*tracedpubsub.SubscriptionError](err); ok {
 			unsubscribed <- sub.Unsubscribe(t.Context(), e.Channels...)
 		}
 	}))

@@ -122,7 +122,7 @@ func assertOutage(t *testing.T, s *tracetest.Subject, d *dials, down, up time.Ti
 		}
 		if e.Op == "connect" {
 			failures += e.Count
-			if _, ok := errors.AsType[*net.OpError](e); !ok || !errors.Is(e, syscall.ECONNREFUSED) {
+			if _, ok := tracetest.As[*net.OpError](e); !ok || !errors.Is(e, syscall.ECONNREFUSED) {
 				t.Errorf("reported was %v, want a connection refused", e.Error())
 			}
 		}

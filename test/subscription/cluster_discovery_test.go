@@ -37,7 +37,7 @@ func testUnreachableCluster(t *testing.T, c *cluster) {
 	}
 	var err error
 	tracetest.ReturnsPromptly(t, "Ready", func() { err = sub.Ready(ctx) })
-	e, ok := errors.AsType[*tracedpubsub.SubscriptionError](err)
+	e, ok := tracetest.As[*tracedpubsub.SubscriptionError](err)
 	if !ok || len(e.Channels) != len(channels) || !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("Ready: %v, want a SubscriptionError about all channels", err)
 	}

@@ -5,7 +5,6 @@ package subscription
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -59,7 +58,7 @@ func healthy(err error) bool { return err == nil }
 // unhealthy returns whether an error of Ready says that a channel is down.
 func unhealthy(channel string) func(error) bool {
 	return func(err error) bool {
-		e, ok := errors.AsType[*tracedpubsub.SubscriptionError](err)
+		e, ok := tracetest.As[*tracedpubsub.SubscriptionError](err)
 		return ok && slices.Equal(e.Channels, []string{channel}) && !e.Recovered && e.Downtime > 0
 	}
 }

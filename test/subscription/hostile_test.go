@@ -28,7 +28,7 @@ func TestAServerThatClosesAtOnce(t *testing.T) {
 		sub := start(t, new(atomic.Bool)).Subscription(t, "a")
 		var err error
 		tracetest.ReturnsPromptly(t, "Ready of a subscription that fails", func() { err = sub.Ready(tracetest.Context(t)) })
-		if e, ok := errors.AsType[*tracedpubsub.SubscriptionError](err); !ok || !slices.Equal(e.Channels, []string{"a"}) || !errors.Is(err, io.EOF) {
+		if e, ok := tracetest.As[*tracedpubsub.SubscriptionError](err); !ok || !slices.Equal(e.Channels, []string{"a"}) || !errors.Is(err, io.EOF) {
 			t.Errorf("Ready: %v, want a SubscriptionError about a that is io.EOF", err)
 		}
 	})

@@ -5,7 +5,6 @@ package subscription
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -140,7 +139,7 @@ func TestRingAllDown(t *testing.T) {
 				t.Cleanup(func() { _ = sub.Close() })
 				var err error
 				tracetest.ReturnsPromptly(t, "Ready of a Ring that is down", func() { err = sub.Ready(tracetest.Context(t)) })
-				e, ok := errors.AsType[*tracedpubsub.SubscriptionError](err)
+				e, ok := tracetest.As[*tracedpubsub.SubscriptionError](err)
 				if !ok || len(e.Channels) == 0 {
 					t.Fatalf("%s: Ready: %v, want a SubscriptionError about the topics", tt.reason, err)
 				}
@@ -174,7 +173,7 @@ func TestRingWithoutATopic(t *testing.T) {
 			ctx := tracetest.Context(t)
 			sub := tt.subscribe(ctx)
 			defer sub.Close()
-			if e, ok := errors.AsType[*tracedpubsub.SubscriptionError](sub.Ready(ctx)); !ok || !strings.HasSuffix(e.Op, "subscribe") {
+			if e, ok := tracetest.As[*tracedpubsub.SubscriptionError](sub.Ready(ctx)); !ok || !strings.HasSuffix(e.Op, "subscribe") {
 				t.Errorf("Ready: %v, want a SubscriptionError", e)
 			}
 			if err := sub.Subscribe(ctx, "a", "b"); err != nil {

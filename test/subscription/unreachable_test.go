@@ -5,7 +5,6 @@ package subscription
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"sync/atomic"
@@ -32,15 +31,15 @@ func TestAServerThatNeverAnswers(t *testing.T) {
 	sub := s.Subscription(t, "a")
 	for _, when := range []string{"the attempt of Subscribe", "the next one"} {
 		err := sub.Ready(tracetest.Context(t))
-		if e, ok := errors.AsType[net.Error](err); !ok || !e.Timeout() {
+		if e, ok := tracetest.As[net.Error](err); !ok || !e.Timeout() {
 			t.Errorf("Ready, %s: %v, want a timeout", when, err)
 		}
-		if e, ok := errors.AsType[*tracedpubsub.SubscriptionError](err); !ok || e.Op != "connect" {
+		if e, ok := tracetest.As[*tracedpubsub.SubscriptionError](err); !ok || e.Op != "connect" {
 			t.Errorf("Ready, %s: %v, want a SubscriptionError about connecting", when, err)
 		}
 	}
 	got := s.Reports.WaitFor(t, "connect", "a")
-	if e, ok := errors.AsType[net.Error](got); !ok || !e.Timeout() {
+	if e, ok := tracetest.As[net.Error](got); !ok || !e.Timeout() {
 		t.Errorf("reported was %v, want a timeout", got.Error())
 	}
 	awake.Store(true)
@@ -66,7 +65,7 @@ func TestRepeatedTimeoutsAreOneFailure(t *testing.T) {
 	got := reportsOfOneFailure(t, s, func() bool { return fake.Connections() > attempts })
 	total := 0
 	for _, e := range got {
-		if cause, ok := errors.AsType[net.Error](e.Err); !ok || !cause.Timeout() {
+		if cause, ok := tracetest.As[net.Error](e.Err); !ok || !cause.Timeout() {
 			t.Errorf("reported was %v, want a timeout", e.Error())
 		}
 		total += e.Count
@@ -92,7 +91,7 @@ func TestRepeatedLookupsAreOneFailure(t *testing.T) {
 			}}
 		}})
 	got := reportsOfOneFailure(t, s, func() bool { return lookups.Load() >= attempts })
-	if _, ok := errors.AsType[*net.DNSError](got[0]); !ok {
+	if _, ok := tracetest.As[*net.DNSError](got[0]); !ok {
 		t.Errorf("reported was %v, want the error of the lookup", got[0])
 	}
 }
