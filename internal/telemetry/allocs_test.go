@@ -38,8 +38,7 @@ var dropAll = sdkmetric.WithView(sdkmetric.NewView(
 	sdkmetric.Instrument{Name: "*"}, sdkmetric.Stream{Aggregation: sdkmetric.AggregationDrop{}}))
 
 // Recording allocates nothing for the first templates, whatever the outcome is, and with
-// exemplars: the spans are sampled. What is not enabled does not even use the cache. To find
-// the error.type of an error may allocate.
+// exemplars: the spans are sampled. What is not enabled does not even use the cache.
 func TestRecordingAllocatesNothing(t *testing.T) {
 	tp := sdktrace.NewTracerProvider()
 	t.Cleanup(func() { _ = tp.Shutdown(context.Background()) })
@@ -51,10 +50,6 @@ func TestRecordingAllocatesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &Telemetry{MeterProvider: mp}
-			want := 0.0
-			if name == "SDK" {
-				want = fewestAllocs(func() { r.describe(context.Canceled, clientErrorType) })
-			}
 			for i := range maxTemplates {
 				s := &SpanStart{Template: "user." + strconv.Itoa(i), Server: server}
 				run := func() {
@@ -72,11 +67,11 @@ func TestRecordingAllocatesNothing(t *testing.T) {
 				// It runs once before what is counted. The rest of the process may allocate, too,
 				// such as a pool after a garbage collection; so one try of several is enough.
 				got := testing.AllocsPerRun(3, run)
-				for try := 1; got != want && try < 5; try++ {
+				for try := 1; got != 0 && try < 5; try++ {
 					got = testing.AllocsPerRun(3, run)
 				}
-				if got != want {
-					t.Fatalf("%v allocations for template %d, want %v", got, i, want)
+				if got != 0 {
+					t.Fatalf("%v allocations for template %d, want 0", got, i)
 				}
 			}
 			if cached := *r.instruments().series.templates.Load(); name != "SDK" && (len(cached) != 1 || len(cached[""]) != 0) {

@@ -27,7 +27,7 @@ func TestNoNumberOnFullDuplex(t *testing.T) {
 			ctx, began, rdb := tracetest.Context(t), time.Now(), tracetest.OtherClient(t, server.Client())
 			var errs tracetest.ErrorLog
 			tracetest.Instrument(t, rdb, tracetest.NewRecorder(t), errs.Option(), tracedpubsub.WithAccounting())
-			ap, err := face(rdb, &redis.AutoPipelineOptions{FullDuplex: true})
+			ap, err := face(rdb, tracetest.FullDuplex(t))
 			if err != nil {
 				t.Fatal(err)
 			}

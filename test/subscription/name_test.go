@@ -87,7 +87,7 @@ func TestClientSetName(t *testing.T) {
 				if got.Op != tracedpubsub.OpClientSetName || len(got.Channels) > 0 || got.Recovered || got.Downtime != 0 || got.Count != 1 {
 					t.Errorf("reported was %+v, want the refusal of a name: %s", got.SubscriptionError, tt.reason)
 				}
-				if _, ok := errors.AsType[redis.Error](got.Err); !ok {
+				if _, ok := tracetest.As[redis.Error](got.Err); !ok {
 					t.Errorf("the cause is %v, want the reply of the server", got.Err)
 				}
 				assertNamed(t, rdb, "all", 1)
