@@ -8,49 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"sync"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tracedpubsub/tracedpubsub"
 )
 
-// The bodies of these examples are the code of docs/consumers.md; TestReadme compares them.
-
-// A worker pool that stops on a signal, and handles what the server has sent by then.
-func ExamplePubSub_Shutdown() {
-	ctx, rdb, done := exampleRedis()
-	defer done()
-	ctx, interrupt := context.WithCancel(ctx) // signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	work := func(_ context.Context, msg *tracedpubsub.Message) error {
-		fmt.Println("handling", msg.Payload)
-		interrupt()
-		return nil
-	}
-
-	sub := tracedpubsub.Subscribe(ctx, rdb, "orders")
-	defer sub.Close()
-	var pool sync.WaitGroup
-	for range 4 {
-		pool.Go(func() {
-			_ = sub.Process(context.WithoutCancel(ctx), work) // nil after Shutdown
-		})
-	}
-
-	_ = sub.Ready(ctx)
-	tracedpubsub.Publish(ctx, rdb, "orders", "order 7")
-
-	<-ctx.Done() // of signal.NotifyContext
-	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	if err := sub.Shutdown(deadline); err != nil {
-		fmt.Println(err) // it says how many messages were dropped that had been read
-	}
-	pool.Wait()
-
-	// Output:
-	// handling order 7
-}
+// The bodies of these examples are the code of docs/consumers.md; TestDocumentsHaveTestedCode compares them.
 
 // A service with an HTTP server that publishes, and a consumer in the background.
 func ExamplePubSub_Shutdown_server() {
@@ -77,29 +42,6 @@ func ExamplePubSub_Shutdown_server() {
 	// <nil>
 }
 
-// The readiness check of an HTTP server that consumes in the background.
-func ExamplePubSub_Ready() {
-	ctx, rdb, done := exampleRedis()
-	defer done()
-	sub := subscribed(ctx, rdb, "orders")
-	defer sub.Close()
-
-	ready := func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
-		defer cancel()
-		if err := sub.Ready(ctx); err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-		}
-	}
-
-	answer := httptest.NewRecorder()
-	ready(answer, httptest.NewRequest(http.MethodGet, "/readyz", nil))
-	fmt.Println(answer.Code)
-
-	// Output:
-	// 200
-}
-
 // A program that waits for one message.
 func ExamplePubSub_ReceiveMessage() {
 	ctx, rdb, done := exampleRedis()
@@ -123,18 +65,26 @@ func ExamplePubSub_ReceiveMessage() {
 	// handling order 7
 }
 
-// The test of a handler needs no server.
+// A test can give a handler a trace context: that of an envelope.
 func ExampleNewMessage_test() {
-	work := tracedpubsub.Handler(func(_ context.Context, msg *tracedpubsub.Message) error {
-		if msg.Payload == "" {
-			return fmt.Errorf("an empty order on %s", msg.Channel)
-		}
+	ctx := trace.ContextWithSpanContext(context.Background(), trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2},
+	}))
+	work := tracedpubsub.Handler(func(ctx context.Context, msg *tracedpubsub.Message) error {
+		fmt.Println("packing", msg.Payload, "in trace", trace.SpanContextFromContext(ctx).TraceID())
 		return nil
 	})
 
-	err := work(context.Background(), tracedpubsub.NewMessage("orders", "", ""))
+	envelope, err := tracedpubsub.Encode(ctx, "order 7")
+	if err != nil {
+		fmt.Println(err)
+	}
+	msg := tracedpubsub.NewMessage("orders", "", string(envelope))
+	err = work(msg.Extract(context.Background()), msg)
+
 	fmt.Println(err)
 
 	// Output:
-	// an empty order on orders
+	// packing order 7 in trace 01000000000000000000000000000000
+	// <nil>
 }

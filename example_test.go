@@ -11,14 +11,12 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tracedpubsub/tracedpubsub"
 )
-
-// The bodies of these examples are the code of README.md; TestReadme compares
-// them. What is above the first blank line of a body is not in it.
 
 func Example() {
 	ctx, rdb, done := exampleRedis()
@@ -51,15 +49,10 @@ func ExampleWrap() {
 			if strings.HasPrefix(channel, "user.") {
 				return "user.{id}"
 			}
-			return ""
-		}),
-		tracedpubsub.WithErrorHandler(func(err error) {
-			var lost *tracedpubsub.SubscriptionError
-			if errors.As(err, &lost) {
-				fmt.Printf("%v: down for %v\n", lost.Channels, lost.Downtime)
-			}
+			return "" // no template
 		}),
 	)
+
 	sub := client.Subscribe(ctx, "user.17")
 	defer sub.Close()
 	fmt.Println("subscribed:", sub.Ready(ctx) == nil)
@@ -143,7 +136,7 @@ func ExampleFromRedis() {
 
 	received := <-raw.Channel() // a loop of your own, or of another library
 
-	msg := client.FromRedis(received)
+	msg := client.FromRedis(received) // a *redis.Message
 	ctx, span := msg.Start(ctx)
 	handle(ctx, msg.Payload)
 	span.End()
@@ -169,53 +162,27 @@ func ExampleClient_PublishTo() {
 }
 
 // A Lua script gets the envelope as an argument, and publishes it.
-func ExampleInstrument() {
-	ctx, rdb, done := exampleRedis()
-	defer done()
-
-	err := tracedpubsub.Instrument(rdb, func(channel string) bool {
-		return strings.HasPrefix(channel, "report") // all consumers of these can read envelopes
-	})
-	if err != nil {
-		fmt.Println(err)
-	}
-
-	sub := tracedpubsub.Subscribe(ctx, rdb, "reports")
-	defer sub.Close()
-	if err := sub.Ready(ctx); err != nil {
-		fmt.Println(err)
-	}
-	rdb.Publish(ctx, "reports", "hello") // anywhere in the program, also in the code of a library
-	for ctx, msg := range sub.Messages(ctx) {
-		handle(ctx, msg.Payload)
-		break
-	}
-
-	// Output:
-	// handling hello
-}
-
 func ExampleEncode() {
 	ctx, rdb, done := exampleRedis()
 	defer done()
-	sub := subscribed(ctx, rdb, "reports")
+	sub := subscribed(ctx, rdb, "orders")
 	defer sub.Close()
 
 	script := redis.NewScript(`return redis.call("PUBLISH", KEYS[1], ARGV[1])`)
-	ctx, span := provider.Tracer("shop").Start(ctx, "publish reports", trace.WithSpanKind(trace.SpanKindProducer))
-	envelope, err := tracedpubsub.Encode(ctx, "hello")
+	ctx, span := otel.Tracer("shop").Start(ctx, "publish orders", trace.WithSpanKind(trace.SpanKindProducer))
+	envelope, err := tracedpubsub.Encode(ctx, "order 7")
 	if err == nil {
-		err = script.Run(ctx, rdb, []string{"reports"}, envelope).Err()
+		err = script.Run(ctx, rdb, []string{"orders"}, envelope).Err()
 	}
 	span.End()
-	fmt.Println("published:", err)
 
+	fmt.Println("published:", err)
 	msg, err := sub.ReceiveMessage(ctx)
 	fmt.Println(msg.Payload, err)
 
 	// Output:
 	// published: <nil>
-	// hello <nil>
+	// order 7 <nil>
 }
 
 func ExampleDecode() {

@@ -60,7 +60,7 @@ func WithTracerProvider(tp trace.TracerProvider) Option {
 	})
 }
 
-// WithMeterProvider sets the provider of the instruments. The README lists them.
+// WithMeterProvider sets the provider of the instruments, which docs/telemetry.md lists.
 //
 // No metric has the name of a channel as an attribute, since there may be any number
 // of channels; see [WithDestinationTemplate]. Instruments that are not enabled cost

@@ -168,6 +168,9 @@ func (p *PubSub) Ready(ctx context.Context) error {
 // there is no connection, it returns at once, and the channels are subscribed to on the
 // next one. Use [PubSub.Ready] to wait for the confirmation.
 //
+// Before the first call that needs a message or a confirmation, nothing else connects. So
+// Subscribe does, and returns the error if that fails; the channels are added all the same.
+//
 // Subscribe returns ctx.Err() if ctx is canceled, and redis.ErrClosed if the
 // subscription is closed.
 func (p *PubSub) Subscribe(ctx context.Context, channels ...string) error {

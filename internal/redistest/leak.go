@@ -85,6 +85,9 @@ func goroutines() map[string]string {
 	}
 	all := make(map[string]string)
 	for stack := range bytes.SplitSeq(bytes.TrimSpace(buf[:n]), []byte("\n\n")) {
+		if bytes.Contains(stack, []byte("\nos/signal.loop(")) {
+			continue // the first signal.Notify starts it for good
+		}
 		id := bytes.Fields(stack)[1] // "goroutine 7 [running]: …"
 		all[string(id)] = string(stack)
 	}
