@@ -5,11 +5,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
-	"strings"
 
 	b "github.com/tracedpubsub/tracedpubsub/benchmarks"
 	"github.com/tracedpubsub/tracedpubsub/benchmarks/internal/redisserver"
@@ -50,42 +51,44 @@ func comparing(ctx context.Context, o *options, stdout io.Writer) error {
 			return err
 		}
 		made := &report{aboutMachine(at.pinned), o.command, o.rounds, checks, measurements(r), grown}
-		printReport(stdout, made)
-		fmt.Fprintf(stdout, "\n%s", summaryTable(checks))
-		if err := keep(o, made, r.results()); err != nil {
-			return err
-		}
-		fmt.Fprintf(stdout, "\nThe numbers are in %s, and a picture of them in %s.\n", o.path("compare.json"), o.path("compare.svg"))
-		return nil
+		fmt.Fprintf(stdout, "%s\n%s", reportText(made), summaryTable(checks))
+		return errors.Join(writeJSON(o.path("compare.json"), made), render(o, made))
 	})
 }
 
 func (o *options) path(name string) string { return filepath.Join(o.out, name) }
 
-// keep writes the files.
-func keep(o *options, made *report, r results) error {
-	if err := writeJSON(o.path("compare.json"), made); err != nil {
-		return err
+// image returns where a picture is written to: among the documents of the project, if the
+// results are those of the project.
+func (o *options) image(name string) string {
+	if o.out == projectResults {
+		return filepath.Join("..", "docs", "images", name)
 	}
-	if err := writeChart(o.path("compare.svg"), made.Measured); err != nil {
-		return err
-	}
-	if !o.docs {
-		return nil
-	}
-	short, err := shortTable(r)
-	if err != nil {
-		return err
-	}
-	var full strings.Builder
-	printReport(&full, made)
+	return o.path(name)
+}
+
+// render writes a report as a page of tables, and draws it.
+func render(o *options, r *report) error {
 	return errors.Join(
-		splice("README.md", "compare", full.String()),
-		splice("../README.md", "compare", short),
+		writePage(o.path("compare.md"), "Compared with alternatives", reportText(r)),
+		writePictures(o.image, r),
 	)
 }
 
-// shortGrowth checks P10 in a second or two; -grow checks it with ten million messages.
+// rendering renders the results of an earlier run.
+func rendering(o *options) error {
+	text, err := os.ReadFile(o.path("compare.json"))
+	if err != nil {
+		return err
+	}
+	r := new(report)
+	if err := json.Unmarshal(text, r); err != nil {
+		return fmt.Errorf("%s: %w", o.path("compare.json"), err)
+	}
+	return render(o, r)
+}
+
+// shortGrowth checks in a second or two that cost does not grow; -grow checks it with ten million messages.
 func shortGrowth(ctx context.Context, env *b.Env, o *options) ([]b.Interval, error) {
 	messages := 200_000
 	if o.quick {

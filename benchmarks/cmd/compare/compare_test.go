@@ -67,8 +67,8 @@ func TestQuickComparison(t *testing.T) {
 		if !slices.Contains(targets, name) {
 			t.Errorf("target %s is not in the JSON", name)
 		}
-		if !strings.Contains(printed, "| "+name+" ") {
-			t.Errorf("target %s was not printed", name)
+		if !strings.Contains(printed, "| "+meanings[name]+" ") {
+			t.Errorf("target %s, %q, was not printed", name, meanings[name])
 		}
 	}
 	wanted := 0
@@ -89,7 +89,9 @@ func TestQuickComparison(t *testing.T) {
 	if r.Machine.Versions["github.com/redis/go-redis/v9"] == "" && r.Machine.Go == "" {
 		t.Errorf("the machine is missing: %+v", r.Machine)
 	}
-	assertSVG(t, filepath.Join(folder, "compare.svg"), "publish, text, 64 B, sampled", "tracedpubsub", "go-redis")
+	for _, name := range []string{"cost-light.svg", "cost-dark.svg"} {
+		assertSVG(t, filepath.Join(folder, name), "Publish", "Receive", "tracedpubsub", "go-redis alone", "redisotel")
+	}
 }
 
 // assertSVG asserts that a file is XML, and an SVG in which these texts are.
@@ -124,6 +126,33 @@ func assertSVG(t *testing.T, path string, texts ...string) {
 	for _, text := range texts {
 		if !slices.Contains(written, text) {
 			t.Errorf("%s does not have the text %q", path, text)
+		}
+	}
+}
+
+// The tables and pictures of the project show the results of the project.
+func TestResultsAreRendered(t *testing.T) {
+	const results = "../../results"
+	folder := t.TempDir()
+	measured, err := os.ReadFile(filepath.Join(results, "compare.json"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(folder, "compare.json"), measured, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := program(t.Context(), []string{"-render", "-out", folder}, io.Discard, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	for name, at := range map[string]string{
+		"compare.md": results, "cost-light.svg": "../../../docs/images", "cost-dark.svg": "../../../docs/images",
+	} {
+		want, err := os.ReadFile(filepath.Join(folder, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(filepath.Join(at, name)); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s is not made from compare.json (error: %v): go run -C benchmarks ./cmd/compare -render", name, err)
 		}
 	}
 }
@@ -182,7 +211,7 @@ func TestUsage(t *testing.T) {
 		{"no such flag", []string{"-fast"}},
 		{"no arguments besides flags", []string{"quick"}},
 		{"one thing at a time", []string{"-grow", "-scale"}},
-		{"quick numbers are not for print", []string{"-quick", "-docs"}},
+		{"what is rendered was measured before", []string{"-quick", "-render"}},
 		{"quartiles of nothing", []string{"-rounds", "-1"}},
 	} {
 		if err := program(t.Context(), append(tt.args, "-out", t.TempDir()), io.Discard, io.Discard); err == nil {

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -42,13 +43,7 @@ func growing(ctx context.Context, o *options, stdout io.Writer) error {
 		made := &grown{aboutMachine(at.pinned), o.command, o.channels, intervals, names, append(growth(intervals), growthWithNames(names)...)}
 		text := growthTable(made)
 		fmt.Fprint(stdout, text)
-		if err := writeJSON(o.path("grow.json"), made); err != nil {
-			return err
-		}
-		if o.docs {
-			return splice("README.md", "grow", text)
-		}
-		return nil
+		return errors.Join(writeJSON(o.path("grow.json"), made), writePage(o.path("grow.md"), "How cost grows", text))
 	})
 }
 

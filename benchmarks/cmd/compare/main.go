@@ -6,7 +6,8 @@
 //
 // It starts a redis-server, ties it and itself to one core, and lets the variants take turns
 // in random order, for several rounds. It prints the ratios within a round: their median and
-// quartiles. It writes the numbers as JSON and as a picture. See compare -help.
+// quartiles. It writes the numbers as JSON, as a page of tables, and as the picture that is in
+// the README of the project. See compare -help.
 package main
 
 import (
@@ -40,7 +41,7 @@ type options struct {
 	time     time.Duration
 	rounds   int
 	out      string
-	docs     bool
+	render   bool
 	grow     bool
 	messages int
 	channels int
@@ -56,8 +57,8 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.BoolVar(&o.quick, "quick", false, "ten seconds in place of a minute: to see that all of it works")
 	flags.DurationVar(&o.time, "time", 0, "what all rounds may take together (40s; with -quick 3s)")
 	flags.IntVar(&o.rounds, "rounds", 0, "how many rounds (15; with -quick 3)")
-	flags.StringVar(&o.out, "out", "", "the folder for JSON and SVG (results; with -quick a temporary one)")
-	flags.BoolVar(&o.docs, "docs", false, "put the tables into README.md and ../README.md")
+	flags.StringVar(&o.out, "out", "", "the folder for the results ("+projectResults+", with the pictures in ../docs/images; with -quick a temporary one)")
+	flags.BoolVar(&o.render, "render", false, "measure nothing: make the tables and pictures of the comparison again from its JSON")
 	flags.BoolVar(&o.grow, "grow", false, "in place of the comparison: does cost grow with messages, channels and subscriptions?")
 	flags.IntVar(&o.messages, "messages", 10_000_000, "with -grow: how many messages")
 	flags.IntVar(&o.channels, "channels", 1_000_000, "with -grow: how many channels")
@@ -71,6 +72,9 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	o.command = strings.Join(append([]string{"go run -C benchmarks ./cmd/compare"}, args...), " ")
 	return o, o.complete()
 }
+
+// projectResults is the folder with the results that the documents of the project quote.
+const projectResults = "results"
 
 // complete sets the defaults that depend on -quick.
 func (o *options) complete() (err error) {
@@ -87,14 +91,12 @@ func (o *options) complete() (err error) {
 	switch {
 	case o.time < 0 || o.rounds < 1 || o.messages < 1 || o.channels < 1:
 		return errors.New("-time, -rounds, -messages and -channels are to be above zero")
-	case o.grow && o.scale:
-		return errors.New("either -grow or -scale")
-	case o.docs && o.quick:
-		return errors.New("-quick is not for the documentation")
+	case o.grow && o.scale || o.render && (o.grow || o.scale || o.quick):
+		return errors.New("only one of -grow, -scale and -render, and -render without -quick")
 	case o.out == "" && o.quick:
 		o.out, err = os.MkdirTemp("", "compare-")
 	case o.out == "":
-		o.out = "results"
+		o.out = projectResults
 	}
 	if err == nil {
 		err = os.MkdirAll(o.out, 0o755)
@@ -111,6 +113,8 @@ func program(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		return err
 	}
 	switch {
+	case o.render:
+		return rendering(o)
 	case o.grow:
 		return growing(ctx, o, stdout)
 	case o.scale:

@@ -49,6 +49,9 @@ type measurement struct {
 	Rounds   []float64 `json:"rounds"` // the speed in each
 	Allocs   float64   `json:"allocs"` // for one message
 	Messages int       `json:"messages"`
+	// Nanoseconds is the median of the time of one message. It holds for this machine and
+	// moment.
+	Nanoseconds float64 `json:"nanoseconds"`
 }
 
 // measurements returns the measurements of all comparisons, in their order.
@@ -63,6 +66,7 @@ func measurements(r *runner) []measurement {
 		ratios := speed(run, against)
 		all = append(all, measurement{
 			run.of.Scenario.Name, run.of.Setting, run.variant, against.variant, quartilesOf(ratios), ratios, run.allocs, run.n,
+			quartilesOf(run.times).Median,
 		})
 	}
 	return all

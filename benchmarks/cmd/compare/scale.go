@@ -82,13 +82,7 @@ func scaling(ctx context.Context, o *options, stdout io.Writer) (err error) {
 	made := &scaled{aboutMachine(at.pinned), o.command, o.rounds, shardRows(times)}
 	text := scaleTable(made)
 	fmt.Fprint(stdout, text)
-	if err := writeJSON(o.path("scale.json"), made); err != nil {
-		return err
-	}
-	if o.docs {
-		return splice("README.md", "scale", text)
-	}
-	return nil
+	return errors.Join(writeJSON(o.path("scale.json"), made), writePage(o.path("scale.md"), "With the shards of a cluster", text))
 }
 
 func addShards(benches map[sharding]*run, env *b.Env, addrs []string, shards int) error {

@@ -5,8 +5,8 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,9 +47,32 @@ func (t *table) String() string {
 	return out.String()
 }
 
-// printReport prints a report, in the form of the README.
-func printReport(w io.Writer, r *report) {
-	fmt.Fprintf(w, "%s\n%s\n%s", about(r.Machine, r.Command, fmt.Sprintf("rounds: %d", r.Rounds)), targetTable(r.Targets), measuredTable(r.Measured))
+// writePage writes a page of results. Its title is what was measured.
+func writePage(path, title, text string) error {
+	return os.WriteFile(path, []byte("# "+title+"\n\n[README.md](README.md) says what the words mean, and how this was measured.\n\n"+text), 0o644)
+}
+
+// reportText returns the text of a report, as Markdown.
+func reportText(r *report) string {
+	extra := append([]string{fmt.Sprintf("rounds: %d", r.Rounds)}, absolute(r.Measured)...)
+	return fmt.Sprintf("%s\n%s\n%s", about(r.Machine, r.Command, extra...), targetTable(r.Targets), measuredTable(r.Measured))
+}
+
+// absolute returns times that are not relative, for a notion of what the ratios are worth on
+// this machine.
+func absolute(all []measurement) (lines []string) {
+	for _, scenario := range []*b.Scenario{b.Publish, b.Receive} {
+		s := setting(b.Text, b.Small, b.Sampled)
+		took := make(map[string]float64)
+		for _, m := range all {
+			if m.Scenario == scenario.Name && m.Setting == s {
+				took[m.Variant] = m.Nanoseconds / 1000
+			}
+		}
+		lines = append(lines, fmt.Sprintf("in absolute time: %s: %.1f µs with %s, %.1f µs with %s",
+			describe(scenario, s), took[b.Raw], b.Raw, took[b.Library], b.Library))
+	}
+	return lines
 }
 
 // about returns a list of what a report was made with.
@@ -74,7 +97,7 @@ func targetTable(checks []check) string {
 		if c.AtLeast {
 			bound = "at least"
 		}
-		t.row(c.Target, c.What, fmt.Sprintf("%s %s %s", bound, number(c.Limit), c.Unit), got(c.Got), verdict(c.Met))
+		t.row(c.Means, c.What, fmt.Sprintf("%s %s %s", bound, number(c.Limit), c.Unit), got(c.Got), verdict(c.Met))
 	}
 	return t.String()
 }
@@ -115,7 +138,7 @@ func summaryTable(checks []check) string {
 				}
 			}
 		}
-		t.row(name, fmt.Sprintf("%d of %d met", met, all), verdict(met == all && all > 0))
+		t.row(meanings[name], fmt.Sprintf("%d of %d met", met, all), verdict(met == all && all > 0))
 	}
 	return t.String()
 }

@@ -19,10 +19,12 @@ type check struct {
 	Unit    string    `json:"unit"` // what was counted, or compared
 	Got     quartiles `json:"got"`
 	Met     bool      `json:"met"`
+	Means   string    `json:"means"` // what the target is about
 }
 
 // judge sets whether a check is met: whether its median reaches the limit.
 func (c check) judge() check {
+	c.Means = meanings[c.Target]
 	if c.AtLeast {
 		c.Met = c.Got.Median >= c.Limit
 	} else {

@@ -4,8 +4,6 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
 	b "github.com/tracedpubsub/tracedpubsub/benchmarks"
@@ -97,24 +95,5 @@ func TestGrowthWithNamesIsFound(t *testing.T) {
 func TestTargetsNeedTheirMeasurements(t *testing.T) {
 	if _, err := targets(results{}, []b.Interval{{Messages: 1}, {Messages: 2}, {Messages: 3}}); err == nil {
 		t.Error("no error")
-	}
-}
-
-func TestSplice(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "README.md")
-	if err := os.WriteFile(path, []byte("before\n<!-- table -->\nold\n<!-- /table -->\nafter\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 { // the second changes nothing
-		if err := splice(path, "table", "new\n"); err != nil {
-			t.Fatal(err)
-		}
-		const want = "before\n<!-- table -->\n\nnew\n\n<!-- /table -->\nafter\n"
-		if got, err := os.ReadFile(path); err != nil || string(got) != want {
-			t.Errorf("file is %q, %v; want %q", got, err, want)
-		}
-	}
-	if err := splice(path, "other", "new"); err == nil {
-		t.Error("no error for a place that is not there")
 	}
 }
