@@ -20,24 +20,43 @@ const (
 
 // foundAccounting holds the members ts, src and seq of a message.
 type foundAccounting struct {
-	time, sequence string     // the last values, as JSON text
+	time, sequence int64      // the last values, or unusable
 	source         stringText // the last value
 	isString       bool       // the last source is a string
 	counts         [3]int     // of each of the three
 }
 
+// unusable is the value of a member that is not a whole number, written without a fraction and
+// an exponent.
+const unusable = -1
+
 // noteAccounting records a member that is one of the three. text is its value if it is a
 // string.
 func (m *members) noteAccounting(kind member, value string, text stringText, isString bool) {
+	if kind == memberSource {
+		m.noteSource(text, isString)
+		return
+	}
+	n, rest, ok := cutNumber(value, "")
+	if !ok || rest != "" {
+		n = unusable
+	}
+	m.noteNumber(kind, n)
+}
+
+func (m *members) noteSource(text stringText, isString bool) {
+	a := &m.accounting
+	a.counts[memberSource-memberTime]++
+	a.source, a.isString = text, isString
+}
+
+func (m *members) noteNumber(kind member, n int64) {
 	a := &m.accounting
 	a.counts[kind-memberTime]++
-	switch kind {
-	case memberTime:
-		a.time = value
-	case memberSource:
-		a.source, a.isString = text, isString
-	case memberSequence:
-		a.sequence = value
+	if kind == memberTime {
+		a.time = n
+	} else {
+		a.sequence = n
 	}
 }
 
@@ -46,28 +65,18 @@ func (m *members) noteAccounting(kind member, value string, text stringText, isS
 // message.
 func (m *members) account() (a Accounting) {
 	found := &m.accounting
-	if found.counts != [3]int{1, 1, 1} || !found.isString {
+	if found.counts != [3]int{1, 1, 1} || !found.isString || !isExact(found.time) || !isExact(found.sequence) {
 		return a
 	}
 	length, ok := m.unquotedLen(found.source)
 	if !ok || length == 0 || length > maxSource {
 		return a
 	}
-	time, timeOK := exactNumber(found.time)
-	sequence, sequenceOK := exactNumber(found.sequence)
-	if !timeOK || !sequenceOK {
-		return a
-	}
 	source := m.message[found.source.start:found.source.end]
 	if found.source.escaped {
 		source, _ = m.unquote(found.source)
 	}
-	return Accounting{time, source, sequence}
+	return Accounting{found.time, source, found.sequence}
 }
 
-// exactNumber returns the value of a JSON text that is a whole number, written without a
-// fraction and an exponent.
-func exactNumber(text string) (n int64, ok bool) {
-	n, rest, ok := cutNumber(text, "")
-	return n, ok && rest == "" && n <= maxExact
-}
+func isExact(n int64) bool { return 0 <= n && n <= maxExact }

@@ -104,13 +104,13 @@ func (m *members) document(pos int) (payload string, ok bool) {
 // frontAccounting reads ts, src and seq if they are at pos, as [Writer] writes them, and returns
 // the position after them. Like front, it may return jsontext.Broken.
 func (m *members) frontAccounting(pos int) int {
-	const ts, src, seq = `,"ts":`, `,"src":`, `,"seq":`
+	const src = `,"src":`
 	if pos == jsontext.Broken {
 		return pos
 	}
 	rest := m.message[pos:]
-	if _, after, ok := cutNumber(rest, ts); ok {
-		m.noteAccounting(memberTime, rest[len(ts):len(rest)-len(after)], stringText{}, false)
+	if n, after, ok := cutNumber(rest, `,"ts":`); ok {
+		m.noteNumber(memberTime, n)
 		rest = after
 	}
 	if strings.HasPrefix(rest, src+`"`) {
@@ -118,11 +118,11 @@ func (m *members) frontAccounting(pos int) int {
 		if end == jsontext.Broken {
 			return jsontext.Broken
 		}
-		m.noteAccounting(memberSource, "", text, true)
+		m.noteSource(text, true)
 		rest = m.message[end:]
 	}
-	if _, after, ok := cutNumber(rest, seq); ok {
-		m.noteAccounting(memberSequence, rest[len(seq):len(rest)-len(after)], stringText{}, false)
+	if n, after, ok := cutNumber(rest, `,"seq":`); ok {
+		m.noteNumber(memberSequence, n)
 		rest = after
 	}
 	if !strings.HasPrefix(rest, ",") { // perhaps the rest of a number that is not a whole one
