@@ -10,6 +10,7 @@
 package redistest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -65,8 +66,9 @@ type Server struct {
 // args are arguments of redis-server, such as "--maxclients", "10". They must not redirect
 // the log or make it shorter than by default, because Start waits for a line in it.
 //
-// Without a redis-server in PATH, the test is skipped. It fails if the environment variable
-// CI is set.
+// The environment variable REDIS_SERVER names another program or its path, such as
+// valkey-server. Without the program in PATH, the test is skipped. It fails if the environment
+// variable CI is set.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := newServer(t, args)
@@ -77,9 +79,10 @@ func Start(t testing.TB, args ...string) *Server {
 // newServer returns a server that has not been started.
 func newServer(t testing.TB, args []string) *Server {
 	t.Helper()
-	path, err := exec.LookPath("redis-server")
+	program := cmp.Or(os.Getenv("REDIS_SERVER"), "redis-server")
+	path, err := exec.LookPath(program)
 	if err != nil {
-		const missing = "this test needs redis-server in PATH; " +
+		missing := "this test needs " + program + " in PATH; " +
 			"to install it: apt-get install redis-server, or brew install redis"
 		if os.Getenv("CI") != "" {
 			t.Fatal(missing)

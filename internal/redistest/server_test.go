@@ -91,6 +91,7 @@ func TestStartFailsWithTheServersLog(t *testing.T) {
 
 func TestStartWithoutRedisServer(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
+	t.Setenv("REDIS_SERVER", "")
 	for _, tt := range []struct{ ci, want, why string }{
 		{"", "skip: ", "a developer may do without a server"},
 		{"true", "fatal: ", "CI must not pass by running nothing"},
@@ -115,7 +116,7 @@ func TestTheTestsWithoutRedisServer(t *testing.T) {
 		{"true", 1, "--- SKIP: "},
 	} {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.skip=^"+t.Name()+"$")
-		cmd.Env = append(os.Environ(), "PATH="+t.TempDir(), "CI="+tt.ci)
+		cmd.Env = append(os.Environ(), "PATH="+t.TempDir(), "REDIS_SERVER=", "CI="+tt.ci)
 		out, _ := cmd.CombinedOutput() // the exit code says it as well
 		got := string(out)
 		if code := cmd.ProcessState.ExitCode(); code != tt.code || strings.Contains(got, tt.none) ||

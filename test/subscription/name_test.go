@@ -27,16 +27,25 @@ func subscribers(t *testing.T, rdb *redis.Client) (names []string) {
 		t.Fatalf("CLIENT LIST: %v", err)
 	}
 	for line := range strings.Lines(clients) {
-		fields := make(map[string]string)
-		for _, field := range strings.Fields(line) {
-			key, value, _ := strings.Cut(field, "=")
-			fields[key] = value
-		}
-		if fields["sub"] != "0" || fields["psub"] != "0" || fields["ssub"] != "0" {
+		if fields := clientFields(line); isSubscriber(fields) {
 			names = append(names, fields["name"])
 		}
 	}
 	return names
+}
+
+// clientFields returns the fields of a line of CLIENT LIST.
+func clientFields(line string) map[string]string {
+	fields := make(map[string]string)
+	for _, field := range strings.Fields(line) {
+		key, value, _ := strings.Cut(field, "=")
+		fields[key] = value
+	}
+	return fields
+}
+
+func isSubscriber(fields map[string]string) bool {
+	return fields["sub"] != "0" || fields["psub"] != "0" || fields["ssub"] != "0"
 }
 
 func assertNamed(t *testing.T, rdb *redis.Client, name string, n int) {
