@@ -34,6 +34,7 @@ var publishers = []publisher{
 	{Floor, connectFloor},
 	{Library, connectLibrary()},
 	{LibraryDropped, connectDropped},
+	{LibraryAccounting, connectAccounting},
 	{LibraryHook, connectHook()},
 	{LibraryBatch, connectBatchHook},
 	{Tutorial, connectTutorial},

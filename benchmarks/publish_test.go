@@ -51,6 +51,7 @@ var published = []struct {
 	{Floor, "its envelope is one that was ready", libraryDecode, trace.SpanKindProducer, map[trace.SpanKind]int{trace.SpanKindProducer: 3}, false},
 	{Library, "a span and an envelope for each message", libraryDecode, trace.SpanKindProducer, map[trace.SpanKind]int{trace.SpanKindProducer: 3}, true},
 	{LibraryDropped, "metrics are no part of spans", libraryDecode, trace.SpanKindProducer, map[trace.SpanKind]int{trace.SpanKindProducer: 3}, true},
+	{LibraryAccounting, "numbers are no part of spans", libraryDecode, trace.SpanKindProducer, map[trace.SpanKind]int{trace.SpanKindProducer: 3}, true},
 	{LibraryHook, "the batch has a span besides", libraryDecode, trace.SpanKindProducer, map[trace.SpanKind]int{trace.SpanKindProducer: 3, trace.SpanKindClient: 1}, true},
 	{LibraryBatch, "the batch has the only span", libraryDecode, trace.SpanKindProducer, map[trace.SpanKind]int{trace.SpanKindProducer: 1}, true},
 	{Tutorial, "the same by hand", tutorialDecode, trace.SpanKindProducer, map[trace.SpanKind]int{trace.SpanKindProducer: 3}, true},

@@ -21,6 +21,7 @@ type receiver struct {
 	name      string
 	message   func(*Env, Setting) (string, error) // the message of its publisher
 	subscribe func(*Env, Setting, string) (*subscription, error)
+	publish   func(*Env, Setting) (*publishing, error) // the publisher, if no message is like another
 }
 
 // subscription is a subscription that has sent its SUBSCRIBE, and reads nothing yet.
@@ -32,18 +33,19 @@ type subscription struct {
 }
 
 var receivers = []receiver{
-	{Raw, bareMessage, receiveRaw},
-	{RawLoop, bareMessage, receiveRawLoop},
-	{Floor, libraryMessage, receiveFloor},
-	{Library, libraryMessage, receiveLibrary(drainMessages)},
-	{LibraryDropped, libraryMessage, receiveDropped},
-	{LibraryProcess, libraryMessage, receiveLibrary(drainProcess)},
-	{LibraryChannel, libraryMessage, receiveLibrary(drainChannel)},
-	{LibraryReceive, libraryMessage, receiveLibrary(drainReceive)},
-	{LibraryFromRedis, libraryMessage, receiveFromRedis},
-	{Tutorial, tutorialMessage, receiveTutorial},
-	{Rueidis, bareMessage, receiveRueidis},
-	{Rueidisotel, bareMessage, receiveRueidisotel},
+	{Raw, bareMessage, receiveRaw, nil},
+	{RawLoop, bareMessage, receiveRawLoop, nil},
+	{Floor, libraryMessage, receiveFloor, nil},
+	{Library, libraryMessage, receiveLibrary(drainMessages), nil},
+	{LibraryDropped, libraryMessage, receiveDropped, nil},
+	{LibraryAccounting, nil, receiveLibrary(drainMessages), connectSilently},
+	{LibraryProcess, libraryMessage, receiveLibrary(drainProcess), nil},
+	{LibraryChannel, libraryMessage, receiveLibrary(drainChannel), nil},
+	{LibraryReceive, libraryMessage, receiveLibrary(drainReceive), nil},
+	{LibraryFromRedis, libraryMessage, receiveFromRedis, nil},
+	{Tutorial, tutorialMessage, receiveTutorial, nil},
+	{Rueidis, bareMessage, receiveRueidis, nil},
+	{Rueidisotel, bareMessage, receiveRueidisotel, nil},
 }
 
 func receiveVariants() []Variant {
@@ -72,7 +74,7 @@ func (r receiver) bench(e *Env, s Setting) (*Bench, error) {
 // benchOn publishes on each of the channels in turn. It subscribes to the channel called
 // name, or to the channels of the receiver, of which name is the last.
 func (r receiver) benchOn(e *Env, s Setting, names *namer, name string) (*Bench, error) {
-	message, err := r.message(e, s)
+	publish, closePublisher, err := r.publisher(e, s)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +87,7 @@ func (r receiver) benchOn(e *Env, s Setting, names *namer, name string) (*Bench,
 			if err := e.waitForSubscribers(s, name, 1); err != nil {
 				return err
 			}
-			return e.publishAll(names.take(n), message)
+			return publish(names.take(n))
 		},
 		Do: func(n int) error {
 			watchdog := time.AfterFunc(patience, func() { _ = sub.close() })
@@ -106,8 +108,21 @@ func (r receiver) benchOn(e *Env, s Setting, names *namer, name string) (*Bench,
 			}
 			return e.waitForSubscribers(s, name, 0)
 		},
-		Close: nothing,
+		Close: closePublisher,
 	}, nil
+}
+
+// publisher returns what publishes the messages of r, one on each channel, and what closes it.
+func (r receiver) publisher(e *Env, s Setting) (publish func(channels []string) error, closePublisher func() error, err error) {
+	if r.publish == nil {
+		message, err := r.message(e, s)
+		return func(channels []string) error { return e.publishAll(channels, message) }, nothing, err
+	}
+	p, err := r.publish(e, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	return func(channels []string) error { return batches(e.context(s), p, channels, s.Payload()) }, p.close, nil
 }
 
 // waitForSubscribers waits until the server counts n subscribers of a channel, or n patterns.

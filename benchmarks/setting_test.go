@@ -79,7 +79,7 @@ func TestEveryVariantRuns(t *testing.T) {
 func TestAnotherMessageIsAnError(t *testing.T) {
 	e, _ := newTestEnv(t)
 	wrong := func(*Env, Setting) (string, error) { return "another one", nil }
-	bench, err := receiver{Raw, wrong, receiveRaw}.bench(e, Setting{Kind: Text, Size: Small, Channels: 1})
+	bench, err := receiver{Raw, wrong, receiveRaw, nil}.bench(e, Setting{Kind: Text, Size: Small, Channels: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

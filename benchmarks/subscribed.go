@@ -17,7 +17,7 @@ func Subscribed(e *Env, names int) (*Bench, error) {
 	s := Setting{Kind: Text, Size: Small, Sampling: Sampled, Channels: 1}
 	prefix := "subscribed:" + strconv.FormatInt(subscribers.Add(1), 10) + ":"
 	channels := newNamer(prefix, names)
-	r := receiver{Library, libraryMessage, nil}
+	r := receiver{Library, libraryMessage, nil, nil}
 	r.subscribe = func(e *Env, s Setting, _ string) (*subscription, error) {
 		rdb := e.client()
 		sub := tracedpubsub.Wrap(rdb, e.options(s)...).Subscribe(context.Background(), channels.take(names)...)

@@ -9,6 +9,8 @@ import (
 	"io"
 
 	"github.com/redis/go-redis/v9"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/tracedpubsub/tracedpubsub"
 )
@@ -19,6 +21,8 @@ const (
 	LibraryDropped = "tracedpubsub, metrics dropped by a view"
 	LibraryHook    = "tracedpubsub hook"
 	LibraryBatch   = "tracedpubsub hook, one span for the batch"
+
+	LibraryAccounting = "tracedpubsub WithAccounting"
 
 	LibraryProcess   = "tracedpubsub Process"
 	LibraryChannel   = "tracedpubsub Channel"
@@ -58,6 +62,19 @@ func connectLibrary(extra ...tracedpubsub.Option) func(*Env, Setting) (*publishi
 
 func connectDropped(e *Env, s Setting) (*publishing, error) {
 	return connectLibrary(tracedpubsub.WithMeterProvider(e.dropped))(e, s)
+}
+
+func connectAccounting(e *Env, s Setting) (*publishing, error) {
+	return connectLibrary(tracedpubsub.WithAccounting())(e, s)
+}
+
+// connectSilently makes a publisher for messages to receive, which measures nothing itself.
+func connectSilently(e *Env, s Setting) (*publishing, error) {
+	return connectLibrary(
+		tracedpubsub.WithAccounting(),
+		tracedpubsub.WithTracerProvider(tracenoop.NewTracerProvider()),
+		tracedpubsub.WithMeterProvider(metricnoop.NewMeterProvider()),
+	)(e, s)
 }
 
 // connectHook instruments the client.

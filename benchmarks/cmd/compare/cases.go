@@ -27,10 +27,10 @@ func setting(kind b.Kind, size int, sampling b.Sampling) b.Setting {
 
 var (
 	threePublish = []string{b.Raw, b.Library, b.Tutorial}
-	allPublish   = []string{b.Raw, b.Floor, b.Library, b.LibraryHook, b.Tutorial, b.Redisotel, b.RedisotelBare, b.Rueidis, b.Rueidisotel}
-	metered      = []string{b.Raw, b.Library, b.Redisotel, b.Rueidisotel}
+	allPublish   = []string{b.Raw, b.Floor, b.Library, b.LibraryAccounting, b.LibraryHook, b.Tutorial, b.Redisotel, b.RedisotelBare, b.Rueidis, b.Rueidisotel}
+	metered      = []string{b.Raw, b.Library, b.LibraryAccounting, b.Redisotel, b.Rueidisotel}
 	fewReceive   = []string{b.Raw, b.Floor, b.Library, b.Tutorial}
-	allReceive   = append(slices.Clip(fewReceive), b.RawLoop, b.LibraryProcess, b.LibraryChannel, b.LibraryReceive, b.LibraryFromRedis, b.Rueidis, b.Rueidisotel)
+	allReceive   = append(slices.Clip(fewReceive), b.LibraryAccounting, b.RawLoop, b.LibraryProcess, b.LibraryChannel, b.LibraryReceive, b.LibraryFromRedis, b.Rueidis, b.Rueidisotel)
 	allEncode    = []string{b.EncodingJSON, b.Library, b.Floor, b.Watermill, b.CloudEvents}
 	allDecode    = []string{b.EncodingJSON, b.Library, b.Watermill, b.CloudEvents}
 )
@@ -72,7 +72,7 @@ func pipelines() []*comparison {
 	with := func(s b.Setting, variants []string) *comparison { return &comparison{b.Pipeline, s, variants, 1} }
 	return []*comparison{
 		with(setting(b.Text, b.Small, b.Sampled), small),
-		with(setting(b.Text, b.Small, b.Unsampled), []string{b.Raw, b.Floor, b.Library, b.LibraryBatch, b.Tutorial}),
+		with(setting(b.Text, b.Small, b.Unsampled), []string{b.Raw, b.Floor, b.Library, b.LibraryAccounting, b.LibraryBatch, b.Tutorial}),
 		with(setting(b.Text, b.Medium, b.Sampled), []string{b.Raw, b.Floor, b.Library, b.LibraryBatch, b.Tutorial}),
 	}
 }
@@ -83,7 +83,7 @@ func receiving() []*comparison {
 		all = append(all, &comparison{b.Receive, s, variants, 1})
 	}
 	for _, sampling := range []b.Sampling{b.Sampled, b.Unsampled} {
-		variants := fewReceive
+		variants := append(slices.Clip(fewReceive), b.LibraryAccounting)
 		if sampling == b.Sampled {
 			variants = allReceive
 		}
@@ -98,7 +98,7 @@ func receiving() []*comparison {
 		s.Channels = channels
 		add(s, fewReceive)
 	}
-	add(withMetrics(setting(b.Text, b.Small, b.Sampled)), append(slices.Clip(fewReceive), b.LibraryDropped))
+	add(withMetrics(setting(b.Text, b.Small, b.Sampled)), append(slices.Clip(fewReceive), b.LibraryAccounting, b.LibraryDropped))
 	return all
 }
 

@@ -62,7 +62,7 @@ func TestQuickComparison(t *testing.T) {
 	for _, c := range r.Targets {
 		targets = append(targets, c.Target)
 	}
-	for i := 1; i <= 10; i++ {
+	for i := 1; i <= numberOfTargets; i++ {
 		name := "P" + strconv.Itoa(i)
 		if !slices.Contains(targets, name) {
 			t.Errorf("target %s is not in the JSON", name)

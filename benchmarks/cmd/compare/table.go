@@ -143,7 +143,7 @@ func summaryTable(checks []check) string {
 	return t.String()
 }
 
-const numberOfTargets = 10
+const numberOfTargets = 11
 
 func measuredTable(all []measurement) string {
 	t := newTable("scenario", "variant", "speed", "allocations")

@@ -12,7 +12,7 @@ import (
 
 // check is one requirement of a target.
 type check struct {
-	Target  string    `json:"target"` // P1 to P10
+	Target  string    `json:"target"` // P1 to P11
 	What    string    `json:"what"`
 	AtLeast bool      `json:"at_least"` // else at most
 	Limit   float64   `json:"limit"`
@@ -105,13 +105,14 @@ func variantNote(variant string) string {
 	return ""
 }
 
-// targets checks P1 to P9 with the results, and P10 with a run of its own.
+// targets checks all but P10 with the results, and P10 with a run of its own.
 func targets(r results, grown []b.Interval) ([]check, error) {
 	c := &checker{results: r}
 	c.publishing()
 	c.receiving()
 	c.codecs()
 	c.metrics()
+	c.accounting()
 	c.checks = append(c.checks, growth(grown)...)
 	return c.checks, c.err
 }
@@ -185,6 +186,22 @@ func (c *checker) metrics() {
 		without := runKey{scenario, off, b.Library}
 		c.allocs("P9", describe(scenario, on), runKey{scenario, on, b.Library}, without, 0)
 		c.allocs("P9", describe(scenario, on)+", dropped by a view", runKey{scenario, on, b.LibraryDropped}, without, 0)
+	}
+}
+
+// accounting checks what WithAccounting adds: to publishing, and to receiving such messages.
+func (c *checker) accounting() {
+	for _, scenario := range []*b.Scenario{b.Publish, b.Pipeline, b.Receive} {
+		allocs := 0.0
+		if scenario != b.Receive {
+			allocs = 1
+		}
+		for _, sampling := range []b.Sampling{b.Sampled, b.Unsampled} {
+			s := setting(b.Text, b.Small, sampling)
+			with, without := runKey{scenario, s, b.LibraryAccounting}, runKey{scenario, s, b.Library}
+			c.compare(check{Target: "P11", What: describe(scenario, s), Limit: sameTime, Unit: "times the time without accounting"}, without, with)
+			c.allocs("P11", describe(scenario, s), with, without, allocs)
+		}
 	}
 }
 
