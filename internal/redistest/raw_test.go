@@ -56,6 +56,24 @@ func (c *rawClient) want(want string) {
 	}
 }
 
+// wantFromNewOwner checks what happens to a subscription on a replica that has become the owner
+// of its channel. With Redis 7.0 it stays, and other servers end it, as on a node that has lost
+// the channel.
+func (c *rawClient) wantFromNewOwner(channel string, owner *Server) {
+	c.t.Helper()
+	publisher := dialRaw(c.t, owner.Addr())
+	publisher.send("SPUBLISH " + channel + " hello")
+	setReadDeadline(c.t, publisher.conn, waitTimeout)
+	switch got, err := publisher.reply(); {
+	case got == "1" && err == nil:
+		c.want("smessage " + channel + " hello")
+	case got == "0" && err == nil:
+		c.want("sunsubscribe " + channel + " 0")
+	default:
+		c.t.Fatalf("the server says %q, %v, want 0 or 1", got, err)
+	}
+}
+
 // wantEnd checks that the connection has ended, and how.
 func (c *rawClient) wantEnd(want error) {
 	c.t.Helper()

@@ -101,6 +101,9 @@ type losing struct{ passThrough }
 
 func (losing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if cmds[0].Name() == "client" {
+			return next(ctx, cmds) // go-redis introduces itself, if the server is Redis 7.2 or later
+		}
 		if err := next(ctx, cmds[:1]); err != nil {
 			return err
 		}
