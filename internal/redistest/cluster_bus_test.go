@@ -13,6 +13,7 @@ import (
 
 // One cluster serves all of these, in this order.
 func TestBusProxiedCluster(t *testing.T) {
+	Long(t)
 	c := StartBusProxiedCluster(t)
 	for _, tt := range []struct {
 		name string
@@ -127,6 +128,7 @@ func testForgetOthers(t *testing.T, c *Cluster) {
 
 // Without promotion, the slots of an isolated node have no other owner.
 func TestBusProxiedClusterWithoutPromotion(t *testing.T) {
+	Long(t)
 	c := StartBusProxiedCluster(t, "--cluster-replica-no-failover", "yes")
 	master, other := c.Masters()[0], c.Masters()[1]
 	channel := c.ChannelOn(master, "news")

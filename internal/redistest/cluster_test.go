@@ -21,6 +21,7 @@ import (
 
 // One cluster serves all of these, in this order: each leaves it healthy.
 func TestCluster(t *testing.T) {
+	Long(t)
 	c := StartCluster(t, "--maxclients", "77")
 	for _, tt := range []struct {
 		name string
@@ -245,6 +246,7 @@ func testRemove(t *testing.T, c *Cluster) {
 }
 
 func TestProxiedCluster(t *testing.T) {
+	Long(t)
 	c := StartProxiedCluster(t)
 	client := c.Client()
 	for i, master := range c.Masters() {

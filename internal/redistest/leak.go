@@ -23,10 +23,16 @@ const leakTimeout = 10 * time.Second
 // left goroutines that do not end in time, it prints their stacks and returns 1. An open
 // subscription has goroutines; an idle client has none.
 //
+// At the end it prints how many tests were skipped for lack of redis-server, and how many
+// because they take long. Unless the flag -parallel is given, at least eight tests run at once,
+// of those that call t.Parallel.
+//
 //	func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
 func Main(m *testing.M) int {
+	raiseParallel()
 	before := goroutines()
 	code := m.Run()
+	printSkipped(os.Stdout)
 	if code != 0 || fuzzing() {
 		return code // a test that has failed may leave goroutines
 	}

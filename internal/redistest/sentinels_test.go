@@ -17,6 +17,7 @@ import (
 
 // The same sentinels serve all of these, in this order: each leaves them healthy.
 func TestSentinels(t *testing.T) {
+	Long(t)
 	s := StartSentinels(t, "--maxclients", "77")
 	for _, tt := range []struct {
 		name string

@@ -25,6 +25,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+const installServer = "to install it: apt-get install redis-server, or brew install redis"
+
 // startTimeout is how long a server may take until it accepts connections. That is far more
 // than it needs, because the machine may be busy with other tests.
 const startTimeout = 30 * time.Second
@@ -82,12 +84,11 @@ func newServer(t testing.TB, args []string) *Server {
 	program := cmp.Or(os.Getenv("REDIS_SERVER"), "redis-server")
 	path, err := exec.LookPath(program)
 	if err != nil {
-		missing := "this test needs " + program + " in PATH; " +
-			"to install it: apt-get install redis-server, or brew install redis"
+		missing := "this test needs " + program + " in PATH; " + installServer
 		if os.Getenv("CI") != "" {
 			t.Fatal(missing)
 		}
-		t.Skip(missing)
+		withoutServer.skip(t, missing)
 	}
 	return &Server{t: t, path: path, dir: t.TempDir(), args: args}
 }

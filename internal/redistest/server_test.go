@@ -11,7 +11,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"runtime"
 	"strings"
 	"syscall"
@@ -100,29 +99,6 @@ func TestStartWithoutRedisServer(t *testing.T) {
 		got := outcome(t, func(tb testing.TB) { Start(tb) })
 		if !strings.HasPrefix(got, tt.want) || !strings.Contains(got, "apt-get install redis-server") {
 			t.Errorf("with CI=%q: %q, want %q and how to install it: %s", tt.ci, got, tt.want, tt.why)
-		}
-	}
-}
-
-// Without a redis-server the tests of this very package are skipped one by one,
-// and the others pass; in CI they fail. None of them takes the rest with it.
-func TestTheTestsWithoutRedisServer(t *testing.T) {
-	for _, tt := range []struct {
-		ci   string
-		code int
-		none string // of the outcomes
-	}{
-		{"", 0, "--- FAIL: "},
-		{"true", 1, "--- SKIP: "},
-	} {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.skip=^"+t.Name()+"$")
-		cmd.Env = append(os.Environ(), "PATH="+t.TempDir(), "REDIS_SERVER=", "CI="+tt.ci)
-		out, _ := cmd.CombinedOutput() // the exit code says it as well
-		got := string(out)
-		if code := cmd.ProcessState.ExitCode(); code != tt.code || strings.Contains(got, tt.none) ||
-			!strings.Contains(got, "apt-get install redis-server") || !strings.Contains(got, "--- PASS: TestProxyCut ") {
-			t.Errorf("with CI=%q: exit code %d, want %d, how to install it, no %q, and other tests that pass:\n%s",
-				tt.ci, code, tt.code, tt.none, got)
 		}
 	}
 }

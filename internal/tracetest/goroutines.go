@@ -36,7 +36,8 @@ func isLibrary(stack string) bool {
 	return dir == "" || strings.HasPrefix(dir, "/internal/")
 }
 
-// WaitForNoGoroutines waits until no goroutine of the library is left.
+// WaitForNoGoroutines waits until no goroutine of the library is left. The test must not call
+// t.Parallel, as the goroutines of the tests beside it count as well.
 func WaitForNoGoroutines(t *testing.T) {
 	t.Helper()
 	Eventually(t, "no goroutine is left", func() bool { return len(LibraryGoroutines()) == 0 })
