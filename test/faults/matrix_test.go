@@ -63,7 +63,7 @@ func scenesAtOnce() int {
 
 // TestMatrix runs each fault on subscriptions of each kind, consumed in each way. Of
 // each fault it runs every kind and every way at least once, and with -full all
-// combinations of them.
+// combinations of them. Without -full, most faults are among the tests that take long.
 //
 // The rows of one fault share a scene: its servers, a publisher that never stops, and a
 // reference that the fault does not touch. Each row has a client of its own.
@@ -142,6 +142,7 @@ const (
 // runFault runs a fault on all its rows at once, and then checks each of them. It calls idle
 // when it has nothing to do for seconds but to wait: for the losses to be counted.
 func runFault(t *testing.T, f fault, rows []*row, idle func()) {
+	selectFault(t, f)
 	s := newScene(t, f, rows)
 	t.Logf("clients: %v", s.constructors(t))
 	if *fullMatrix {

@@ -7,18 +7,18 @@ import (
 	"flag"
 	"math"
 	"math/rand/v2"
-	"os"
 	"runtime"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 var (
-	soakTime = flag.Duration("soak", 0, "how long TestSoak runs; 0 is 5s, or 30s where CI is set")
+	soakTime = flag.Duration("soak", 0, "how long TestSoak runs; 0 is 1s, or 30s with the tests that take long")
 	soakSeed = flag.Uint64("soakseed", 0, "repeat the faults of a run of TestSoak; 0 is a new seed")
 )
 
@@ -38,7 +38,7 @@ const soakEnd = time.Minute
 func TestSoak(t *testing.T) {
 	length := *soakTime
 	if length == 0 {
-		if length = 5 * time.Second; os.Getenv("CI") != "" {
+		if length = time.Second; redistest.RunsLong() {
 			length = 30 * time.Second
 		}
 	}
@@ -50,12 +50,14 @@ func TestSoak(t *testing.T) {
 }
 
 // TestSoakFailovers is TestSoak where other servers take over: on sentinels and on a cluster,
-// both at once. Without -soak, each of them has one fault, as a fault takes ten seconds. It
-// leaves out the heap, which is mostly that of the proxies.
+// both at once. Without -soak, it is one of the tests that take long, and each world has one
+// fault, as a fault takes ten seconds. It leaves out the heap, which is mostly that of the
+// proxies.
 func TestSoakFailovers(t *testing.T) {
-	fewest := 1
-	if *soakTime > 0 {
-		fewest = soakFewest
+	fewest := soakFewest
+	if *soakTime == 0 {
+		redistest.Long(t)
+		fewest = 1
 	}
 	random := soakRandom(t)
 	seeds := []*rand.Rand{rand.New(rand.NewPCG(random.Uint64(), 0)), rand.New(rand.NewPCG(random.Uint64(), 0))}
