@@ -54,6 +54,7 @@ func assertRefused(t *testing.T, err error, op string, topics ...string) {
 }
 
 func TestARefusedSubscription(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, reason string
 		failure      func(t *testing.T, s *tracetest.Subject, sub *tracedpubsub.PubSub) error
@@ -140,6 +141,7 @@ func TestARefusedTopicIsUnsubscribed(t *testing.T) {
 
 // Redis ends the connections of a user that loses a permission that they use.
 func TestAPermissionIsTakenAway(t *testing.T) {
+	t.Parallel()
 	var forbidden []string
 	for i := range 7 {
 		forbidden = append(forbidden, fmt.Sprintf("forbidden %d", i))
@@ -171,6 +173,7 @@ func TestAPermissionIsTakenAway(t *testing.T) {
 
 // Every topic that is refused is reported, not only the last one.
 func TestEveryRefusedTopicIsReported(t *testing.T) {
+	t.Parallel()
 	s, _, _ := startACLServer(t, "a")
 	sub := s.Subscription(t, "a", "x", "y", "z")
 	_ = sub.Channel()

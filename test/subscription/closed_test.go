@@ -90,6 +90,7 @@ func TestAfterClose(t *testing.T) {
 
 // The same holds for every client and every kind of topic.
 func TestAfterCloseOfEachClient(t *testing.T) {
+	t.Parallel()
 	server, _ := tracetest.StartServer(t)
 	ring := redis.NewRing(&redis.RingOptions{Addrs: map[string]string{"one": server.Addr()}})
 	t.Cleanup(func() { _ = ring.Close() })

@@ -20,6 +20,8 @@ import (
 // A slot without an owner makes all nodes report that the cluster is down. They pass messages on
 // all the same, so a subscription stays where it is.
 func TestAClusterThatIsNotCovered(t *testing.T) {
+	t.Parallel()
+	redistest.Long(t)
 	c := &cluster{
 		Cluster: redistest.StartCluster(t, "--cluster-require-full-coverage", "yes", "--cluster-replica-no-failover", "yes"),
 		admins:  make(map[*redistest.Server]*redis.Client),

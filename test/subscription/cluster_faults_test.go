@@ -224,6 +224,7 @@ func testKilledMaster(t *testing.T, s *clusterSubject) {
 }
 
 func testRemovedMaster(t *testing.T, s *clusterSubject) {
+	redistest.Long(t)
 	sub, node, sharded := s.pinned(t)
 	s.cluster.Remove(node)
 	// The nodes of the cluster are discovered every ten seconds.

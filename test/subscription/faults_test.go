@@ -79,6 +79,7 @@ func TestAKilledConnection(t *testing.T) {
 }
 
 func TestServerRestarts(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, reason string
 		restart      func(t *testing.T, server *redistest.Server, s *tracetest.Subject)
@@ -146,6 +147,7 @@ func TestTopicsChangeWhileTheServerIsDown(t *testing.T) {
 // The connection is lost while nothing reads it. Messages that arrived before are not
 // lost, and the downtime begins with the last reply, not when the loss is noticed.
 func TestLostWhileNobodyReads(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, reason string
 		ready        bool
@@ -191,6 +193,7 @@ func TestLostWhileNobodyReads(t *testing.T) {
 }
 
 func TestAPanickingErrorHandler(t *testing.T) {
+	t.Parallel()
 	server, rdb := tracetest.StartServer(t)
 	var calls atomic.Int32
 	s := tracetest.NewSubject(t, server.Addr(), tracedpubsub.WithErrorHandler(func(err error) {

@@ -28,6 +28,7 @@ func proxied(t *testing.T, opts ...tracedpubsub.Option) (*redistest.Proxy, *trac
 // A peer that has vanished does not even close the connection.
 func TestHalfOpen(t *testing.T) {
 	t.Parallel()
+	redistest.Long(t)
 	const limit = 20 * time.Second
 	proxy, s, rdb := proxied(t)
 	sub := s.ReadySubscription(t, "a", "b")
@@ -54,6 +55,7 @@ func TestHalfOpen(t *testing.T) {
 // A slow consumer is not a dead server: the server is not silent, its messages wait.
 func TestSlowConsumerIsNoDeadServer(t *testing.T) {
 	t.Parallel()
+	redistest.Long(t)
 	const pause = 22 * time.Second // longer than a server may be silent
 	proxy, s, rdb := proxied(t, tracedpubsub.WithChannelSize(0))
 	sub := s.ReadySubscription(t, "a")
@@ -75,6 +77,7 @@ func TestSlowConsumerIsNoDeadServer(t *testing.T) {
 // that reads.
 func TestSlowErrorHandlerIsNoDeadServer(t *testing.T) {
 	t.Parallel()
+	redistest.Long(t)
 	const pause = 22 * time.Second // longer than a server may be silent
 	server, admin := tracetest.StartServer(t)
 	proxy := redistest.NewProxy(t, server.Addr())
@@ -109,6 +112,7 @@ func TestSlowErrorHandlerIsNoDeadServer(t *testing.T) {
 // Nor is it dead while a large message arrives slowly.
 func TestTricklingMessage(t *testing.T) {
 	t.Parallel()
+	redistest.Long(t)
 	const size, seconds = 1 << 20, 13
 	proxy, s, rdb := proxied(t)
 	sub := s.ReadySubscription(t, "a")

@@ -66,6 +66,7 @@ func unhealthy(channel string) func(error) bool {
 // Ready is a health check during and after an outage, on each of several servers. It does not
 // keep the outage from the error handler.
 func TestReadyIsAHealthCheck(t *testing.T) {
+	t.Parallel()
 	for name, start := range map[string]func(t *testing.T) (sub *tracedpubsub.PubSub, channel string, server *redistest.Server, reports *tracetest.ReportLog){
 		"a server": func(t *testing.T) (*tracedpubsub.PubSub, string, *redistest.Server, *tracetest.ReportLog) {
 			server, _ := tracetest.StartServer(t)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
@@ -199,6 +200,7 @@ func testKeyspaceLostConnection(t *testing.T, a *account) {
 
 // testMastersComeAndGo gives slots to a master that has had none, and takes them away again.
 func testMastersComeAndGo(t *testing.T, s *clusterSubject) {
+	redistest.Long(t)
 	for _, master := range s.cluster.Masters() {
 		if err := s.cluster.admin(master).FlushAll(t.Context()).Err(); err != nil { // slots move without keys
 			t.Fatal(err)

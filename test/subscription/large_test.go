@@ -10,10 +10,12 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
 func TestLargeMessages(t *testing.T) {
+	t.Parallel()
 	for _, protocol := range []int{2, 3} {
 		t.Run(fmt.Sprintf("RESP%d", protocol), func(t *testing.T) {
 			server, _ := tracetest.StartServer(t, tracetest.Unlimited...)
@@ -33,6 +35,7 @@ func TestLargeMessages(t *testing.T) {
 
 func TestLargestMessage(t *testing.T) {
 	t.Parallel()
+	redistest.Long(t)
 	const size = 64 << 20
 	server, _ := tracetest.StartServer(t, tracetest.Unlimited...)
 	s := tracetest.NewSubject(t, server.Addr())

@@ -196,6 +196,7 @@ func TestClientSetNameForLater(t *testing.T) {
 }
 
 func TestClientSetNameOnARing(t *testing.T) {
+	t.Parallel()
 	s := newRingSubject(t)
 	sub := s.ready(t, s.PSubscribe(tracetest.Context(t), "a*"))
 	setName(t, sub, "worker")

@@ -48,6 +48,7 @@ var oddReplies = []struct {
 // After an odd reply messages are received again: on the same connection if it is still
 // in order, and otherwise on another one.
 func TestOddReplies(t *testing.T) {
+	t.Parallel()
 	for _, when := range []struct {
 		name, reason string
 		confirm      bool

@@ -71,6 +71,7 @@ func TestPingWithoutAConnection(t *testing.T) {
 
 // WithHealthCheckInterval says when a quiet subscription sends a PING, and if it does.
 func TestHealthCheckInterval(t *testing.T) {
+	t.Parallel()
 	server, admin := tracetest.StartServer(t)
 	quiet := func(name string, interval time.Duration) *tracedpubsub.PubSub {
 		rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), ClientName: name})

@@ -20,6 +20,7 @@ import (
 // a subscription knows it though the pool of its client is exhausted, and does not leave a master
 // that works.
 func TestAnExhaustedPoolAndSentinels(t *testing.T) {
+	t.Parallel()
 	sentinels := redistest.StartSentinels(t)
 	rdb := sentinels.Client(func(o *redis.FailoverOptions) { o.PoolSize = 1 })
 	only := rdb.Conn()
@@ -33,6 +34,7 @@ func TestAnExhaustedPoolAndSentinels(t *testing.T) {
 // A Dialer that does not return when the master is asked for must not keep the subscription from
 // asking again.
 func TestAHangingDialerAndSentinels(t *testing.T) {
+	t.Parallel()
 	sentinels := redistest.StartSentinels(t)
 	d := &hangingDialer{hung: make(chan struct{}), released: make(chan struct{})}
 	defer close(d.released)

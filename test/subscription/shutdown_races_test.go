@@ -19,6 +19,7 @@ import (
 
 // A connection may come up just when it is closed because nothing is subscribed there yet.
 func TestShutdownWhileConnecting(t *testing.T) {
+	t.Parallel()
 	server, _ := tracetest.StartServer(t)
 	s := tracetest.NewSubject(t, server.Addr())
 	canceled, cancel := context.WithCancel(tracetest.Context(t))
@@ -57,6 +58,7 @@ func TestATopicOnSeveralServersIsAddedAtOnce(t *testing.T) {
 // What the servers of a Ring have sent before they unsubscribe is delivered, however long that
 // takes.
 func TestUnsubscribeOnARing(t *testing.T) {
+	t.Parallel()
 	s := newRingSubject(t)
 	sub := s.ready(t, s.Subscribe(tracetest.Context(t), "a"))
 	for _, payload := range tracetest.Numbered(0, waiting) {
@@ -125,6 +127,7 @@ func TestShutdownKnowsThatAHandlerRuns(t *testing.T) {
 
 // When several channels are refused together, nobody knows which, and nobody needs to any more.
 func TestShutdownBlamesNoChannel(t *testing.T) {
+	t.Parallel()
 	for range 10 {
 		s, _, _ := startACLServer(t, "a", "b")
 		sub := s.Subscribe(tracetest.Context(t), "a", "b", "forbidden")
