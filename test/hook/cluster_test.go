@@ -13,6 +13,7 @@ import (
 )
 
 func TestHookOnCluster(t *testing.T) {
+	t.Parallel()
 	cluster := redistest.StartCluster(t)
 	listen := listenBy(cluster.Client())
 	t.Run("one by one", func(t *testing.T) { assertSeenOnce(t, cluster.Client(), listen, func() {}) })

@@ -77,6 +77,7 @@ var commands = []struct {
 
 // The hook traces every publish: every command, sent by every publisher.
 func TestHookSeesAllThatPublishes(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	for _, p := range tracetest.Publishers {
 		for _, c := range commands {

@@ -24,6 +24,7 @@ import (
 
 // The hook does not change a command, as the caller may read it while it is sent.
 func TestHookDoesNotTouchCommands(t *testing.T) {
+	t.Parallel()
 	rows := []struct {
 		name, reason string
 		options      *redis.AutoPipelineOptions
@@ -208,6 +209,7 @@ func (c *breakingConn) Write(p []byte) (int, error) {
 
 // A message that go-redis sends again after a connection was lost has one span.
 func TestHookAndRetries(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	for _, p := range tracetest.Publishers {
 		if strings.HasSuffix(p.Name, "Conn") || p.Name == "Tx" || strings.HasSuffix(p.Name, "Watch") {

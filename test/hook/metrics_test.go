@@ -132,6 +132,7 @@ func TestHookMetrics(t *testing.T) {
 
 // The exemplar is the span that the hook measured: for a pipeline, the span of the batch.
 func TestExemplarsOfHook(t *testing.T) {
+	t.Parallel()
 	for _, row := range measuredByHooks[:3] {
 		t.Run(row.name, func(t *testing.T) {
 			rdb, m, rec := redistest.Start(t).Client(), tracetest.NewMetrics(t), tracetest.NewRecorder(t)

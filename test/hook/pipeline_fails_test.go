@@ -17,6 +17,7 @@ import (
 
 // The span of a batch has the error of the first message that fails.
 func TestPipelineFailsInPart(t *testing.T) {
+	t.Parallel()
 	rows := []struct {
 		name, reason string
 		fill         func(ctx context.Context, pipe redis.Pipeliner)

@@ -20,6 +20,7 @@ import (
 
 // The channels of the hook decide first, then WithFilter, then WithEnvelopeFilter.
 func TestChannelsAndFilters(t *testing.T) {
+	t.Parallel()
 	rows := []struct {
 		name, reason                string
 		channels, filter, envelopes bool

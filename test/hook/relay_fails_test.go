@@ -68,6 +68,7 @@ var relayFailures = []struct {
 
 // Each envelope of a relay has its own outcome, as any message has.
 func TestRelayFailsInPart(t *testing.T) {
+	t.Parallel()
 	for _, row := range relayFailures {
 		t.Run(row.name, func(t *testing.T) {
 			t.Log(row.reason)
@@ -95,6 +96,7 @@ func TestRelayFailsInPart(t *testing.T) {
 // If the server does not answer, or the transaction is not executed, every message has
 // failed.
 func TestRelayFails(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name, reason string
 		client       func(t *testing.T) *redis.Client
@@ -127,6 +129,7 @@ func TestRelayFails(t *testing.T) {
 // the hook, so the hook must not read it. This holds in another goroutine as well, where
 // go-redis does not detect the deadlock.
 func TestRelayInAutoPipeline(t *testing.T) {
+	t.Parallel()
 	for _, elsewhere := range []bool{false, true} {
 		t.Run(fmt.Sprintf("in another goroutine %t", elsewhere), func(t *testing.T) {
 			ctx, metered := tracetest.Context(t), tracetest.NewMetrics(t)

@@ -32,6 +32,7 @@ var comparedClients = []struct {
 	name:   "ClusterClient",
 	reason: "commands pass its hook, and then those of the nodes",
 	serve: func(t *testing.T) compared {
+		redistest.Long(t)
 		cluster := redistest.StartCluster(t)
 		c := compared{client: func(line *breaking) redis.UniversalClient {
 			return cluster.Client(func(o *redis.ClusterOptions) {
@@ -119,8 +120,10 @@ func (c *compared) subscribe(t *testing.T) {
 
 // With the hook every command has the same arguments, reply and error as without it.
 func TestHookChangesNothingElse(t *testing.T) {
+	t.Parallel()
 	for _, kind := range comparedClients {
 		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
 			c := kind.serve(t)
 			c.subscribe(t)
 			for _, use := range comparedUses {

@@ -34,6 +34,7 @@ func onEachHookedClient(t *testing.T, test func(t *testing.T, open func() hooked
 		})
 	})
 	t.Run("ClusterClient", func(t *testing.T) {
+		redistest.Long(t)
 		cluster := redistest.StartCluster(t)
 		test(t, func() hookedClient {
 			rdb := cluster.Client()
@@ -61,6 +62,7 @@ func onEachHookedClient(t *testing.T, test func(t *testing.T, open func() hooked
 // Of several hooks the first one that sees a message traces it, and a batch is traced
 // once.
 func TestBatchOfSeveralHooks(t *testing.T) {
+	t.Parallel()
 	rows := []struct {
 		name, reason string
 		inner        func(channel string) bool
@@ -139,6 +141,7 @@ func assertBatchAbout(t *testing.T, rec *tracetest.Recorder, channels []string, 
 
 // The first hook traces a single message even if it cannot make an envelope of it.
 func TestSeveralHooksAndOneWithoutEnvelope(t *testing.T) {
+	t.Parallel()
 	rows := []struct {
 		name, reason string
 		cmd          func(ctx context.Context) redis.Cmder
@@ -179,6 +182,7 @@ func TestSeveralHooksAndOneWithoutEnvelope(t *testing.T) {
 
 // Hooks leave alone what a Client has traced and sends without an envelope.
 func TestHookAndClientWithoutEnvelope(t *testing.T) {
+	t.Parallel()
 	onEachHookedClient(t, func(t *testing.T, open func() hookedClient) {
 		ctx, rdb := tracetest.Context(t), open()
 		rec, hooking, metered := tracetest.NewRecorder(t), tracetest.NewRecorder(t), tracetest.NewMetrics(t)

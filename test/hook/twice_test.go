@@ -99,6 +99,7 @@ func TestHookWithoutEnvelopeAndPublish(t *testing.T) {
 
 // A payload is an envelope also if JSON escapes hide that.
 func TestHookSeesThroughEscapes(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name, reason, message string
 		envelope              bool

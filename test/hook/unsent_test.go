@@ -104,6 +104,7 @@ func assertNoReceivers(t *testing.T, spans ...sdktrace.ReadOnlySpan) {
 
 // A hook of the nodes of a cluster or a Ring may send nothing, too.
 func TestLaterHookOfANodeThatSendsNothing(t *testing.T) {
+	t.Parallel()
 	onEachHookedClient(t, func(t *testing.T, open func() hookedClient) {
 		ctx, rdb, rec := tracetest.Context(t), open(), tracetest.NewRecorder(t)
 		var errs tracetest.ErrorLog
