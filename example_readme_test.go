@@ -34,7 +34,7 @@ func work(ctx context.Context, msg *tracedpubsub.Message) error {
 	if err := msg.JSON(&order); err != nil {
 		return err
 	}
-	return pack(ctx, order) // ctx carries the consumer span
+	return pack(ctx, order) // your code; ctx carries the consumer span
 }
 
 func TestWork(t *testing.T) {

@@ -39,21 +39,21 @@ func run(ctx context.Context) error {
 		return err
 	}
 
-	request, span := otel.Tracer("shop").Start(ctx, "POST /orders")      // stands for a request to your service
-	err := tracedpubsub.Publish(request, rdb, "orders", "order 7").Err() // instead of rdb.Publish
+	reqCtx, span := otel.Tracer("shop").Start(ctx, "POST /orders")      // in your service: the span of a request
+	err := tracedpubsub.Publish(reqCtx, rdb, "orders", "order 7").Err() // instead of rdb.Publish
 	span.End()
 	if err != nil {
 		return err
 	}
 
 	for ctx, msg := range sub.Messages(ctx) { // instead of range sub.Channel()
-		work(ctx, msg.Payload)
-		break // a worker goes on
+		handle(ctx, msg.Payload)
+		break // this program stops after one message
 	}
 	return nil
 }
 
-func work(ctx context.Context, order string) { // ctx carries the consumer span
+func handle(ctx context.Context, order string) { // ctx carries the consumer span
 	_, span := otel.Tracer("shop").Start(ctx, "pack")
 	defer span.End()
 	fmt.Println("packing", order)
