@@ -91,7 +91,7 @@ func (a *arrivals) advance() {
 	}
 }
 
-// forget forgets what has arrived on channels or patterns that are subscribed to from now on.
+// forget forgets what has arrived on channels or patterns.
 func (a *arrivals) forget(names []string, arePatterns bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -100,7 +100,7 @@ func (a *arrivals) forget(names []string, arePatterns bool) {
 	}
 }
 
-// close ends counting. What is still missing may be on its way, so it is not counted.
+// close ends counting. What is missing then is not counted.
 func (a *arrivals) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

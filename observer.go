@@ -44,6 +44,12 @@ func (o observer) Reconnected() {
 // Report passes a report to the error handler.
 func (o observer) Report(f *subscription.Failure) { o.cfg.handle((*SubscriptionError)(f)) }
 
+// Removed forgets what has arrived for topics that were removed. If they are added once more,
+// counting begins anew.
+func (o observer) Removed(k subscription.Kind, names []string) {
+	o.arrivals.forget(names, k == subscription.Patterns)
+}
+
 // Closed closes the subscription, so that its loops end.
 func (o observer) Closed() { _ = o.Close() }
 

@@ -41,6 +41,7 @@ func (p *PubSub) Shutdown(ctx context.Context) error {
 	}
 	err := p.sub.Drain(ctx)
 	if err == nil {
+		p.arrivals.close() // nothing more is read, and handlers may take long
 		p.drained.Store(true)
 		p.sub.Close()
 	}

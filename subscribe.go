@@ -174,19 +174,16 @@ func (p *PubSub) Ready(ctx context.Context) error {
 // Subscribe returns ctx.Err() if ctx is canceled, and redis.ErrClosed if the
 // subscription is closed.
 func (p *PubSub) Subscribe(ctx context.Context, channels ...string) error {
-	p.arrivals.forget(channels, false)
 	return p.sub.Subscribe(ctx, subscription.Channels, channels...)
 }
 
 // PSubscribe is like [PubSub.Subscribe], for patterns.
 func (p *PubSub) PSubscribe(ctx context.Context, patterns ...string) error {
-	p.arrivals.forget(patterns, true)
 	return p.sub.Subscribe(ctx, subscription.Patterns, patterns...)
 }
 
 // SSubscribe is like [PubSub.Subscribe], for sharded channels.
 func (p *PubSub) SSubscribe(ctx context.Context, channels ...string) error {
-	p.arrivals.forget(channels, false)
 	return p.sub.Subscribe(ctx, subscription.ShardChannels, channels...)
 }
 

@@ -13,24 +13,31 @@ import (
 	"container/list"
 	"hash/maphash"
 	"time"
+	"unique"
 )
 
 const (
 	// Patience is how long a missing number is waited for. No number of later ones shortens it:
 	// a goroutine that is suspended between numbering and sending is overtaken by any number.
 	Patience = 5 * time.Second
-	// MaxGaps is the number of ranges of missing numbers that a stream keeps. When there are
-	// more, the first of them is lost at once.
-	MaxGaps = 1024
-	// MaxSkipped is how many numbers a message can have skipped. No publisher sends more within
+	// MaxGaps is the number of ranges of missing numbers that are kept, of all streams. When there
+	// are more, the first range of the stream that needs one is lost at once.
+	MaxGaps = 65_536
+	// MaxSkipped is how many numbers a message may skip that counts. No publisher sends more within
 	// an outage, so with a larger number the stream begins anew.
 	MaxSkipped = 1 << 32
 	// MaxStreams is the number of streams that are kept. When there are more, the one that has
 	// not been used for the longest time is forgotten.
 	MaxStreams = 65_536
 
-	// keptGaps is the room for gaps that a stream without gaps may keep.
+	// maxTemplate is the length of the longest template that is kept. It may be the name of a
+	// channel, which publishers choose.
+	maxTemplate = 256
+	// keptGaps is the number of gaps that a stream has room for, even when it has fewer.
 	keptGaps = 16
+	// If so many messages in a row are so far behind the largest number of a stream, that was
+	// wrong, and the stream begins anew.
+	wrongAfter, farBehind = 16, 1 << 20
 )
 
 // Key identifies a stream. Pattern is empty unless a pattern subscription has received the
@@ -44,9 +51,9 @@ type Arrival struct {
 	Duplicate bool  // the number had arrived before
 }
 
-// Loss is a number of messages that were lost because nothing came for too long.
+// Loss is a number of messages of a stream that are lost.
 type Loss struct {
-	Template string // of the stream
+	Template string // of the stream; empty if it is longer than 256 bytes
 	Messages int64
 }
 
@@ -57,6 +64,7 @@ type Streams struct {
 	byTopic map[topic]*list.List // of *stream
 	recent  list.List            // of *stream, the one that was used last in front
 	waiting []*stream            // those with missing numbers
+	gaps    int                  // of all streams
 }
 
 // stream is what is known of one publisher on one channel.
@@ -64,7 +72,7 @@ type stream struct {
 	window
 
 	key      hashedKey
-	template string
+	template unique.Handle[string] // a copy that the streams share
 	recent   *list.Element
 	sibling  *list.Element // in the list of the topic
 	waiting  int           // the index in Streams.waiting, or -1
@@ -76,10 +84,18 @@ func (s *Streams) Arrive(key Key, template string, number int64, now time.Durati
 	hashed := hashKey(key)
 	st := s.find(hashed)
 	if st == nil {
-		s.add(&stream{window: newWindow(number), key: hashed, template: template, waiting: -1})
+		if len(template) > maxTemplate {
+			template = ""
+		}
+		s.add(&stream{window: newWindow(number), key: hashed, template: unique.Make(template), waiting: -1})
 		return Arrival{}
 	}
+	gaps := len(st.gaps)
 	arrival := st.arrive(number, now)
+	if s.gaps += len(st.gaps) - gaps; s.gaps > MaxGaps {
+		arrival.Lost = st.lose(1)
+		s.gaps--
+	}
 	s.update(st)
 	return arrival
 }
@@ -88,9 +104,11 @@ func (s *Streams) Arrive(key Key, template string, number int64, now time.Durati
 func (s *Streams) Expire(now time.Duration) (losses []Loss) {
 	for i := len(s.waiting) - 1; i >= 0; i-- { // backwards, since update moves the last one to i
 		st := s.waiting[i]
+		gaps := len(st.gaps)
 		if n := st.expire(now - Patience); n > 0 {
-			losses = append(losses, Loss{st.template, n})
+			losses = append(losses, Loss{st.template.Value(), n})
 		}
+		s.gaps += len(st.gaps) - gaps
 		s.update(st)
 	}
 	return losses
@@ -145,6 +163,7 @@ func (s *Streams) add(st *stream) {
 
 // forget removes a stream. What is missing of it is not known to be lost.
 func (s *Streams) forget(st *stream) {
+	s.gaps -= len(st.gaps)
 	s.recent.Remove(st.recent)
 	delete(s.byKey, st.key)
 	siblings := s.byTopic[st.key.topic()]

@@ -6,6 +6,7 @@ package delivery_test
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -84,33 +85,106 @@ func TestExpire(t *testing.T) {
 	}
 }
 
-// A stream keeps 1,024 ranges of missing numbers. With one more, the first is lost at once.
+// All streams together keep 65,536 ranges of missing numbers. With one more, the first of the
+// stream that needs it is lost at once.
 func TestGapsAreBounded(t *testing.T) {
 	var s delivery.Streams
-	k, number := key{Source: "a"}, int64(1)
-	s.Arrive(k, "", number, 0)
-	for i := range delivery.MaxGaps {
+	streams := []key{{Source: "a"}, {Source: "b"}}
+	number := int64(1)
+	arrive := func(k key, number int64, want arrival) {
+		t.Helper()
+		if got := s.Arrive(k, "", number, 0); got != want {
+			t.Fatalf("number %d of %s: %+v, want %+v", number, k.Source, got, want)
+		}
+	}
+	for _, k := range streams {
+		arrive(k, number, arrival{})
+	}
+	for range delivery.MaxGaps / 2 {
 		number += 3 // two are missing
-		if got, want := s.Arrive(k, "", number, 0), (arrival{Skipped: 2}); got != want {
-			t.Fatalf("gap %d: %+v, want %+v", i, got, want)
+		for _, k := range streams {
+			arrive(k, number, arrival{Skipped: 2})
 		}
 	}
-	for _, step := range []struct {
-		number int64
-		want   arrival
-	}{
-		{number + 3, arrival{Skipped: 2, Lost: 2}},
-		{3, arrival{}}, // it is lost already
-		{number + 5, arrival{Skipped: 1, Lost: 2}},
-		{9, arrival{}}, // the first of those that are left
-		{number + 8, arrival{Skipped: 2, Lost: 1}},
-	} {
-		if got := s.Arrive(k, "", step.number, 0); got != step.want {
-			t.Errorf("number %d: %+v, want %+v", step.number, got, step.want)
+	a, b := streams[0], streams[1]
+	arrive(a, number+3, arrival{Skipped: 2, Lost: 2})
+	arrive(a, 3, arrival{}) // it is lost already
+	arrive(b, 2, arrival{})
+	arrive(b, 3, arrival{}) // there is room for one now
+	arrive(a, number+5, arrival{Skipped: 1})
+	arrive(a, number+8, arrival{Skipped: 2, Lost: 2})
+	var lost int64
+	for _, loss := range s.Expire(delivery.Patience) {
+		lost += loss.Messages
+	}
+	if want := int64(2*delivery.MaxGaps - 1); lost != want || s.Waiting() {
+		t.Errorf("lost after all are %d, want %d", lost, want)
+	}
+	for i := range int64(delivery.MaxGaps) { // there is room for all again
+		arrive(a, number+10+2*i, arrival{Skipped: 1})
+	}
+	s.Forget("", false)
+	s.Arrive(a, "", 1, 0)
+	arrive(a, 3, arrival{Skipped: 1})
+}
+
+// Two pipelines that are filled in turn, and sent one after the other, overtake each other's
+// messages thousands of times.
+func TestLargePipelines(t *testing.T) {
+	var s delivery.Streams
+	const messages = 20_000
+	for _, first := range []int64{1, 2} {
+		for n := first; n <= messages; n += 2 {
+			if got := s.Arrive(key{Source: "a"}, "", n, 0); got.Lost > 0 || got.Duplicate {
+				t.Fatalf("number %d: %+v, want neither lost nor a duplicate", n, got)
+			}
 		}
 	}
-	if got, want := s.Expire(delivery.Patience), (delivery.Loss{Messages: 2*delivery.MaxGaps - 1}); len(got) != 1 || got[0] != want {
-		t.Errorf("lost after all is %v, want %v", got, want)
+	if s.Waiting() {
+		t.Error("something is still missing")
+	}
+}
+
+// A sender that may publish can send any number. When it stops, counting goes on.
+func TestAForgedNumber(t *testing.T) {
+	for name, forged := range map[string]int64{"a larger jump than any": 1 << 53, "the largest jump": 1<<32 + 4} {
+		t.Run(name, func(t *testing.T) {
+			var s delivery.Streams
+			k, number, now := key{Source: "a"}, int64(0), time.Duration(0)
+			next := func() arrival {
+				number++
+				now += time.Second
+				s.Expire(now)
+				return s.Arrive(k, "", number, now)
+			}
+			for range 3 {
+				next()
+			}
+			s.Arrive(k, "", forged, now)
+			for range 30 {
+				next()
+			}
+			number += 5
+			if got := next(); got.Skipped != 5 {
+				t.Errorf("%d are skipped, want 5", got.Skipped)
+			}
+			if got := s.Expire(now + delivery.Patience); len(got) != 1 || got[0].Messages != 5 {
+				t.Errorf("lost is %v, want 5 messages", got)
+			}
+		})
+	}
+}
+
+// The template of a channel may be its name, which may be long. It is not kept then.
+func TestTemplatesOfLosses(t *testing.T) {
+	var s delivery.Streams
+	for _, tt := range []struct{ template, want string }{{"user.{id}", "user.{id}"}, {strings.Repeat("x", 256), strings.Repeat("x", 256)}, {strings.Repeat("x", 257), ""}} {
+		k := key{Source: "a", Channel: tt.template}
+		s.Arrive(k, tt.template, 1, 0)
+		s.Arrive(k, tt.template, 3, 0)
+		if got := s.Expire(delivery.Patience); len(got) != 1 || got[0].Template != tt.want {
+			t.Errorf("with a template of %d bytes: %v", len(tt.template), got)
+		}
 	}
 }
 

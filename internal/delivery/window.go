@@ -18,6 +18,8 @@ type window struct {
 	// All lost numbers are between these two. What is smaller than last, not missing, and not
 	// between these two has arrived. Otherwise it may have come late.
 	firstLost, lastLost int64
+
+	behind int // the number of messages in a row that were far behind last
 }
 
 // gap is a range of missing numbers. They were found to be missing at the same time.
@@ -33,13 +35,18 @@ func newWindow(number int64) window {
 }
 
 func (w *window) arrive(number int64, now time.Duration) (a Arrival) {
+	if w.last-number <= farBehind {
+		w.behind = 0
+	} else if w.behind++; w.behind == wrongAfter {
+		*w = newWindow(number)
+		return a
+	}
 	switch {
 	case number < w.base: // published before the subscriber began to count
 	case number > w.last:
 		return w.advance(number, now)
 	default:
 		a.Duplicate = !w.fill(number) && (number < w.firstLost || number > w.lastLost)
-		a.Lost = w.loseExcess()
 	}
 	return a
 }
@@ -55,7 +62,6 @@ func (w *window) advance(number int64, now time.Duration) (a Arrival) {
 		w.gaps = append(w.gaps, gap{w.last + 1, number - 1, now})
 	}
 	w.last = number
-	a.Lost = w.loseExcess()
 	return a
 }
 
@@ -67,7 +73,7 @@ func (w *window) fill(number int64) bool {
 	}
 	switch g := &w.gaps[i]; {
 	case g.len() == 1:
-		w.gaps = slices.Delete(w.gaps, i, i+1)
+		w.remove(i, 1)
 	case number == g.first:
 		g.first++
 	case number == g.last:
@@ -90,9 +96,6 @@ func (w *window) expire(found time.Duration) int64 {
 	return w.lose(i)
 }
 
-// loseExcess makes room if there are too many gaps. It returns how many numbers are lost.
-func (w *window) loseExcess() int64 { return w.lose(max(0, len(w.gaps)-MaxGaps)) }
-
 // lose removes the first n gaps, since their numbers are lost, and returns how many these are.
 func (w *window) lose(n int) (lost int64) {
 	if n == 0 {
@@ -105,8 +108,19 @@ func (w *window) lose(n int) (lost int64) {
 		w.firstLost = w.gaps[0].first
 	}
 	w.firstLost, w.lastLost = min(w.firstLost, w.gaps[0].first), max(w.lastLost, w.gaps[n-1].last)
-	if w.gaps = slices.Delete(w.gaps, 0, n); len(w.gaps) == 0 && cap(w.gaps) > keptGaps {
-		w.gaps = nil
-	}
+	w.remove(0, n)
 	return lost
+}
+
+// remove removes n gaps, from that with the index i on. It gives the room of many gaps back.
+func (w *window) remove(i, n int) {
+	many := len(w.gaps) > keptGaps
+	if many && i == 0 {
+		w.gaps = w.gaps[n:]
+	} else {
+		w.gaps = slices.Delete(w.gaps, i, i+n)
+	}
+	if many && len(w.gaps) <= keptGaps {
+		w.gaps = append(make([]gap, 0, keptGaps), w.gaps...)
+	}
 }

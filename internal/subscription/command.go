@@ -24,6 +24,7 @@ type command struct {
 	answered int      // the number of topics that the server has confirmed
 	sent     time.Time
 	written  chan struct{} // closed when it is written; nil: no call waits for that
+	removes  bool          // Unsubscribe was called for the topics
 }
 
 const opPing = "ping"

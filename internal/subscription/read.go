@@ -108,6 +108,9 @@ func (sh *shard) confirmed(conn *connection, s *redis.Subscription) error {
 		conn.pop()
 	}
 	st := sh.state()
+	if cmd.removes {
+		st.removed(cmd.kind, s.Channel)
+	}
 	if st.draining && !cmd.subscribes() {
 		sh.remove(cmd.kind, []string{s.Channel})
 	}

@@ -291,6 +291,8 @@ func (l *log) Report(f *subscription.Failure) {
 	l.reports = append(l.reports, report{f, time.Now()})
 }
 
+func (l *log) Removed(subscription.Kind, []string) {}
+
 func (l *log) Closed() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -154,6 +154,11 @@ func (sh *shard) dropFailedDial() {
 
 // dropConnection removes the connection. No command is pending then.
 func (sh *shard) dropConnection() {
+	for _, cmd := range slices.Concat(sh.conn.unanswered, sh.conn.queue) {
+		if cmd.removes {
+			sh.state().removed(cmd.kind, cmd.names[cmd.answered:]...)
+		}
+	}
 	sh.conn = nil
 	sh.state().notify()
 	sh.topics.all(func(_ Kind, _ string, t *topic) { t.pending = nil })
@@ -201,6 +206,29 @@ func (sh *shard) unsubscribe(k Kind, names []string) sending {
 		return sending{}
 	}
 	return sh.conn.enqueue(commandsFor(k.unsubscribeOp(), k, names, sh.oneByOne(k))...)
+}
+
+// leave is unsubscribe for topics that were removed by a call. The Observer is notified when
+// no message of them can come any more.
+func (sh *shard) leave(k Kind, names []string) (w sending) {
+	if sh.conn != nil {
+		commands := commandsFor(k.unsubscribeOp(), k, names, sh.oneByOne(k))
+		for _, cmd := range commands {
+			cmd.removes = true
+		}
+		w = sh.conn.enqueue(commands...)
+	}
+	if w.cmd == nil { // there is no connection, or it is closed
+		sh.state().removed(k, names...)
+	}
+	return w
+}
+
+// removed notifies the Observer that topics were removed. It is part of the state.
+func (st *state) removed(k Kind, names ...string) {
+	if len(names) > 0 {
+		st.after(func() { st.sub.observer.Removed(k, names) })
+	}
 }
 
 // server returns the server to connect to. It may wait for a cluster. It is not part of the

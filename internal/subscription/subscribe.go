@@ -107,7 +107,7 @@ func (s *Subscription) Unsubscribe(ctx context.Context, k Kind, names ...string)
 		for _, sh := range st.shards {
 			removed, outages := sh.remove(k, names)
 			st.reportAbandoned(outages)
-			sent = append(sent, sh.callersWaitFor(sh.unsubscribe(k, removed)))
+			sent = append(sent, sh.callersWaitFor(sh.leave(k, removed)))
 		}
 		st.notify()
 	})

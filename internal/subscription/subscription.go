@@ -62,6 +62,9 @@ type Observer interface {
 	// failure is reported at most once a second. The goroutine that has the failure waits
 	// until Report returns.
 	Report(f *Failure)
+	// Removed is called for topics for which Unsubscribe was called, when no message of them can
+	// come any more: all that the server had sent is delivered, or the connection is lost.
+	Removed(k Kind, names []string)
 	// Closed is called when the client was closed, after a report of that. The Subscription
 	// is closed then.
 	Closed()
