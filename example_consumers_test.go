@@ -23,9 +23,8 @@ func ExamplePubSub_Shutdown_server() {
 	defer done()
 	server := &http.Server{}
 	sub := subscribed(ctx, rdb, "orders")
-	consumer := make(chan error, 1)
-	go func() {
-		consumer <- sub.Process(ctx, func(context.Context, *tracedpubsub.Message) error { return nil })
+	go func() { // ends with Shutdown
+		_ = sub.Process(ctx, func(context.Context, *tracedpubsub.Message) error { return nil })
 	}()
 	deadline, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -33,7 +32,6 @@ func ExamplePubSub_Shutdown_server() {
 	stopped := errors.Join(
 		server.Shutdown(deadline), // no request publishes any more
 		sub.Shutdown(deadline),    // what was published is handled
-		<-consumer,
 		rdb.Close(),
 	)
 	fmt.Println(stopped)

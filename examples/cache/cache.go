@@ -18,7 +18,7 @@ import (
 // channel is where the keys that have changed are published.
 const channel = "invalidations"
 
-// Write changes the value of a key in the store, and tells all caches. Both are one
+// Write changes the value of a key in the store, and notifies all caches. Both are one
 // transaction, so no other client sees one without the other. client must have the option
 // [tracedpubsub.WithAccounting]: then caches know if they have missed something.
 func Write(ctx context.Context, client *tracedpubsub.Client, key, value string) error {
@@ -117,7 +117,7 @@ func (c *Cache) handle(_ context.Context, msg *tracedpubsub.Message) error {
 }
 
 // report handles a report of the subscription. After an outage any value may be old. The next
-// message would tell that as well, but it may be a long time until it comes.
+// message would show it too, but may come much later.
 func (c *Cache) report(err error) {
 	var outage *tracedpubsub.SubscriptionError
 	if errors.As(err, &outage) && outage.Recovered {
