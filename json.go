@@ -32,8 +32,8 @@ func (p jsonPayload) MarshalBinary() ([]byte, error) { return json.Marshal(p.v) 
 // json.Unmarshal.
 func (m *Message) JSON(v any) error {
 	// No method of Err is called, since an application may have set it.
-	switch m.Err { //nolint:errorlint // Decode does not wrap them
-	case ErrMalformedEnvelope, ErrUnsupportedVersion:
+	switch m.Err {
+	case ErrMalformedEnvelope, ErrUnsupportedVersion: //nolint:errorlint // Decode does not wrap them
 		return m.Err
 	}
 	if err := json.Unmarshal([]byte(m.Payload), v); err != nil {

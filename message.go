@@ -175,8 +175,8 @@ func (m *Message) start(ctx context.Context, opts ...trace.SpanStartOption) (con
 // could not be decoded.
 func envelopeState(err error) string {
 	// No method of err is called, since an application may have set it.
-	switch err { //nolint:errorlint // Decode does not wrap them
-	case ErrMalformedEnvelope:
+	switch err {
+	case ErrMalformedEnvelope: //nolint:errorlint // Decode does not wrap them
 		return "malformed"
 	case ErrUnsupportedVersion:
 		return "unsupported_version"

@@ -200,7 +200,7 @@ func assertEnded(t *testing.T, sub *subscription.Subscription, l *log, topics []
 	if l.closed != 1 {
 		t.Errorf("Closed was called %d times", l.closed)
 	}
-	if err := sub.Ready(t.Context()); err != redis.ErrClosed {
+	if err := sub.Ready(t.Context()); err != redis.ErrClosed { //nolint:errorlint // itself, as go-redis returns it
 		t.Errorf("Ready: %v", err)
 	}
 }

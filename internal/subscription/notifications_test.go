@@ -6,6 +6,7 @@ package subscription_test
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,9 +44,9 @@ func TestWhereNotificationsAreSubscribedTo(t *testing.T) {
 			onTwo(t, inCluster, func(t *testing.T, sub *subscription.Subscription, _ *log, _ *spread, servers [2]*server) {
 				mustSubscribe(t, sub, tt.kind, tt.name)
 				op := [...]string{"subscribe", "psubscribe"}[tt.kind]
-				where := fmt.Sprint(len(servers[0].commands(op)))
+				where := strconv.Itoa(len(servers[0].commands(op)))
 				if n := len(servers[1].commands(op)); n > 0 {
-					where += fmt.Sprint(" ", n)
+					where += " " + strconv.Itoa(n)
 				}
 				if where != tt.where {
 					t.Errorf("subscribed to %s times on the servers, want %s: %s", where, tt.where, tt.reason)

@@ -105,10 +105,7 @@ func TestDecodeRules(t *testing.T) {
 	const tp = `"traceparent":"` + traceparent + `"`
 	parent := map[string]string{"traceparent": traceparent}
 	large := strings.Repeat("v", 16385)
-	var manyFields string
-	for _, name := range manyNames(20) {
-		manyFields += `,"` + name + `":""`
-	}
+	manyFields := `,"` + strings.Join(manyNames(20), `":"","`) + `":""`
 	const whole = "the whole message" // as a payload in the table
 	for _, tt := range []struct {
 		name, reason, message, payload string

@@ -73,13 +73,12 @@ func TestPingWithoutAConnection(t *testing.T) {
 func TestHealthCheckInterval(t *testing.T) {
 	t.Parallel()
 	server, admin := tracetest.StartServer(t)
-	quiet := func(name string, interval time.Duration) *tracedpubsub.PubSub {
+	quiet := func(name string, interval time.Duration) {
 		rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), ClientName: name})
 		t.Cleanup(func() { _ = rdb.Close() })
 		client := tracedpubsub.Wrap(rdb, tracedpubsub.WithHealthCheckInterval(interval))
 		sub := tracetest.ReadySub(t, client.Subscribe(tracetest.Context(t), "a"))
 		_ = sub.Channel() // it is read
-		return sub
 	}
 	quiet("never", 0)
 	quiet("often", time.Second)
