@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -167,6 +168,9 @@ func (sh *shard) refused(conn *connection, cmd *command, err error) {
 	case opSetName:
 		sh.state().nameRefused(cmd, err)
 		return
+	}
+	if !cmd.subscribes() && strings.HasPrefix(err.Error(), "NOSUB ") {
+		return // Valkey 8.0: the connection has no topics, which is what was asked for
 	}
 	names := cmd.names[cmd.answered:]
 	if cmd.subscribes() && len(names) > 1 {
