@@ -142,7 +142,7 @@ func (p *pipe) pass(next *piece) (done bool, wait time.Duration, changed <-chan 
 			return true, 0, changed
 		}
 		if f.rate > 0 && p == p.conn.toClient {
-			p.next = time.Now().Add(time.Duration(n) * time.Second / time.Duration(f.rate))
+			p.next = p.paced(next).Add(time.Duration(n) * time.Second / time.Duration(f.rate))
 		}
 	}
 	if len(next.data) > 0 {
@@ -161,6 +161,18 @@ func (p *pipe) notBefore(next *piece, f faults) time.Duration {
 		due = p.next
 	}
 	return time.Until(due)
+}
+
+// paced returns when the write that has just been done was due. A busy machine does it later, and
+// that must not add up, or the rate would be far lower than the limit.
+func (p *pipe) paced(written *piece) time.Time {
+	switch {
+	case p.next.IsZero():
+		return time.Now()
+	case written.read.After(p.next): // there was nothing to write
+		return written.read
+	}
+	return p.next
 }
 
 // portion returns the number of bytes of a piece that may be written at once.

@@ -15,7 +15,6 @@ import (
 )
 
 func TestLargeMessages(t *testing.T) {
-	t.Parallel()
 	for _, protocol := range []int{2, 3} {
 		t.Run(fmt.Sprintf("RESP%d", protocol), func(t *testing.T) {
 			server, _ := tracetest.StartServer(t, tracetest.Unlimited...)
@@ -34,7 +33,6 @@ func TestLargeMessages(t *testing.T) {
 }
 
 func TestLargestMessage(t *testing.T) {
-	t.Parallel()
 	redistest.Long(t)
 	const size = 64 << 20
 	server, _ := tracetest.StartServer(t, tracetest.Unlimited...)

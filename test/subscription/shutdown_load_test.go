@@ -64,7 +64,6 @@ var loads = []struct {
 // Everything that the servers had sent when Shutdown was called is handled, whatever the way to
 // consume, and the number of loops.
 func TestShutdownHandlesAll(t *testing.T) {
-	t.Parallel()
 	for _, tt := range loads {
 		t.Run(tt.name, func(t *testing.T) {
 			l := tt.start(t)
