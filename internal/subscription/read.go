@@ -169,10 +169,14 @@ func (sh *shard) refused(conn *connection, cmd *command, err error) {
 		sh.state().nameRefused(cmd, err)
 		return
 	}
-	if !cmd.subscribes() && strings.HasPrefix(err.Error(), "NOSUB ") {
-		return // Valkey 8.0: the connection has no topics, which is what was asked for
-	}
 	names := cmd.names[cmd.answered:]
+	if !cmd.subscribes() && strings.HasPrefix(err.Error(), "NOSUB ") {
+		// Valkey 8.0: the connection has no topics, which is what was asked for.
+		if cmd.removes {
+			sh.state().removed(cmd.kind, names...)
+		}
+		return
+	}
 	if cmd.subscribes() && len(names) > 1 {
 		if !sh.state().draining { // otherwise nobody needs to know which
 			sh.bisect(conn, cmd, names)

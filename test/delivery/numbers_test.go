@@ -39,17 +39,17 @@ func read(t *testing.T, message string) accounted {
 
 var sourceForm = regexp.MustCompile(`^[A-Za-z0-9_-]{11}$`)
 
-// assertNumbered asserts that messages have the numbers from 1 on, the same source, and
+// assertNumbered asserts that messages have the numbers from first on, the same source, and
 // the times at which they were published. It returns the source.
-func assertNumbered(t *testing.T, messages []string, began time.Time) (source string) {
+func assertNumbered(t *testing.T, messages []string, first int64, began time.Time) (source string) {
 	t.Helper()
 	for i, message := range messages {
 		a := read(t, message)
 		if a.TS == nil || a.Src == nil || a.Seq == nil {
 			t.Fatalf("message %d has not all of ts, src and seq: %s", i, message)
 		}
-		if *a.Seq != int64(i+1) {
-			t.Errorf("message %d has the number %d, want %d", i, *a.Seq, int64(i+1))
+		if *a.Seq != first+int64(i) {
+			t.Errorf("message %d has the number %d, want %d", i, *a.Seq, first+int64(i))
 		}
 		if at := time.UnixMicro(*a.TS); at.Before(began.Truncate(time.Microsecond)) || at.After(time.Now()) {
 			t.Errorf("message %d was published at %v, want a time since %v", i, at, began)
@@ -94,7 +94,7 @@ func TestEveryPublisherNumbers(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				assertNumbered(t, nextRaw(t, sub, 4), began)
+				assertNumbered(t, nextRaw(t, sub, 4), 1, began)
 			})
 		}
 	}
@@ -122,7 +122,7 @@ func TestTheHookNumbers(t *testing.T) {
 			if err := rdb.Do(ctx, "PUBLISH", "a", "4").Err(); err != nil {
 				t.Fatal(err)
 			}
-			assertNumbered(t, nextRaw(t, sub, 6), began)
+			assertNumbered(t, nextRaw(t, sub, 6), 1, began)
 		})
 	}
 }
@@ -140,11 +140,11 @@ func TestChannelsAndClientsAreApart(t *testing.T) {
 			tracetest.AssertSent(t, client.Publish(ctx, "b", "hello"))
 			tracetest.AssertSent(t, client.SPublish(ctx, "a", "hello"))
 		}
-		onA, onB := assertNumbered(t, nextRaw(t, a, 2), began), assertNumbered(t, nextRaw(t, b, 2), began)
+		onA, onB := assertNumbered(t, nextRaw(t, a, 2), 1, began), assertNumbered(t, nextRaw(t, b, 2), 1, began)
 		if onA != onB {
 			t.Errorf("one publisher has the sources %q and %q", onA, onB)
 		}
-		sources = append(sources, onA, assertNumbered(t, nextRaw(t, sharded, 2), began))
+		sources = append(sources, onA, assertNumbered(t, nextRaw(t, sharded, 2), 1, began))
 	}
 	seen := make(map[string]bool)
 	for _, source := range sources {
@@ -192,7 +192,7 @@ func TestNoNumberWithoutAnEnvelope(t *testing.T) {
 			if messages[1] != "hello" {
 				t.Errorf("without an envelope %q is published", messages[1])
 			}
-			assertNumbered(t, []string{messages[0], messages[2]}, began)
+			assertNumbered(t, []string{messages[0], messages[2]}, 1, began)
 		})
 	}
 }
