@@ -16,10 +16,11 @@ import (
 
 // WithAccounting makes a [Client], or the hook of [Instrument] and [NewHook], account for what
 // it publishes: each envelope says when it was published, by which publisher, and which number
-// it has on its channel. Subscribers need no option to count what they have missed; see
+// it has on its channel. These are given when a message is put into a pipeline, and not when
+// the pipeline is sent. Subscribers need no option to count what they have missed; see
 // [PubSub]. Those without this library, or with an earlier version, ignore it.
 //
-// Each [Wrap], Instrument and NewHook is a publisher of its own. A message gets its number
+// Each [Wrap], Instrument and NewHook is a publisher of its own, so make one and keep it. A message gets its number
 // once its payload is marshaled. A command that go-redis sends again has the same number. If
 // a message is not published after all, because of an error, a pipeline that is discarded or a
 // transaction that is tried again, subscribers count it as lost: it has not arrived.

@@ -43,8 +43,9 @@ type Message struct {
 	PublishedAt time.Time
 	// Skipped is how many messages were missing right before this one when it was received:
 	// of the same publisher, on the same channel. Some of them may still arrive, if they were
-	// overtaken. It is 0 for the first message, unless the publisher accounts for its
-	// messages, and for messages that a [PubSub] has not received.
+	// overtaken. It is 0 for the first message of a publisher on a channel, for one that
+	// comes later than the next, if the publisher does not account for its messages, and for
+	// messages that a [PubSub] has not received.
 	Skipped int64
 
 	carrier  Carrier
