@@ -11,17 +11,15 @@ import (
 )
 
 // usualFaults are the faults of TestMatrix that are not among the tests that take long: those
-// whose scenes are cheap, with each kind of server and of network among them.
+// whose scenes are cheap, on a server, a cluster and a Ring.
 var usualFaults = []string{
 	"CLIENT KILL",
 	"killed and restarted after seconds",
 	"stopped and continued",
-	"ACL taken away and given back",
 	"cut, and a black hole",
 	"split byte by byte, and cut",
 	"cut, with TLS",
 	"slot migrated",
-	"failover by sentinels",
 	"all shards of a Ring down",
 }
 

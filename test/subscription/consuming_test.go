@@ -19,6 +19,7 @@ import (
 // A message that arrives as the context of a consumer expires is left for the next
 // consumer.
 func TestDeadlinesLoseNothing(t *testing.T) {
+	t.Parallel()
 	const n, burst = 3000, 20
 	for _, tt := range tracetest.Consumers {
 		t.Run(tt.Name, func(t *testing.T) {
@@ -120,6 +121,7 @@ func TestWorkerPool(t *testing.T) {
 
 // More is published than all buffers on the way hold, before a consumer starts.
 func TestASlowConsumerMissesNothing(t *testing.T) {
+	t.Parallel()
 	const n = 300
 	padding := strings.Repeat("x", 100<<10)
 	for _, tt := range tracetest.Consumers {

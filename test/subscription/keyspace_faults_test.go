@@ -18,6 +18,7 @@ import (
 // TestKeyspaceFaults does one fault after the other to a cluster.
 func TestKeyspaceFaults(t *testing.T) {
 	t.Parallel()
+	redistest.Long(t)
 	c := startNotifyingCluster(t)
 	for _, tt := range []struct {
 		name, reason string
@@ -200,7 +201,6 @@ func testKeyspaceLostConnection(t *testing.T, a *account) {
 
 // testMastersComeAndGo gives slots to a master that has had none, and takes them away again.
 func testMastersComeAndGo(t *testing.T, s *clusterSubject) {
-	redistest.Long(t)
 	for _, master := range s.cluster.Masters() {
 		if err := s.cluster.admin(master).FlushAll(t.Context()).Err(); err != nil { // slots move without keys
 			t.Fatal(err)

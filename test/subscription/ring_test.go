@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
@@ -70,6 +71,7 @@ func TestRingRoutes(t *testing.T) {
 // The Ring moves the channels of a server that is down to others, and back.
 func TestRingServerDownAndUp(t *testing.T) {
 	t.Parallel()
+	redistest.Long(t)
 	s := newRingSubject(t)
 	ctx := tracetest.Context(t)
 	channels := make([]string, 20)
@@ -116,6 +118,7 @@ func TestRingServerDownAndUp(t *testing.T) {
 
 func TestRingAllDown(t *testing.T) {
 	t.Parallel()
+	redistest.Long(t)
 	for _, tt := range []struct {
 		name, reason string
 		subscribe    func(s *ringSubject, ctx context.Context) *tracedpubsub.PubSub

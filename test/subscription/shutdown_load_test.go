@@ -17,6 +17,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tracedpubsub/tracedpubsub"
+	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
 	"github.com/tracedpubsub/tracedpubsub/internal/tracetest"
 )
 
@@ -42,6 +43,7 @@ var loads = []struct {
 			servers: func(*testing.T, *tracedpubsub.PubSub, string) string { return server.Addr() }}
 	}},
 	{"a cluster", "all channels on one node", func(t *testing.T) *loaded {
+		redistest.Long(t)
 		s := startCluster(t).subject(t)
 		return &loaded{client: s.Client, rdb: s.rdb, channels: []string{"a", "b"}, reports: s.reports,
 			servers: func(t *testing.T, _ *tracedpubsub.PubSub, _ string) string { return s.nodeOfPlain(t).Addr() }}
@@ -64,6 +66,7 @@ var loads = []struct {
 // Everything that the servers had sent when Shutdown was called is handled, whatever the way to
 // consume, and the number of loops.
 func TestShutdownHandlesAll(t *testing.T) {
+	t.Parallel()
 	for _, tt := range loads {
 		t.Run(tt.name, func(t *testing.T) {
 			l := tt.start(t)
