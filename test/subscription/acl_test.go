@@ -95,6 +95,7 @@ func TestARefusedSubscription(t *testing.T) {
 
 // Each kind of topic is refused with its own command.
 func TestEachKindIsRefused(t *testing.T) {
+	t.Parallel()
 	for _, kind := range topicKinds {
 		t.Run(kind.name, func(t *testing.T) {
 			s, _, _ := startACLServer(t, "a")
@@ -109,6 +110,7 @@ func TestEachKindIsRefused(t *testing.T) {
 // The error handler unsubscribes from the topic that was refused. The library does not
 // subscribe to it again.
 func TestARefusedTopicIsUnsubscribed(t *testing.T) {
+	t.Parallel()
 	s, rdb, allow := startACLServer(t, "a")
 	subscription := make(chan *tracedpubsub.PubSub, 1)
 	unsubscribed := make(chan error, 10)

@@ -66,6 +66,7 @@ func assertCancels(t *testing.T, sub *tracedpubsub.PubSub, unanswered bool) {
 }
 
 func TestCancel(t *testing.T) {
+	t.Parallel()
 	server, rdb := tracetest.StartServer(t)
 	s := tracetest.NewSubject(t, server.Addr())
 	sub := s.ReadySubscription(t, "a")

@@ -159,6 +159,7 @@ func TestClose(t *testing.T) {
 }
 
 func TestCloseFromInside(t *testing.T) {
+	t.Parallel()
 	for _, tt := range tracetest.Consumers {
 		t.Run(tt.Name, func(t *testing.T) {
 			server, rdb := tracetest.StartServer(t)

@@ -76,6 +76,7 @@ func firstDifference(got, want []string) string {
 
 // Several loops over one subscription are a pool of workers: each message goes to one.
 func TestWorkerPool(t *testing.T) {
+	t.Parallel()
 	const n, workers = 2000, 4
 	for _, tt := range tracetest.Consumers {
 		t.Run(tt.Name, func(t *testing.T) {
@@ -171,6 +172,7 @@ func backlog(t *testing.T, clients string) (bytes int) {
 }
 
 func TestWithChannelSize(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, reason string
 		options      []tracedpubsub.Option

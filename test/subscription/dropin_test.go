@@ -162,6 +162,7 @@ func pingedClients(t *testing.T) map[string]func(protocol int) (rdb redis.Univer
 
 // Ping connects a subscription that has no channel yet, and a channel can be added later.
 func TestPingWithoutAChannel(t *testing.T) {
+	redistest.Long(t)
 	for name, open := range pingedClients(t) {
 		for _, protocol := range []int{2, 3} {
 			for _, payload := range [][]string{nil, {"are you there"}} {

@@ -242,6 +242,7 @@ func TestTheErrorHandlerUsesTheSubscription(t *testing.T) {
 
 // In either protocol each span that starts ends, and each message has one.
 func TestSpansAfterAFault(t *testing.T) {
+	t.Parallel()
 	for _, protocol := range []int{2, 3} {
 		t.Run(fmt.Sprintf("RESP%d", protocol), func(t *testing.T) {
 			server, rdb := tracetest.StartServer(t)

@@ -74,6 +74,7 @@ func TestReadyIsAHealthCheck(t *testing.T) {
 			return s.ReadySubscription(t, "a"), "a", server, s.Reports
 		},
 		"a cluster": func(t *testing.T) (*tracedpubsub.PubSub, string, *redistest.Server, *tracetest.ReportLog) {
+			redistest.Long(t)
 			c := startCluster(t)
 			s, channels := c.subject(t), c.spread(t, "h", 1)
 			return s.ready(t, s.SSubscribe(tracetest.Context(t), channels...)), channels[0], c.OwnerOf(channels[0]), s.reports

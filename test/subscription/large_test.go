@@ -15,6 +15,7 @@ import (
 )
 
 func TestLargeMessages(t *testing.T) {
+	redistest.Long(t)
 	for _, protocol := range []int{2, 3} {
 		t.Run(fmt.Sprintf("RESP%d", protocol), func(t *testing.T) {
 			server, _ := tracetest.StartServer(t, tracetest.Unlimited...)

@@ -58,6 +58,7 @@ func assertNamed(t *testing.T, rdb *redis.Client, name string) {
 }
 
 func TestClientSetName(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, reason string
 		protocol     int

@@ -17,6 +17,7 @@ import (
 )
 
 func TestPing(t *testing.T) {
+	t.Parallel()
 	for _, protocol := range []int{2, 3} {
 		for _, tt := range []struct {
 			name, reason string

@@ -42,6 +42,7 @@ func TestShutdownWhileConnecting(t *testing.T) {
 
 // While a topic is added to its servers, one of them must not take it for missing on the others.
 func TestATopicOnSeveralServersIsAddedAtOnce(t *testing.T) {
+	t.Parallel()
 	s := newRingSubject(t)
 	for range 30 {
 		ctx := tracetest.Context(t)
