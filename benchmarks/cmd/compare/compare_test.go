@@ -16,7 +16,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	b "github.com/tracedpubsub/tracedpubsub/benchmarks"
 	"github.com/tracedpubsub/tracedpubsub/internal/redistest"
 )
 
@@ -154,6 +156,39 @@ func TestResultsAreRendered(t *testing.T) {
 		if got, err := os.ReadFile(filepath.Join(at, name)); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s is not made from compare.json (error: %v): go run -C benchmarks ./cmd/compare -render", name, err)
 		}
+	}
+}
+
+// The number of messages of a run does not depend on a single measurement, which another program
+// may disturb.
+func TestCalibrationSurvivesASlowStart(t *testing.T) {
+	calls := 0
+	do := func(n int) error {
+		if calls++; calls == 1 {
+			spin(20 * time.Millisecond)
+		}
+		spin(time.Duration(n) * time.Microsecond)
+		return nil
+	}
+	nothing := func() error { return nil }
+	r := &run{
+		of:     &comparison{Scenario: b.Encode, Setting: setting(b.Text, b.Small, b.NoOp)},
+		bench:  &b.Bench{Prepare: func(int) error { return nil }, Do: do, Finish: nothing, Close: nothing},
+		target: 5 * time.Millisecond,
+	}
+	env := b.NewEnv("127.0.0.1:1", nil) // nothing is sent there
+	t.Cleanup(func() { _ = env.Close() })
+	if err := r.calibrate(&place{env: env}); err != nil {
+		t.Fatal(err)
+	}
+	if r.n < 500 {
+		t.Errorf("%d messages of a microsecond are to take 5 ms", r.n)
+	}
+}
+
+// spin computes for that time.
+func spin(d time.Duration) {
+	for start := time.Now(); time.Since(start) < d; {
 	}
 }
 

@@ -107,9 +107,9 @@ func (d *drawing) draw() error {
 	}
 	m := d.report.Machine
 	d.words(labelsAt, float64(bottom)+20, d.muted, `font-size="11"`,
-		fmt.Sprintf("A text of 64 bytes, %s. Medians of %d rounds. The halves have scales of their own.", m.Pinned, d.report.Rounds))
+		fmt.Sprintf("A text of 64 bytes, %s. Medians of %d rounds; the lines are from quartile to quartile.", m.Pinned, d.report.Rounds))
 	d.words(labelsAt, float64(bottom)+36, d.muted, `font-size="11"`,
-		fmt.Sprintf("%s, %s, Redis %s, go-redis %s.", m.CPU, strings.Replace(m.Go, "go", "Go ", 1), m.Redis, m.Versions["github.com/redis/go-redis/v9"]))
+		fmt.Sprintf("The halves have scales of their own. %s, %s, Redis %s, go-redis %s.", m.CPU, strings.Replace(m.Go, "go", "Go ", 1), m.Redis, m.Versions["github.com/redis/go-redis/v9"]))
 	d.svg.WriteString("</svg>\n")
 	return nil
 }
@@ -133,7 +133,7 @@ func (d *drawing) panel(at, bottom float64, scenario *b.Scenario, title string) 
 	most := 0.0
 	for _, row := range pictured {
 		if m, err := d.find(scenario, row.variant, b.Sampled); err == nil && !(row.publishOnly && scenario == b.Receive) {
-			most = max(most, cost(m))
+			most = max(most, 1/m.Speed.Lower)
 		}
 	}
 	one := barsWidth / most
@@ -173,7 +173,11 @@ func (d *drawing) bars(at, y, one float64, scenario *b.Scenario, variant string)
 		}
 		top := y + float64(i)*(barHeight+2)
 		d.bar(at, top, cost(m)*one, colors[i])
-		d.words(at+max(cost(m), 1)*one+6, top+barHeight-2, d.text, `font-size="11"`, text)
+		low, high := at+one/m.Speed.Upper, at+one/m.Speed.Lower
+		if variant != b.Raw {
+			fmt.Fprintf(&d.svg, `<path d="M%.1f %.1f H%.1f" stroke="%s"/>`+"\n", low, top+barHeight/2, high, d.text)
+		}
+		d.words(max(high, at+one)+6, top+barHeight-2, d.text, `font-size="11"`, text)
 	}
 	return nil
 }

@@ -33,6 +33,7 @@ type machine struct {
 	Cores    int               `json:"cores"`
 	System   string            `json:"system"`
 	Pinned   string            `json:"pinned"`
+	Load     string            `json:"load"` // its average over 1, 5 and 15 minutes, at the end
 	Clock    string            `json:"clock"`
 	Go       string            `json:"go"`
 	Redis    string            `json:"redis"`
@@ -75,7 +76,7 @@ func measurements(r *runner) []measurement {
 func aboutMachine(pinned string) machine {
 	m := machine{
 		CPU: "unknown", Cores: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH,
-		Pinned: pinned, Clock: clockNote, Go: runtime.Version(), Redis: "unknown", Versions: make(map[string]string),
+		Pinned: pinned, Load: loadAverage(), Clock: clockNote, Go: runtime.Version(), Redis: "unknown", Versions: make(map[string]string),
 	}
 	if name := cpuName(); name != "" {
 		m.CPU = name
@@ -109,6 +110,17 @@ var compared = []string{
 	"github.com/bytedance/sonic",
 	"go.opentelemetry.io/otel",
 	"go.opentelemetry.io/otel/sdk",
+}
+
+// loadAverage returns the load averages of the machine on Linux, or "unknown". This program is 1
+// of them.
+func loadAverage() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	fields := strings.Fields(string(text))
+	if err != nil || len(fields) < 3 {
+		return "unknown"
+	}
+	return strings.Join(fields[:3], ", ")
 }
 
 // cpuName returns the name of the processor on Linux, or "".

@@ -84,6 +84,7 @@ func about(m machine, command string, extra ...string) string {
 	lines := append([]string{
 		"command: `" + command + "`",
 		fmt.Sprintf("machine: %s, %d cores, %s; %s", m.CPU, m.Cores, m.System, m.Pinned),
+		"load average over 1, 5 and 15 minutes, at the end: " + m.Load,
 		"what is measured: " + m.Clock,
 		fmt.Sprintf("versions: %s, Redis %s, %s", m.Go, m.Redis, strings.Join(versions, ", ")),
 	}, extra...)
