@@ -110,7 +110,7 @@ func hasDeclarations(file, code string) bool {
 	return true
 }
 
-var newestHeading = regexp.MustCompile(`(?m)^## \[(\d+\.\d+\.\d+)\]`)
+var newestHeading = regexp.MustCompile(`(?m)^## \[(?:Unreleased\] \()?(\d+\.\d+\.\d+)[\])]`)
 
 // Version is the newest version in the changelog.
 func TestVersionIsNewestInChangelog(t *testing.T) {
