@@ -263,6 +263,7 @@ type log struct {
 	reports    []report
 	reconnects int
 	closed     int // calls of Closed
+	removed    []string
 	messages   []string
 }
 
@@ -296,7 +297,17 @@ func (l *log) Report(f *subscription.Failure) {
 	l.reports = append(l.reports, report{f, time.Now()})
 }
 
-func (l *log) Removed(subscription.Kind, []string) {}
+func (l *log) Removed(_ subscription.Kind, names []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.removed = append(l.removed, names...)
+}
+
+func (l *log) namesRemoved() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.removed)
+}
 
 func (l *log) Closed() {
 	l.mu.Lock()

@@ -154,10 +154,8 @@ func (sh *shard) dropFailedDial() {
 
 // dropConnection removes the connection. No command is pending then.
 func (sh *shard) dropConnection() {
-	for _, cmd := range slices.Concat(sh.conn.unanswered, sh.conn.queue) {
-		if cmd.removes {
-			sh.state().removed(cmd.kind, cmd.names[cmd.answered:]...)
-		}
+	if sh.conn != nil {
+		sh.conn.removeUnanswered()
 	}
 	sh.conn = nil
 	sh.state().notify()
@@ -222,6 +220,16 @@ func (sh *shard) leave(k Kind, names []string) (w sending) {
 		sh.state().removed(k, names...)
 	}
 	return w
+}
+
+// removeUnanswered handles the event that the connection is lost, for topics that were removed
+// and of which the server has not confirmed it.
+func (c *connection) removeUnanswered() {
+	for _, cmd := range slices.Concat(c.unanswered, c.queue) {
+		if cmd.removes {
+			c.sub.state.removed(cmd.kind, cmd.names[cmd.answered:]...)
+		}
+	}
 }
 
 // removed notifies the Observer that topics were removed. It is part of the state.
