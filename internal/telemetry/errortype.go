@@ -62,10 +62,7 @@ func typeName(err error) string {
 // server, that is its prefix. For other errors it is one of the values above, or the type of
 // the error.
 func clientErrorType(err error) string {
-	switch { // errors.As allocates, so it comes last
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, redis.ErrPoolTimeout):
-		return timeoutErrorType
-	case errors.Is(err, context.Canceled):
+	if err == context.Canceled { //nolint:errorlint // to find it among others, errors.As allocates
 		return canceledErrorType
 	}
 	var reply redis.Error
@@ -79,6 +76,8 @@ func clientErrorType(err error) string {
 	switch {
 	case isTimeout(err):
 		return timeoutErrorType
+	case errors.Is(err, context.Canceled):
+		return canceledErrorType
 	case isConnectionError(err):
 		return connectionErrorType
 	}
@@ -90,6 +89,9 @@ func clientErrorType(err error) string {
 func handlerErrorType(err error) string { return semconv.ErrorType(err).Value.AsString() }
 
 func isTimeout(err error) bool {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, redis.ErrPoolTimeout) {
+		return true
+	}
 	var network net.Error
 	return errors.As(err, &network) && network.Timeout()
 }
