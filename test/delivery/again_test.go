@@ -27,6 +27,7 @@ var kindsOfSubscriptions = []subscribed{
 // A channel that is unsubscribed from and subscribed to again has missed nothing meanwhile, also
 // if what came before is read only afterwards. What was missing then is not counted.
 func TestSubscribingAgainBeginsAnew(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	for _, kind := range kindsOfSubscriptions {
 		for _, tt := range []struct {
@@ -68,6 +69,7 @@ func TestSubscribingAgainBeginsAnew(t *testing.T) {
 
 // To subscribe to what is subscribed to already changes nothing: the loss is counted.
 func TestSubscribingTwiceHidesNothing(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	for _, kind := range kindsOfSubscriptions {
 		t.Run(kind.name, func(t *testing.T) {

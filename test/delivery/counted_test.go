@@ -84,6 +84,7 @@ func upTo(first, last int64) (numbers []int64) {
 
 // What a subscriber tells from the numbers of its messages.
 func TestCounting(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	rdb := server.Client()
 	odd := func(members string) string { return `{"tracedpubsub":1,` + members + `,"payload":"hello"}` }

@@ -71,6 +71,7 @@ func autoPipeline(t *testing.T, rdb *redis.Client) *redis.AutoPipeliner {
 // Goroutines that publish on one channel overtake each other. None of their messages is counted
 // as lost, and none as a duplicate.
 func TestNoFalseLossOfManyGoroutines(t *testing.T) {
+	t.Parallel()
 	const goroutines = 8
 	messages := 60_000
 	if *full {
@@ -79,6 +80,7 @@ func TestNoFalseLossOfManyGoroutines(t *testing.T) {
 	each := messages / len(parallelWays) / goroutines
 	for _, way := range parallelWays {
 		t.Run(way.name, func(t *testing.T) {
+			t.Parallel()
 			server, _ := tracetest.StartServer(t, tracetest.Unlimited...)
 			s := newSubject(t, server.Addr())
 			sub := s.ReadySubscription(t, "a")
