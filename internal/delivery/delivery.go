@@ -5,8 +5,9 @@
 // publishers give to their messages.
 //
 // The messages of one publisher on one channel are a stream. [Streams] holds all streams of a
-// subscription (delivery.go), and each keeps which of its numbers are missing (window.go). The package has no
-// clock and no lock: the caller says what time it is, and makes one call at a time.
+// subscription (delivery.go), and each keeps which of its numbers are missing (window.go). The
+// package has no clock and no lock: the caller says what time it is, and makes one call at a
+// time.
 package delivery
 
 import (
